@@ -1,0 +1,121 @@
+"""Geometry of points and pictures: affine maps, letterboxing and its inverse, mirrors.
+
+The one sentence about pixels: coordinates are continuous, pixel (column i, row j) covers
+[i, i+1) x [j, j+1), so its centre is at (i + 0.5, j + 0.5), and a picture covers [0, W] x [0, H];
+the same holds for map cells, so a map cell's centre is at `stride * (i + 0.5)` input pixels.
+OpenCV warps by pixel centres instead; `Affine.for_warp` converts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """x -> matrix[:, :2] @ x + matrix[:, 2], on points (..., 2). `a @ b` applies b first."""
+
+    matrix: np.ndarray  # (2, 3) float64
+
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.matrix, dtype=np.float64)
+        if matrix.shape != (2, 3):
+            raise LitePoseError(f"an affine map is a 2x3 matrix; got shape {matrix.shape}")
+        object.__setattr__(self, "matrix", matrix)
+
+    @classmethod
+    def scale_shift(
+        cls, scale_xy: tuple[float, float], shift_xy: tuple[float, float] = (0.0, 0.0)
+    ) -> Affine:
+        return cls(np.array([[scale_xy[0], 0, shift_xy[0]], [0, scale_xy[1], shift_xy[1]]]))
+
+    @classmethod
+    def rotation(cls, degrees: float, about_xy: tuple[float, float] = (0.0, 0.0)) -> Affine:
+        """Rotation about a point; positive turns x toward y (clockwise on the screen)."""
+        c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        x, y = about_xy
+        return cls(np.array([[c, -s, x - c * x + s * y], [s, c, y - s * x - c * y]]))
+
+    @classmethod
+    def mirror(cls, width: float) -> Affine:
+        """Left-right mirror of a picture of that width: x -> width - x."""
+        return cls(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
+
+    def __call__(self, points_xy: np.ndarray) -> np.ndarray:
+        points_xy = np.asarray(points_xy)
+        out = points_xy @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return out.astype(points_xy.dtype, copy=False) if points_xy.dtype.kind == "f" else out
+
+    def __matmul__(self, first: Affine) -> Affine:
+        linear = self.matrix[:, :2] @ first.matrix[:, :2]
+        shift = self.matrix[:, :2] @ first.matrix[:, 2] + self.matrix[:, 2]
+        return Affine(np.column_stack([linear, shift]))
+
+    def inverse(self) -> Affine:
+        """Raises LitePoseError where the map flattens the plane."""
+        if abs(np.linalg.det(self.matrix[:, :2])) < 1e-12:
+            raise LitePoseError("this affine map flattens the picture and has no inverse")
+        linear = np.linalg.inv(self.matrix[:, :2])
+        return Affine(np.column_stack([linear, -linear @ self.matrix[:, 2]]))
+
+    def for_warp(self) -> np.ndarray:
+        """(2, 3): the same map between pixel indices, as OpenCV's warpAffine counts them."""
+        half = Affine.scale_shift((1, 1), (0.5, 0.5))
+        return (half.inverse() @ self @ half).matrix
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How a picture lies in the network's input: resized to `content_wh`, in the top left corner.
+
+    `input_wh` is the whole input; what the content leaves free is padding (black).
+    """
+
+    image_wh: tuple[int, int]
+    content_wh: tuple[int, int]
+    input_wh: tuple[int, int]
+
+    @property
+    def to_input(self) -> Affine:
+        """Image pixels -> input pixels. The two scales differ by the rounding of `content_wh`."""
+        (w, h), (cw, ch) = self.image_wh, self.content_wh
+        return Affine.scale_shift((cw / w, ch / h))
+
+    @property
+    def to_image(self) -> Affine:
+        """Input pixels -> image pixels: the inverse of `to_input`."""
+        (w, h), (cw, ch) = self.image_wh, self.content_wh
+        return Affine.scale_shift((w / cw, h / ch))
+
+
+def letterbox(
+    image_wh: tuple[int, int], short_side: int, multiple: int, max_aspect: float = 4.0
+) -> Letterbox:
+    """Scale a picture so that its short side is `short_side`; pad each side to a `multiple`.
+
+    A picture longer than `max_aspect` times its short side is scaled by its long side instead, so
+    that a 1x10000 strip does not become an input of millions of pixels.
+    Raises LitePoseError for an empty picture or sizes below 1.
+    """
+    w, h = image_wh
+    if min(w, h) < 1 or short_side < 1 or multiple < 1:
+        raise LitePoseError(
+            f"cannot fit a {w}x{h} picture to short side {short_side} and multiple {multiple}:"
+            " all must be at least 1"
+        )
+    scale = min(short_side / min(w, h), short_side * max_aspect / max(w, h))
+    content = (max(1, round(w * scale)), max(1, round(h * scale)))
+    padded = tuple(math.ceil(side / multiple) * multiple for side in content)
+    return Letterbox(image_wh=(w, h), content_wh=content, input_wh=(padded[0], padded[1]))
+
+
+def mirror_keypoints(keypoints_xy: np.ndarray, width: float, flip_index: np.ndarray) -> np.ndarray:
+    """Keypoints (..., K, 2) of the mirrored picture: x -> width - x, left and right exchanged."""
+    mirrored = keypoints_xy[..., flip_index, :].copy()
+    mirrored[..., 0] = width - mirrored[..., 0]
+    return mirrored

@@ -1,0 +1,20 @@
+"""What every network of the family puts out, as numpy arrays or torch tensors alike."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Maps(NamedTuple):
+    """Heatmaps at one or two strides and one tag map, for a batch of B inputs.
+
+    heatmaps: one array (B, K, H, W) per stride, coarse first
+    strides:  input pixels per cell of each heatmap, e.g. (4, 2) official, (4,) for P
+    tags:     (B, K, T, H, W); T = 1 official, 2 positional
+    tag_stride: input pixels per cell of the tag map
+    """
+
+    heatmaps: tuple[Any, ...]
+    strides: tuple[int, ...]
+    tags: Any
+    tag_stride: int

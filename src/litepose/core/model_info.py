@@ -1,0 +1,121 @@
+"""What must be known about a model to use it: one record, inside every checkpoint and ONNX file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import SKELETONS, Skeleton
+
+SCHEMA = 1
+TagKind = Literal["learned", "positional"]
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """How a picture becomes the network's input: RGB, `(pixel - mean) / std`, pixels in 0..255.
+
+    size: short side in pixels; multiple: both sides are padded to it.
+    """
+
+    size: int
+    multiple: int = 64
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)  # ImageNet, as the official code
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+    def __post_init__(self) -> None:
+        if self.size < 32 or self.multiple < 1:
+            raise LitePoseError(
+                f"an input needs a size of 32 or more and a multiple of 1 or more; got size"
+                f" {self.size}, multiple {self.multiple}"
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise LitePoseError(
+                f"mean and std need 3 numbers, std above 0; got {self.mean} {self.std}"
+            )
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How maps become people. Thresholds belong to the weights, so they travel with them.
+
+    heat_threshold: a heatmap peak below this is no candidate
+    tag_threshold:  a candidate joins a person whose mean tag is nearer than this
+    max_candidates: strongest peaks kept per keypoint, so also the most people per picture
+    fill:           look again, near the person's tag, for each missing keypoint
+    duplicate_oks:  two people more alike than this are one; above 1 keeps all
+    person_threshold: people scoring below this are not reported by default
+    """
+
+    heat_threshold: float = 0.1
+    tag_threshold: float = 1.0
+    max_candidates: int = 200
+    fill: bool = True
+    duplicate_oks: float = 0.6
+    person_threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.max_candidates < 1:
+            raise LitePoseError(f"max_candidates must be at least 1; got {self.max_candidates}")
+        for name in ("heat_threshold", "tag_threshold", "duplicate_oks", "person_threshold"):
+            if not getattr(self, name) >= 0:
+                raise LitePoseError(f"{name} must be 0 or more; got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Name, skeleton, input rule, decoding and origin of one set of weights."""
+
+    name: str
+    skeleton: Skeleton
+    input: InputRule
+    strides: tuple[int, ...] = (4, 2)
+    tag_stride: int = 4
+    tag_kind: TagKind = "learned"
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+    arch: Mapping[str, Any] | None = None
+    target_rounding: Literal["floor", "none"] = "floor"
+    licence: str = ""
+    source: str = ""
+
+    def with_input_size(self, size: int) -> ModelInfo:
+        return replace(self, input=replace(self.input, size=size))
+
+    def to_json(self) -> str:
+        """One line of JSON; `from_json` reads it back."""
+        data = asdict(replace(self, skeleton=None))  # type: ignore[arg-type]
+        data["skeleton"] = self.skeleton.to_dict()
+        return json.dumps({"schema": SCHEMA, **data}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelInfo:
+        """Raises LitePoseError that names the field where the text is not such a record."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as wrong:
+            raise LitePoseError(f"the model's settings are not JSON: {wrong}") from None
+        if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+            raise LitePoseError(
+                f"the model's settings do not say schema {SCHEMA}; made by another version?"
+            )
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise LitePoseError(f"the model's settings hold unknown fields: {sorted(unknown)}")
+        try:
+            skeleton = data.pop("skeleton")
+            rule = dict(data.pop("input"))
+            rule["mean"], rule["std"] = tuple(rule["mean"]), tuple(rule["std"])
+            return cls(
+                skeleton=SKELETONS[skeleton]
+                if isinstance(skeleton, str)
+                else Skeleton.from_dict(skeleton),
+                input=InputRule(**rule),
+                decode=DecodeSettings(**data.pop("decode", {})),
+                strides=tuple(data.pop("strides", (4, 2))),
+                **data,
+            )
+        except (KeyError, TypeError) as wrong:
+            raise LitePoseError(f"the model's settings miss or misname a field: {wrong}") from None

@@ -1,0 +1,198 @@
+"""Poses: the people of one picture, their JSON form and COCO's results form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Affine
+from litepose.core.skeleton import SKELETONS, Skeleton
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """N people with K keypoints each, best first, in pixels of the picture they were found in.
+
+    keypoints_xy:  (N, K, 2) float32; pixel centres are at .5
+    scores:        (N, K) float32 in [0, 1]; 0 where the keypoint was not found, and its place is
+                   then the middle of the person's found ones, never NaN and never a corner
+    person_scores: (N,) float32 in [0, 1]
+    ids:           (N,) int64 from the tracker, or None
+    image_wh:      size of the picture, or None where unknown
+
+    `len(poses)`, `poses[0]`, `poses[:3]`, `poses[mask]` and iteration (Poses of one) work.
+    Raises LitePoseError where shapes differ, or a number is not finite or a score not in [0, 1].
+    """
+
+    keypoints_xy: np.ndarray
+    scores: np.ndarray
+    person_scores: np.ndarray
+    skeleton: Skeleton
+    image_wh: tuple[int, int] | None = None
+    ids: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        points = np.asarray(self.keypoints_xy, dtype=np.float32)
+        scores = np.asarray(self.scores, dtype=np.float32)
+        people = np.asarray(self.person_scores, dtype=np.float32)
+        n, k = len(people), self.skeleton.num_keypoints
+        if points.shape != (n, k, 2) or scores.shape != (n, k) or people.shape != (n,):
+            raise LitePoseError(
+                f"{n} people with {self.skeleton.name} need keypoints ({n}, {k}, 2) and scores"
+                f" ({n}, {k}); got {points.shape}, {scores.shape}, {people.shape}"
+            )
+        if not np.isfinite(points).all():
+            raise LitePoseError("keypoints must be finite numbers; absent ones have score 0")
+        for values in (scores, people):
+            if not ((values >= 0) & (values <= 1)).all():
+                raise LitePoseError("scores must lie in [0, 1]")
+        object.__setattr__(self, "keypoints_xy", points)
+        object.__setattr__(self, "scores", scores)
+        object.__setattr__(self, "person_scores", people)
+        if self.ids is not None:
+            ids = np.asarray(self.ids, dtype=np.int64)
+            if ids.shape != (n,):
+                raise LitePoseError(f"{n} people need {n} ids; got shape {ids.shape}")
+            object.__setattr__(self, "ids", ids)
+
+    @classmethod
+    def empty(cls, skeleton: Skeleton, image_wh: tuple[int, int] | None = None) -> Poses:
+        k = skeleton.num_keypoints
+        return cls(np.zeros((0, k, 2)), np.zeros((0, k)), np.zeros(0), skeleton, image_wh)
+
+    def __len__(self) -> int:
+        return len(self.person_scores)
+
+    def __getitem__(self, which: Any) -> Poses:
+        index = np.arange(len(self))[which]
+        index = np.atleast_1d(index)
+        return replace(
+            self,
+            keypoints_xy=self.keypoints_xy[index],
+            scores=self.scores[index],
+            person_scores=self.person_scores[index],
+            ids=None if self.ids is None else self.ids[index],
+        )
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def found(self) -> np.ndarray:
+        """(N, K) bool: which keypoints were found."""
+        return self.scores > 0
+
+    def keypoint(self, name: str) -> np.ndarray:
+        """(N, 3): x, y and score of one keypoint of everybody, by name."""
+        k = self.skeleton.index(name)
+        return np.column_stack([self.keypoints_xy[:, k], self.scores[:, k]])
+
+    def boxes_xyxy(self) -> np.ndarray:
+        """(N, 4): the box around each person's found keypoints (around all where none is found)."""
+        if not len(self):
+            return np.zeros((0, 4), np.float32)
+        use = (self.found | ~self.found.any(axis=1, keepdims=True))[..., None]
+        low = np.where(use, self.keypoints_xy, np.inf).min(axis=1)
+        high = np.where(use, self.keypoints_xy, -np.inf).max(axis=1)
+        return np.concatenate([low, high], axis=1)
+
+    def moved(self, affine: Affine, image_wh: tuple[int, int] | None = None) -> Poses:
+        """The same people in the coordinates of another picture."""
+        return replace(self, keypoints_xy=affine(self.keypoints_xy), image_wh=image_wh)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, schema 1 (docs/poses.schema.json): pixels to 0.01, scores to 0.0001."""
+        people = []
+        boxes = self.boxes_xyxy()
+        for i in range(len(self)):
+            person: dict[str, Any] = {} if self.ids is None else {"id": int(self.ids[i])}
+            person["score"] = round(float(self.person_scores[i]), 4)
+            person["box_xyxy"] = [round(float(v), 2) for v in boxes[i]]
+            person["keypoints"] = [
+                [round(float(x), 2), round(float(y), 2), round(float(s), 4)]
+                for (x, y), s in zip(self.keypoints_xy[i], self.scores[i], strict=True)
+            ]
+            people.append(person)
+        known = SKELETONS.get(self.skeleton.name) == self.skeleton
+        return {
+            "schema": SCHEMA,
+            "image_wh": None if self.image_wh is None else list(self.image_wh),
+            "skeleton": self.skeleton.name if known else self.skeleton.to_dict(),
+            "keypoint_names": list(self.skeleton.keypoints),
+            "people": people,
+        }
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Poses:
+        """Read what `to_dict` wrote. Raises LitePoseError where it is something else."""
+        if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
+            raise LitePoseError(f"this is not a poses record of schema {SCHEMA}")
+        try:
+            named = data["skeleton"]
+            skeleton = SKELETONS[named] if isinstance(named, str) else Skeleton.from_dict(named)
+            k = skeleton.num_keypoints
+            people = data["people"]
+            flat = np.array([p["keypoints"] for p in people], np.float32).reshape(-1, k, 3)
+            size = data.get("image_wh")
+            return cls(
+                keypoints_xy=flat[..., :2],
+                scores=flat[..., 2],
+                person_scores=np.array([p["score"] for p in people], np.float32),
+                skeleton=skeleton,
+                image_wh=None if size is None else (int(size[0]), int(size[1])),
+                ids=np.array([p["id"] for p in people]) if people and "id" in people[0] else None,
+            )
+        except (KeyError, TypeError, IndexError) as wrong:
+            raise LitePoseError(f"the poses record misses or misnames a field: {wrong}") from None
+        except LitePoseError:
+            raise
+        except ValueError as wrong:
+            raise LitePoseError(f"the poses record holds keypoints of odd shape: {wrong}") from None
+
+    @classmethod
+    def from_json(cls, text: str) -> Poses:
+        try:
+            return cls.from_dict(json.loads(text))
+        except json.JSONDecodeError as wrong:
+            raise LitePoseError(f"the poses record is not JSON: {wrong}") from None
+
+    def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
+        """COCO results entries: keypoints as x, y, score triples flattened, person score as score."""
+        triples = np.concatenate([self.keypoints_xy, self.scores[..., None]], axis=2)  # (N, K, 3)
+        return [
+            {
+                "image_id": image_id,
+                "category_id": category_id,
+                "keypoints": [round(float(v), 3) for v in triples[i].reshape(-1)],
+                "score": round(float(self.person_scores[i]), 6),
+            }
+            for i in range(len(self))
+        ]
+
+    @classmethod
+    def from_coco(cls, results: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> Poses:
+        """Read the COCO results entries of one picture, as `to_coco` writes them."""
+        if len({entry.get("image_id") for entry in results}) > 1:
+            raise LitePoseError("these COCO results belong to several pictures; give those of one")
+        k = skeleton.num_keypoints
+        try:
+            flat = [np.asarray(entry["keypoints"], np.float32).reshape(k, 3) for entry in results]
+            scores = [float(entry["score"]) for entry in results]
+        except (KeyError, ValueError, TypeError) as wrong:
+            raise LitePoseError(
+                f"a COCO result needs a score and {k} keypoints of x, y, score: {wrong}"
+            ) from None
+        if not flat:
+            return cls.empty(skeleton)
+        triples = np.stack(flat)
+        return cls(triples[..., :2], triples[..., 2], np.array(scores), skeleton)

@@ -1,0 +1,50 @@
+"""Sample and Batch: what travels from annotations to the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One annotated picture, in the skeleton that is trained (K keypoints).
+
+    image:        (H, W, 3) uint8 RGB
+    keypoints_xy: (N, K, 2) float32, pixels of `image`
+    visibility:   (N, K) uint8; 0 unlabelled, 1 hidden, 2 visible
+    areas:        (N,) float32, pixels of `image` squared (COCO's segment area where known)
+    valid_mask:   (H, W) bool; False over crowds and people without keypoints
+    labelled:     (K,) bool; False for keypoints that this dataset never labels
+    people_complete: False where people may be in view that nobody labelled
+    """
+
+    image: np.ndarray
+    keypoints_xy: np.ndarray
+    visibility: np.ndarray
+    areas: np.ndarray
+    valid_mask: np.ndarray
+    labelled: np.ndarray
+    image_id: int
+    people_complete: bool = True
+
+
+class Batch(NamedTuple):
+    """B samples of one size as torch tensors, people padded to the most of the batch (P).
+
+    images:       (B, 3, H, W) uint8 or float32 already normalised (the trainer normalises uint8)
+    keypoints_xy: (B, P, K, 2) float32, input pixels
+    visibility:   (B, P, K) uint8; all 0 for padding people
+    valid_mask:   (B, H / 4, W / 4) bool at the coarse map's stride
+    labelled:     (B, K) bool
+    image_ids:    (B,) int64
+    """
+
+    images: Any
+    keypoints_xy: Any
+    visibility: Any
+    valid_mask: Any
+    labelled: Any
+    image_ids: Any
