@@ -167,7 +167,7 @@ class Poses:
             raise LitePoseError(f"the poses record is not JSON: {wrong}") from None
 
     def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
-        """COCO results entries: keypoints as x, y, score triples flattened, person score as score."""
+        """COCO results entries: keypoints as flat x, y, score triples; person score as score."""
         triples = np.concatenate([self.keypoints_xy, self.scores[..., None]], axis=2)  # (N, K, 3)
         return [
             {

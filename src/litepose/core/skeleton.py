@@ -94,7 +94,7 @@ class Skeleton:
         return len(self.keypoints)
 
     def index(self, name: str) -> int:
-        """Position of a keypoint by any of its names. Raises LitePoseError with the nearest name."""
+        """Position of a keypoint by any of its names; an unknown one raises LitePoseError."""
         wanted = canonical_name(name)
         for position, own in enumerate(self.keypoints):
             if canonical_name(own) == wanted:
