@@ -196,3 +196,21 @@ class Poses:
             return cls.empty(skeleton)
         triples = np.stack(flat)
         return cls(triples[..., :2], triples[..., 2], np.array(scores), skeleton)
+
+
+def pose_similarity(keypoints_xy: np.ndarray, scores: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """(N, N) OKS of every person with every other, over keypoints that both have.
+
+    Each pair is measured on the larger of the two: 0.53 of the box around its found keypoints
+    stands for the segment area that OKS asks for. 0 where two people share no keypoint.
+    """
+    found = scores > 0
+    low = np.where(found[..., None], keypoints_xy, np.inf).min(axis=1)
+    high = np.where(found[..., None], keypoints_xy, -np.inf).max(axis=1)
+    with np.errstate(invalid="ignore"):
+        sides = np.where(found.any(axis=1)[:, None], high - low, 0)
+    area = 0.53 * np.maximum(sides.prod(axis=1), 1.0)  # (N,)
+    apart = ((keypoints_xy[:, None] - keypoints_xy[None]) ** 2).sum(axis=-1)  # (N, N, K)
+    spread = 2 * np.maximum(area[:, None], area[None])[..., None] * (2 * skeleton.sigmas) ** 2
+    both = found[:, None] & found[None]
+    return (np.exp(-apart / spread) * both).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)

@@ -1,0 +1,102 @@
+"""Heatmap peaks with sub-pixel places and tags, at the resolution that the maps have.
+
+Source: the official decoder's NMS and top-k. Ours never enlarges the maps to picture size: cells
+above the threshold are found first, and only those look at their eight neighbours; a plateau gives
+one peak; the sub-pixel shift is the vertex of a parabola instead of a fixed quarter.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Candidates(NamedTuple):
+    """M peaks, sorted by keypoint, strongest first within a keypoint.
+
+    keypoint: (M,) int; cells_xy: (M, 2) float32, heatmap cells, centre of cell i at i + 0.5;
+    scores: (M,) float32; tags: (M, T) float32
+    """
+
+    keypoint: np.ndarray
+    cells_xy: np.ndarray
+    scores: np.ndarray
+    tags: np.ndarray
+
+
+class Field(NamedTuple):
+    """Merged heatmaps with a border of one cell (so that every cell has neighbours), and the tags.
+
+    padded: (K, H + 2, W + 2); tags: (K, T, h, w); ratio: heatmap cells per tag cell
+    """
+
+    padded: np.ndarray
+    tags: np.ndarray
+    ratio: float
+
+    @property
+    def heat(self) -> np.ndarray:
+        return self.padded[:, 1:-1, 1:-1]
+
+
+def make_field(heat: np.ndarray, tags: np.ndarray) -> Field:
+    """heat (K, H, W) and tags (K, T, h, w) -> Field. The border is colder than any cell."""
+    k, h, w = heat.shape
+    padded = np.full((k, h + 2, w + 2), -np.inf, dtype=np.float32)
+    padded[:, 1:-1, 1:-1] = heat
+    return Field(padded, np.ascontiguousarray(tags, dtype=np.float32), w / tags.shape[-1])
+
+
+def find_candidates(field: Field, threshold: float, most: int) -> Candidates:
+    """Local maxima (3x3) above `threshold`, at most `most` per keypoint."""
+    _, rows, columns = field.padded.shape
+    flat = field.padded.reshape(-1)
+    at = np.flatnonzero(flat > threshold)
+    value = flat[at]
+    for step in (1, columns - 1, columns, columns + 1):
+        # Later neighbours may be equal, earlier ones must be lower: a plateau gives one peak.
+        keep = (value >= flat[at + step]) & (value > flat[at - step])
+        at, value = at[keep], value[keep]
+    keypoint, cell = np.divmod(at, rows * columns)
+    order = np.lexsort((at, -value, keypoint))
+    keypoint, at, cell, value = keypoint[order], at[order], cell[order], value[order]
+    rank = np.arange(len(at)) - np.searchsorted(keypoint, keypoint)
+    strong = rank < most
+    keypoint, at, cell, value = keypoint[strong], at[strong], cell[strong], value[strong]
+    y, x = np.divmod(cell, columns)
+    shift = subpixel(flat, at, columns)
+    cells_xy = np.stack([x - 0.5, y - 0.5], axis=1) + shift  # the border takes one cell off
+    cells_xy = cells_xy.astype(np.float32)
+    return Candidates(keypoint, cells_xy, value, sample_tags(field, keypoint, cells_xy))
+
+
+def subpixel(flat: np.ndarray, at: np.ndarray, columns: int) -> np.ndarray:
+    """(M, 2) shift of each peak in x, y: vertex of the parabola through it and two neighbours."""
+    middle = flat[at]
+    shifts = np.zeros((len(at), 2), dtype=np.float32)
+    for axis, step in enumerate((1, columns)):
+        before, after = flat[at - step], flat[at + step]
+        inside = np.isfinite(before) & np.isfinite(after)  # not at the border
+        bend = np.where(inside, 2 * middle - before - after, 0)
+        lean = np.where(inside, after - before, 0)
+        curved = bend > 1e-6
+        np.divide(lean, 2 * bend, out=shifts[:, axis], where=curved)
+    return np.clip(shifts, -0.5, 0.5)
+
+
+def sample_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.ndarray:
+    """(M, T) tags at heatmap places, read bilinearly from the tag map (edges repeated)."""
+    size, rows, columns = field.tags.shape[1:]
+    place = cells_xy / np.float32(field.ratio) - np.float32(0.5)
+    np.clip(place, 0, (columns - 1, rows - 1), out=place)
+    low = np.minimum(place.astype(np.int64), (max(columns - 2, 0), max(rows - 2, 0)))
+    part = place - low
+    start = keypoint * (size * rows * columns) + low[:, 1] * columns + low[:, 0]
+    at = start[:, None] + np.arange(size) * (rows * columns)  # (M, T)
+    flat = field.tags.reshape(-1)
+    right, down = min(1, columns - 1), columns if rows > 1 else 0
+    u, v = part[:, :1], part[:, 1:]
+    upper = flat[at] * (1 - u) + flat[at + right] * u
+    lower = flat[at + down] * (1 - u) + flat[at + down + right] * u
+    return (upper * (1 - v) + lower * v).astype(np.float32)

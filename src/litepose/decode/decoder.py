@@ -1,0 +1,52 @@
+"""Maps of one picture -> Poses in that picture's pixels: the fast path, and the default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from litepose.core.model_info import ModelInfo
+from litepose.core.poses import Poses
+from litepose.decode.candidates import find_candidates, make_field
+from litepose.decode.grouping import drop_duplicates, fill_missing, group
+from litepose.decode.passes import Pass, check_finite, combine
+
+FILL_BLOCK_PX = 16  # side of the blocks that filling searches, in input pixels
+
+
+def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:
+    """People of one picture from one or more looks at it (flip passes already unflipped).
+
+    Positions are in image pixels, not clipped to the picture; people come best first; those below
+    `info.decode.person_threshold` are left out before their missing keypoints are sought.
+    Raises LitePoseError where a map holds NaN or infinity.
+    """
+    settings = info.decode
+    for one in passes:
+        check_finite(one.maps)
+    maps = combine(passes, info.tag_kind)
+    field = make_field(maps.heatmaps[0][0], maps.tags[0])
+    candidates = find_candidates(field, settings.heat_threshold, settings.max_candidates)
+    people = group(candidates, info.skeleton, settings.tag_threshold)
+    people = people.take(people.person_scores >= settings.person_threshold)
+    stride = maps.strides[0]
+    if settings.fill:
+        people = fill_missing(people, field, max(1, FILL_BLOCK_PX // stride))
+    people = drop_duplicates(people, info.skeleton, settings.duplicate_oks)
+    box = passes[0].box
+    points = box.to_image(_absent_to_middle(people.cells_xy, people.scores) * np.float32(stride))
+    return Poses(
+        keypoints_xy=points.astype(np.float32),
+        scores=np.clip(people.scores, 0, 1),
+        person_scores=np.clip(people.person_scores, 0, 1),
+        skeleton=info.skeleton,
+        image_wh=box.image_wh,
+    )
+
+
+def _absent_to_middle(cells_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Keypoints without a score are moved to the middle of the person's found ones."""
+    found = (scores > 0)[..., None]
+    middle = (cells_xy * found).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+    return np.where(found, cells_xy, middle[:, None])

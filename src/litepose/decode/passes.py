@@ -1,0 +1,109 @@
+"""Several looks at one picture (mirrored, at other scales) become one set of maps.
+
+Source: the official test-time augmentation. Ours merges at the finest stride of the first pass
+instead of at picture size; tags come from the passes at the first pass's scale only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Affine, Letterbox
+from litepose.core.maps import Maps
+from litepose.core.model_info import TagKind
+from litepose.core.skeleton import Skeleton
+
+TAG_UNIT_PX = 32  # positional tags count in this many input pixels
+
+
+class Pass(NamedTuple):
+    """One look: the network's maps for one picture (B = 1) and how the picture lay in the input."""
+
+    maps: Maps
+    box: Letterbox
+
+
+def unflip(maps: Maps, skeleton: Skeleton, tag_kind: TagKind) -> Maps:
+    """Maps of a mirrored input -> maps of the input itself: mirrored back, left and right swapped.
+
+    A positional tag holds a place, so its x is mirrored too: `width - x`, in tag units, where the
+    last cell maps onto the first (`(W - 1) * stride / 32 - x`).
+    """
+    flip = skeleton.flip_index
+    heatmaps = tuple(h[:, flip, :, ::-1] for h in maps.heatmaps)
+    tags = maps.tags[:, flip, :, :, ::-1]
+    if tag_kind == "positional":
+        last = (maps.tags.shape[-1] - 1) * maps.tag_stride / TAG_UNIT_PX
+        tags = np.stack([last - tags[:, :, 0], tags[:, :, 1]], axis=2)
+    return maps._replace(heatmaps=heatmaps, tags=tags)
+
+
+def merge_strides(maps: Maps) -> np.ndarray:
+    """(K, H, W) heatmap at the finest stride: mean of all strides, coarser ones resized bilinearly.
+
+    maps: of one picture (B = 1). Raises LitePoseError where a number is not finite.
+    """
+    finest = np.ascontiguousarray(maps.heatmaps[-1][0], dtype=np.float32)
+    if len(maps.heatmaps) == 1:
+        return finest
+    size_wh = finest.shape[:0:-1]
+    merged = np.empty_like(finest)
+    for k in range(len(finest)):
+        total = finest[k]
+        for coarse in maps.heatmaps[:-1]:
+            total = cv2.add(total, cv2.resize(coarse[0, k], size_wh))
+        np.multiply(total, 1 / len(maps.heatmaps), out=merged[k])
+    return merged
+
+
+def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Maps:
+    """One set of maps, heatmaps merged at the finest stride of the first pass. B = 1.
+
+    Flip passes must be unflipped already. Passes of the first pass's size add their tags: learned
+    ones as further tag numbers (T grows), positional ones averaged. Others lend heatmaps only.
+    """
+    first = passes[0]
+    heat = merge_strides(first.maps)
+    stride = first.maps.strides[-1]
+    tags = [first.maps.tags]
+    if len(passes) > 1:
+        heat = heat.copy()
+    for other in passes[1:]:
+        more = merge_strides(other.maps)
+        if other.box == first.box:
+            heat += more
+            tags.append(other.maps.tags)
+        else:
+            heat += _carried(more, other, first, heat.shape)
+    if len(passes) > 1:
+        heat /= len(passes)
+    merged_tags = tags[0]
+    if len(tags) > 1:
+        merged_tags = (
+            sum(tags) / len(tags) if tag_kind == "positional" else np.concatenate(tags, axis=2)
+        )
+    return Maps((heat[None],), (stride,), merged_tags, first.maps.tag_stride)
+
+
+def _carried(heat: np.ndarray, source: Pass, target: Pass, shape: tuple[int, ...]) -> np.ndarray:
+    """Heatmaps of one pass resampled onto the cells of another."""
+    to_input = target.box.to_input @ source.box.to_image
+    here, there = source.maps.strides[-1], target.maps.strides[-1]
+    cells = Affine.scale_shift((1 / there, 1 / there)) @ to_input @ Affine.scale_shift((here, here))
+    return np.stack([cv2.warpAffine(channel, cells.for_warp(), shape[:0:-1]) for channel in heat])
+
+
+def check_finite(maps: Maps) -> None:
+    """Raises LitePoseError where a map holds NaN or infinity: such weights see nothing."""
+    for name, values in [*(("heatmap", h) for h in maps.heatmaps), ("tag map", maps.tags)]:
+        # One sum finds a NaN or infinity anywhere without a map-sized temporary.
+        if not np.isfinite(np.sum(values, dtype=np.float64)):
+            raise LitePoseError(
+                f"the network's {name} holds numbers that are not finite: the weights are damaged"
+                " or the input was; run `litepose doctor`, or convert the model again"
+            )

@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real pictures, reference numbers and weights beside the checkout, where they are there."""
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared beside this checkout: real pictures and reference numbers absent")
+    return SHARED
