@@ -60,22 +60,33 @@ def min_cost_matching(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def match_within(cost: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """(R,) column of each row, or -1: most pairs first, then the least cost, allowed pairs only.
 
-    cost, allowed: (R, C); costs must stay within +-1000.
+    cost, allowed: (R, C); costs must stay within +-1000. Components that are a star (one row and
+    columns that only it may take, or the reverse) are solved all at once; only the others need a
+    solver.
     """
-    columns = np.full(len(cost), -1)
+    matched = np.full(allowed.shape[0], -1)
+    if not allowed.any():
+        return matched
     per_row, per_column = allowed.sum(axis=1), allowed.sum(axis=0)
-    only = allowed.argmax(axis=1) if allowed.size else columns
-    alone = (per_row == 1) & (per_column[only] == 1) if allowed.size else per_row == 1
-    columns[alone] = only[alone]
-    open_rows = np.flatnonzero((per_row > 0) & ~alone)
-    while len(open_rows):
-        rows, cols = _component(allowed, open_rows[0])
-        block = np.where(allowed[np.ix_(rows, cols)], cost[np.ix_(rows, cols)], _FORBIDDEN)
-        at_row, at_col = min_cost_matching(block)
-        real = block[at_row, at_col] < _FORBIDDEN
-        columns[rows[at_row[real]]] = cols[at_col[real]]
-        open_rows = np.setdiff1d(open_rows, rows, assume_unique=True)
-    return columns
+    masked = np.where(allowed, cost, _FORBIDDEN)
+    star_rows = np.flatnonzero((per_row > 0) & ~(allowed & (per_column > 1)).any(axis=1))
+    matched[star_rows] = masked[star_rows].argmin(axis=1)
+    star_columns = np.flatnonzero(
+        (per_column > 1) & ~(allowed & (per_row > 1)[:, None]).any(axis=0)
+    )
+    matched[masked[:, star_columns].argmin(axis=0)] = star_columns
+    open_rows = per_row > 0
+    open_rows[star_rows] = False
+    open_rows &= ~allowed[:, star_columns].any(axis=1)
+    for row in np.flatnonzero(open_rows):
+        if open_rows[row]:
+            rows, columns = _component(allowed, row)
+            block = masked[rows[:, None], columns]
+            at_row, at_column = min_cost_matching(block)
+            real = block[at_row, at_column] < _FORBIDDEN
+            matched[rows[at_row[real]]] = columns[at_column[real]]
+            open_rows[rows] = False
+    return matched
 
 
 def _component(allowed: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:

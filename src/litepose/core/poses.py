@@ -198,19 +198,38 @@ class Poses:
         return cls(triples[..., :2], triples[..., 2], np.array(scores), skeleton)
 
 
-def pose_similarity(keypoints_xy: np.ndarray, scores: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(N, N) OKS of every person with every other, over keypoints that both have.
+def pose_area(keypoints_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(N,) 0.53 of the box around each person's found keypoints, at least 1 square pixel.
 
-    Each pair is measured on the larger of the two: 0.53 of the box around its found keypoints
-    stands for the segment area that OKS asks for. 0 where two people share no keypoint.
+    It stands for the segment area that OKS asks for, where nobody drew a segment.
     """
-    found = scores > 0
-    low = np.where(found[..., None], keypoints_xy, np.inf).min(axis=1)
-    high = np.where(found[..., None], keypoints_xy, -np.inf).max(axis=1)
-    with np.errstate(invalid="ignore"):
-        sides = np.where(found.any(axis=1)[:, None], high - low, 0)
-    area = 0.53 * np.maximum(sides.prod(axis=1), 1.0)  # (N,)
-    apart = ((keypoints_xy[:, None] - keypoints_xy[None]) ** 2).sum(axis=-1)  # (N, N, K)
-    spread = 2 * np.maximum(area[:, None], area[None])[..., None] * (2 * skeleton.sigmas) ** 2
-    both = found[:, None] & found[None]
-    return (np.exp(-apart / spread) * both).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
+    sides = []
+    for axis in (0, 1):
+        place = keypoints_xy[..., axis]
+        high = np.where(scores > 0, place, -np.inf).max(axis=-1)
+        low = np.where(scores > 0, place, np.inf).min(axis=-1)
+        sides.append(np.maximum(high - low, 0))
+    return np.maximum(np.float32(0.53) * sides[0] * sides[1], 1)
+
+
+def pose_similarity(
+    keypoints_xy: np.ndarray,
+    scores: np.ndarray,
+    other_xy: np.ndarray,
+    other_scores: np.ndarray,
+    area: np.ndarray,
+    skeleton: Skeleton,
+) -> np.ndarray:
+    """OKS of two predicted poses, over the keypoints that both have; 0 where they share none.
+
+    keypoints_xy (..., K, 2) and scores (..., K) broadcast against the others', so that (N, 1, K, 2)
+    against (M, K, 2) gives (N, M); area (...) is the scale to measure on, e.g. the larger of the
+    two `pose_area`s.
+    """
+    across = keypoints_xy[..., 0] - other_xy[..., 0]
+    down = keypoints_xy[..., 1] - other_xy[..., 1]
+    both = ((scores > 0) & (other_scores > 0)).astype(np.float32)  # (..., K)
+    alike = (across * across + down * down) / area[..., None]
+    alike *= -1 / (8 * skeleton.sigmas**2)
+    every = np.ones(skeleton.num_keypoints, dtype=np.float32)
+    return (np.exp(alike, out=alike) * both) @ every / np.maximum(both @ every, 1)

@@ -86,17 +86,24 @@ def subpixel(flat: np.ndarray, at: np.ndarray, columns: int) -> np.ndarray:
 
 
 def sample_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.ndarray:
-    """(M, T) tags at heatmap places, read bilinearly from the tag map (edges repeated)."""
+    """Tags (..., T) at heatmap places (..., 2), read bilinearly from the tag map, edges repeated.
+
+    keypoint: (...) int, broadcast against the places.
+    """
     size, rows, columns = field.tags.shape[1:]
-    place = cells_xy / np.float32(field.ratio) - np.float32(0.5)
-    np.clip(place, 0, (columns - 1, rows - 1), out=place)
-    low = np.minimum(place.astype(np.int64), (max(columns - 2, 0), max(rows - 2, 0)))
-    part = place - low
-    start = keypoint * (size * rows * columns) + low[:, 1] * columns + low[:, 0]
-    at = start[:, None] + np.arange(size) * (rows * columns)  # (M, T)
+    x = np.clip(cells_xy[..., 0] / np.float32(field.ratio) - np.float32(0.5), 0, columns - 1)
+    y = np.clip(cells_xy[..., 1] / np.float32(field.ratio) - np.float32(0.5), 0, rows - 1)
+    left = np.minimum(x.astype(np.int32), max(columns - 2, 0))
+    top = np.minimum(y.astype(np.int32), max(rows - 2, 0))
+    u, v = (x - left).astype(np.float32), (y - top).astype(np.float32)
+    at = keypoint * (size * rows * columns) + top * columns + left
     flat = field.tags.reshape(-1)
     right, down = min(1, columns - 1), columns if rows > 1 else 0
-    u, v = part[:, :1], part[:, 1:]
-    upper = flat[at] * (1 - u) + flat[at + right] * u
-    lower = flat[at + down] * (1 - u) + flat[at + down + right] * u
-    return (upper * (1 - v) + lower * v).astype(np.float32)
+    tags = np.empty((*at.shape, size), dtype=np.float32)
+    for t in range(size):
+        corner = at + t * (rows * columns)
+        upper, lower = flat[corner], flat[corner + down]
+        upper = upper + u * (flat[corner + right] - upper)
+        lower = lower + u * (flat[corner + (down + right)] - lower)
+        tags[..., t] = upper + v * (lower - upper)
+    return tags

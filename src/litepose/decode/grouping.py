@@ -9,13 +9,18 @@ two people that end up alike (OKS) are one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from litepose.core.assignment import match_within
-from litepose.core.poses import pose_similarity
+from litepose.core.poses import pose_area, pose_similarity
 from litepose.core.skeleton import Skeleton
 from litepose.decode.candidates import Candidates, Field, sample_tags, subpixel
+
+# Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
+# person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.
+FILL_BLOCKS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,46 +100,63 @@ def _assemble(candidates: Candidates, member: np.ndarray, tags: np.ndarray) -> P
 def fill_missing(people: People, field: Field, block: int) -> People:
     """Give each missing keypoint the hottest cell whose tag is the person's.
 
-    The map is cut into blocks of `block` x `block` cells. The hottest cell of each block competes
-    with `heat - round(tag distance)`; in the block that wins, all its cells compete. Only cells
-    with heat above 0 are taken.
+    The map is cut into blocks of `block` x `block` cells, and the hottest blocks of each keypoint
+    are searched: their hottest cells compete with `heat - round(tag distance)`, then all cells of
+    the block that won. Only cells with heat above 0 are taken.
     """
     person, joint = np.nonzero(people.scores <= 0)
     if not len(person):
         return people
-    heat, block = field.heat, min(block, *field.heat.shape[1:])
-    rows, columns = heat.shape[1] // block, heat.shape[2] // block
+    own = people.tags[person]  # (R, T)
     needed, slot = np.unique(joint, return_inverse=True)  # (J,) keypoints, (R,) place among them
-    cut = heat[needed, : rows * block, : columns * block].reshape(-1, rows, block, columns, block)
-    cut = cut.transpose(0, 1, 3, 2, 4).reshape(len(needed), rows * columns, block * block)
-    hottest = cut.argmax(axis=2)  # (J, blocks)
-    corner = block * np.stack(np.divmod(np.arange(rows * columns), columns)[::-1], axis=1)
+    blocks = _hot_blocks(field.heat, needed, block, FILL_BLOCKS + 2 * len(people.scores))
+    hottest = blocks.heat.argmax(axis=2)  # (J, B)
+    places = blocks.corner_xy + _inside(hottest, block)
+    tags = sample_tags(field, needed[:, None], places)  # (J, B, T)
+    heat = np.take_along_axis(blocks.heat, hottest[..., None], axis=2)[..., 0]
+    chosen = (heat[slot] - np.round(_distance(tags[slot], own))).argmax(axis=1)  # (R,)
 
-    def centre(at_block: np.ndarray, cell: np.ndarray) -> np.ndarray:
-        inside = np.stack(np.divmod(cell, block)[::-1], axis=-1)
-        return corner[at_block] + inside + np.float32(0.5)
+    heat = blocks.heat[slot, chosen]  # (R, block * block)
+    places = blocks.corner_xy[slot, chosen][:, None] + _inside(np.arange(block * block), block)
+    tags = sample_tags(field, joint[:, None], places)
+    best = (heat - np.round(_distance(tags, own))).argmax(axis=1)
+    row = np.arange(len(best))
+    heat, places = heat[row, best], places[row, best]
 
-    all_blocks = np.broadcast_to(np.arange(rows * columns), hottest.shape)
-    places = centre(all_blocks, hottest).reshape(-1, 2).astype(np.float32)
-    block_tags = sample_tags(field, np.repeat(needed, rows * columns), places)
-    block_tags = block_tags.reshape(len(needed), rows * columns, -1)
-    block_heat = np.take_along_axis(cut, hottest[..., None], axis=2)[..., 0]
-    apart = _distance(block_tags[slot], people.tags[person])  # (R, blocks)
-    chosen = (block_heat[slot] - np.round(apart)).argmax(axis=1)  # (R,)
-
-    cell_heat = cut[slot, chosen]  # (R, block * block)
-    cells = np.broadcast_to(np.arange(block * block), cell_heat.shape)
-    places = centre(np.repeat(chosen, block * block), cells.reshape(-1)).astype(np.float32)
-    cell_tags = sample_tags(field, np.repeat(joint, block * block), places)
-    apart = _distance(cell_tags.reshape(*cell_heat.shape, -1), people.tags[person])
-    best = (cell_heat - np.round(apart)).argmax(axis=1)
-    heat_there = np.take_along_axis(cell_heat, best[:, None], axis=1)[:, 0]
-    hot = heat_there > 0
+    hot = heat > 0
+    person, joint, places = person[hot], joint[hot], places[hot]
     cells_xy, scores = people.cells_xy.copy(), people.scores.copy()
-    at = centre(chosen, best)[hot]
-    cells_xy[person[hot], joint[hot]] = at + _shift(field, joint[hot], at)
-    scores[person[hot], joint[hot]] = heat_there[hot]
+    cells_xy[person, joint] = places + _shift(field, joint, places)
+    scores[person, joint] = heat[hot]
     return People(cells_xy, scores, people.tags, people.person_scores)
+
+
+class _Blocks(NamedTuple):
+    """corner_xy: (J, B, 2) first cell of each block; heat: (J, B, block * block) its cells."""
+
+    corner_xy: np.ndarray
+    heat: np.ndarray
+
+
+def _hot_blocks(heat: np.ndarray, joints: np.ndarray, block: int, most: int) -> _Blocks:
+    """The blocks with the hottest cells, at most `most` for each of the J joints."""
+    k, rows, columns = heat.shape[0], heat.shape[1] // block, heat.shape[2] // block
+    cut = heat[:, : rows * block, : columns * block].reshape(k, rows, block, columns, block)
+    peak = cut[joints, :, 0]
+    for row in range(1, block):
+        peak = np.maximum(peak, cut[joints, :, row])
+    peak = peak.max(axis=-1).reshape(len(joints), rows * columns)
+    most = min(most, rows * columns)
+    hot = np.argpartition(-peak, most - 1, axis=1)[:, :most]  # (J, B)
+    row, column = np.divmod(hot, columns)
+    cells = cut[joints[:, None], row, :, column].reshape(*hot.shape, block * block)
+    return _Blocks(block * np.stack([column, row], axis=-1), cells)
+
+
+def _inside(cell: np.ndarray, block: int) -> np.ndarray:
+    """Centre (..., 2) of a cell of a block, from the block's corner."""
+    row, column = np.divmod(cell, block)
+    return np.stack([column, row], axis=-1) + np.float32(0.5)
 
 
 def _shift(field: Field, joint: np.ndarray, centres_xy: np.ndarray) -> np.ndarray:
@@ -156,9 +178,27 @@ def drop_duplicates(people: People, skeleton: Skeleton, most_alike: float) -> Pe
     """Of two people with OKS above `most_alike` only the better stays. People come best first."""
     if len(people.scores) < 2 or most_alike > 1:
         return people
-    alike = pose_similarity(people.cells_xy, people.scores, skeleton) > most_alike
-    keep = np.ones(len(alike), dtype=bool)
-    for better in np.flatnonzero(np.triu(alike, 1).any(axis=1)):
-        if keep[better]:
-            keep[better + 1 :] &= ~alike[better, better + 1 :]
+    first, second = _overlapping(people)
+    area = pose_area(people.cells_xy, people.scores)
+    cells, scores = people.cells_xy, people.scores
+    alike = most_alike < pose_similarity(
+        cells[first],
+        scores[first],
+        cells[second],
+        scores[second],
+        np.maximum(area[first], area[second]),
+        skeleton,
+    )
+    keep = np.ones(len(people.scores), dtype=bool)
+    for better, worse in zip(first[alike], second[alike], strict=True):
+        keep[worse] &= not keep[better]
     return people.take(np.flatnonzero(keep))
+
+
+def _overlapping(people: People) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of people, the better first, whose boxes overlap: only those can be the same."""
+    found = (people.scores > 0)[..., None]
+    low = np.where(found, people.cells_xy, np.inf).min(axis=1) - 1
+    high = np.where(found, people.cells_xy, -np.inf).max(axis=1) + 1
+    overlap = ((low[:, None] < high) & (low < high[:, None])).all(axis=2)
+    return np.nonzero(np.triu(overlap, 1))

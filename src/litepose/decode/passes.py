@@ -101,8 +101,7 @@ def _carried(heat: np.ndarray, source: Pass, target: Pass, shape: tuple[int, ...
 def check_finite(maps: Maps) -> None:
     """Raises LitePoseError where a map holds NaN or infinity: such weights see nothing."""
     for name, values in [*(("heatmap", h) for h in maps.heatmaps), ("tag map", maps.tags)]:
-        # One sum finds a NaN or infinity anywhere without a map-sized temporary.
-        if not np.isfinite(np.sum(values, dtype=np.float64)):
+        if not np.isfinite(values).all():
             raise LitePoseError(
                 f"the network's {name} holds numbers that are not finite: the weights are damaged"
                 " or the input was; run `litepose doctor`, or convert the model again"

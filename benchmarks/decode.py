@@ -1,0 +1,110 @@
+"""Time the decoder from raw network maps, against the reference path in the same run.
+
+    python benchmarks/decode.py [--people 1,10,30,100] [--repeats 30] [--reference-repeats 3]
+
+Maps are those of an official-layout network for an input of 448x640 (stride 4: 34x112x160, stride
+2: 17x224x320), on one core, 30 % of the keypoints missing, filling included. Prints a table of
+medians and ends with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from litepose.core.geometry import Letterbox
+from litepose.core.maps import Maps
+from litepose.core.model_info import InputRule, ModelInfo
+from litepose.core.skeleton import COCO17
+from litepose.decode.decoder import decode
+from litepose.decode.passes import Pass
+from litepose.decode.reference import decode_reference
+
+INPUT_WH = (640, 448)
+MISSING = 0.3
+INFO = ModelInfo("benchmark", COCO17, InputRule(448), strides=(4, 2))
+
+
+def crowd_maps(people: int, seed: int) -> Maps:
+    """Maps of `people` people standing about: Gaussians, tags two apart, a noisy floor."""
+    rng = np.random.default_rng(seed)
+    middle = rng.uniform(0.1, 0.9, size=(people, 1, 2)) * INPUT_WH
+    reach = rng.uniform(20, 120, size=(people, 1, 1)) * (0.3, 1.0)
+    points = middle + reach * rng.uniform(-1, 1, size=(people, 17, 2))
+    points = np.clip(points, 8, np.subtract(INPUT_WH, 8))
+    present = rng.random((people, 17)) >= MISSING
+    own_tags = rng.permutation(people) * 2.0
+    heatmaps = []
+    for stride in (4, 2):
+        shape = (17, INPUT_WH[1] // stride, INPUT_WH[0] // stride)
+        heat = rng.normal(0, 0.01, shape).astype(np.float32)
+        tags = rng.normal(0, 0.05, shape).astype(np.float32)
+        for n, k in np.argwhere(present):
+            x, y = points[n, k] / stride
+            rows = slice(max(int(y) - 7, 0), int(y) + 8)
+            columns = slice(max(int(x) - 7, 0), int(x) + 8)
+            v, u = np.ogrid[rows, columns]
+            v, u = v[v < shape[1]][:, None], u[u < shape[2]][None]
+            window = heat[k, rows, columns]
+            bump = np.exp(-((u + 0.5 - x) ** 2 + (v + 0.5 - y) ** 2) / 8)
+            np.maximum(window, bump * rng.uniform(0.4, 1.0), out=window)
+            near = tags[k, max(int(y) - 2, 0) : int(y) + 3, max(int(x) - 2, 0) : int(x) + 3]
+            near[:] = own_tags[n] + rng.normal(0, 0.05, near.shape)
+        heatmaps.append(heat[None])
+        if stride == 4:
+            tag_map = tags[None, :, None]
+    return Maps(tuple(heatmaps), (4, 2), tag_map, 4)
+
+
+def median_ms(call: Callable[[], object], repeats: int) -> float:
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--people", default="1,10,30,100", help="people counts (default %(default)s)"
+    )
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--reference-repeats", type=int, default=3, help="0 leaves it out")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    box = Letterbox(INPUT_WH, INPUT_WH, INPUT_WH)
+    rows = []
+    print(f"{'people':>7} {'found':>6} {'fast ms':>8} {'reference ms':>13} {'ratio':>6}")
+    for people in map(int, options.people.split(",")):
+        passes = [Pass(crowd_maps(people, seed=people), box)]
+        found = len(decode(passes, INFO))
+        fast = median_ms(lambda p=passes: decode(p, INFO), options.repeats)
+        row = {"people": people, "found": found, "fast_ms": round(fast, 2)}
+        if options.reference_repeats:
+            slow = median_ms(lambda p=passes: decode_reference(p, INFO), options.reference_repeats)
+            row |= {"reference_ms": round(slow, 1), "ratio": round(slow / fast, 1)}
+        rows.append(row)
+        print(
+            f"{people:7} {found:6} {fast:8.2f} {row.get('reference_ms', float('nan')):13.1f}"
+            f" {row.get('ratio', float('nan')):6.1f}",
+            flush=True,
+        )
+    machine = {
+        "cpu": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+    }
+    print(json.dumps({"benchmark": "decode", "threads": 1, "rows": rows, **machine}))
+
+
+if __name__ == "__main__":
+    main()
