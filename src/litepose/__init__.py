@@ -1,3 +1,77 @@
-"""litepose: every person in a picture and their keypoints, in real time, on an ordinary CPU."""
+"""litepose: every person in a picture and their keypoints, in real time, on an ordinary CPU.
+
+import litepose
+model = litepose.load()
+poses = model.predict("photo.jpg")
+litepose.draw("photo.jpg", poses).save("out.jpg")
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from litepose.core.errors import LitePoseError as LitePoseError
+    from litepose.core.poses import Poses as Poses
+    from litepose.imaging.read import ImageSource
+    from litepose.runtime.predictor import Predictor
 
 __version__ = "0.1.0"
+__all__ = ["LitePoseError", "Poses", "draw", "load"]
+
+DRAWN_FROM = 0.15  # keypoints scoring below are guesses: reported, but not drawn by default
+
+
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    backend: str | None = None,
+    input_size: int | None = None,
+    threads: int = 0,
+    providers: tuple[str, ...] = ("CPUExecutionProvider",),
+    device: str = "cpu",
+) -> Predictor:
+    """Open a model: the default one, or one by name (`litepose models`) or file.
+
+    model: None, a name such as "p" or "xs", an .onnx file, a checkpoint (.safetensors), or an
+           official .pth.tar (checkpoints need `litepose[torch]`)
+    backend: "onnxruntime" or "torch"; None takes what fits the file
+    input_size: short side in pixels that pictures are resized to; None takes the model's own.
+           Larger finds smaller people and costs more
+    threads: for the network; 0 takes all cores. providers: of onnxruntime. device: of PyTorch
+    Raises LitePoseError where the model, its weights, a package, provider or device is missing.
+    """
+    from litepose.runtime.backends import RuntimeOptions, open_backend
+    from litepose.runtime.predictor import Predictor
+
+    options = RuntimeOptions(threads, tuple(providers), device)
+    return Predictor(open_backend(model, backend, options), input_size=input_size)
+
+
+def draw(image: ImageSource, poses: Poses, *, threshold: float = DRAWN_FROM) -> Image:
+    """The picture with everybody drawn in, as a Pillow picture; the input is not changed.
+
+    image: whatever `predict` takes one picture from; threshold: keypoints below are left out.
+    """
+    from PIL import Image as PillowImage
+
+    from litepose.imaging.draw import draw_poses
+    from litepose.imaging.read import read_image
+
+    return PillowImage.fromarray(draw_poses(read_image(image), poses, threshold=threshold))
+
+
+def __getattr__(name: str) -> Any:
+    # Importing the package costs nothing; numpy and friends come with the first use.
+    if name == "Poses":
+        from litepose.core.poses import Poses
+
+        return Poses
+    if name == "LitePoseError":
+        from litepose.core.errors import LitePoseError
+
+        return LitePoseError
+    raise AttributeError(f"module 'litepose' has no attribute {name!r}")

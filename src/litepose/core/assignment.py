@@ -80,7 +80,7 @@ def match_within(cost: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     open_rows &= ~allowed[:, star_columns].any(axis=1)
     for row in np.flatnonzero(open_rows):
         if open_rows[row]:
-            rows, columns = _component(allowed, row)
+            rows, columns = _component(allowed, int(row))
             block = masked[rows[:, None], columns]
             at_row, at_column = min_cost_matching(block)
             real = block[at_row, at_column] < _FORBIDDEN
@@ -91,11 +91,11 @@ def match_within(cost: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 def _component(allowed: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns that hang together with `row` through allowed pairs."""
-    rows = np.zeros(allowed.shape[0], dtype=bool)
+    rows: np.ndarray = np.zeros(allowed.shape[0], dtype=bool)
     rows[row] = True
     while True:
-        cols = allowed[rows].any(axis=0)
-        grown = allowed[:, cols].any(axis=1)
+        cols = np.logical_or.reduce(allowed[rows], axis=0)
+        grown = np.logical_or.reduce(allowed[:, cols], axis=1)
         if np.array_equal(grown, rows):
             return np.flatnonzero(rows), np.flatnonzero(cols)
         rows = grown

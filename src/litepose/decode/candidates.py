@@ -26,26 +26,24 @@ class Candidates(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Merged heatmaps with a border of one cell (so that every cell has neighbours), and the tags.
+    """Merged heatmaps, the same with a border so that every cell has neighbours, and tags.
 
-    padded: (K, H + 2, W + 2); tags: (K, T, h, w); ratio: heatmap cells per tag cell
+    heat: (K, H, W); padded: (K, H + 2, W + 2), border -inf; tags: (K, T, h, w);
+    ratio: heatmap cells per tag cell
     """
 
+    heat: np.ndarray
     padded: np.ndarray
     tags: np.ndarray
     ratio: float
 
-    @property
-    def heat(self) -> np.ndarray:
-        return self.padded[:, 1:-1, 1:-1]
-
 
 def make_field(heat: np.ndarray, tags: np.ndarray) -> Field:
-    """heat (K, H, W) and tags (K, T, h, w) -> Field. The border is colder than any cell."""
+    """heat (K, H, W) and tags (K, T, h, w) -> Field."""
     k, h, w = heat.shape
     padded = np.full((k, h + 2, w + 2), -np.inf, dtype=np.float32)
     padded[:, 1:-1, 1:-1] = heat
-    return Field(padded, np.ascontiguousarray(tags, dtype=np.float32), w / tags.shape[-1])
+    return Field(heat, padded, np.ascontiguousarray(tags, dtype=np.float32), w / tags.shape[-1])
 
 
 def find_candidates(field: Field, threshold: float, most: int) -> Candidates:

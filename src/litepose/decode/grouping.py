@@ -107,6 +107,7 @@ def fill_missing(people: People, field: Field, block: int) -> People:
     person, joint = np.nonzero(people.scores <= 0)
     if not len(person):
         return people
+    block = min(block, *field.heat.shape[1:])
     own = people.tags[person]  # (R, T)
     needed, slot = np.unique(joint, return_inverse=True)  # (J,) keypoints, (R,) place among them
     blocks = _hot_blocks(field.heat, needed, block, FILL_BLOCKS + 2 * len(people.scores))
@@ -140,23 +141,29 @@ class _Blocks(NamedTuple):
 
 def _hot_blocks(heat: np.ndarray, joints: np.ndarray, block: int, most: int) -> _Blocks:
     """The blocks with the hottest cells, at most `most` for each of the J joints."""
-    k, rows, columns = heat.shape[0], heat.shape[1] // block, heat.shape[2] // block
-    cut = heat[:, : rows * block, : columns * block].reshape(k, rows, block, columns, block)
-    peak = cut[joints, :, 0]
-    for row in range(1, block):
-        peak = np.maximum(peak, cut[joints, :, row])
-    peak = peak.max(axis=-1).reshape(len(joints), rows * columns)
+    rows, columns = heat.shape[1] // block, heat.shape[2] // block
+    if len(joints) < len(heat):
+        heat = heat[joints]
+    heat = np.ascontiguousarray(heat[:, : rows * block, : columns * block])
+    cut = heat.reshape(len(joints), rows, block, columns, block)
+    by_row = heat.reshape(len(joints), rows, block, columns * block).max(axis=2)
+    peak = by_row[..., ::block]
+    for place in range(1, block):  # quicker than a reduction over a short last axis
+        peak = np.maximum(peak, by_row[..., place::block])
+    peak = peak.reshape(len(joints), rows * columns)
     most = min(most, rows * columns)
     hot = np.argpartition(-peak, most - 1, axis=1)[:, :most]  # (J, B)
     row, column = np.divmod(hot, columns)
-    cells = cut[joints[:, None], row, :, column].reshape(*hot.shape, block * block)
-    return _Blocks(block * np.stack([column, row], axis=-1), cells)
+    which = np.arange(len(joints))[:, None]
+    cells = cut[which, row, :, column].reshape(*hot.shape, block * block)
+    corner_xy = (block * np.stack([column, row], axis=-1)).astype(np.float32)
+    return _Blocks(corner_xy, cells)
 
 
 def _inside(cell: np.ndarray, block: int) -> np.ndarray:
     """Centre (..., 2) of a cell of a block, from the block's corner."""
     row, column = np.divmod(cell, block)
-    return np.stack([column, row], axis=-1) + np.float32(0.5)
+    return np.stack([column, row], axis=-1).astype(np.float32) + np.float32(0.5)
 
 
 def _shift(field: Field, joint: np.ndarray, centres_xy: np.ndarray) -> np.ndarray:
@@ -201,4 +208,5 @@ def _overlapping(people: People) -> tuple[np.ndarray, np.ndarray]:
     low = np.where(found, people.cells_xy, np.inf).min(axis=1) - 1
     high = np.where(found, people.cells_xy, -np.inf).max(axis=1) + 1
     overlap = ((low[:, None] < high) & (low < high[:, None])).all(axis=2)
-    return np.nonzero(np.triu(overlap, 1))
+    better, worse = np.nonzero(np.triu(overlap, 1))
+    return better, worse

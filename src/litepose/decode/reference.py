@@ -165,7 +165,7 @@ def fill_missing(heat: np.ndarray, tags: np.ndarray, person: np.ndarray) -> None
         distance = np.sqrt(((tags[k] - mean_tag[:, None, None]) ** 2).sum(axis=0))
         row, column = np.unravel_index(np.argmax(heat[k] - np.round(distance)), heat[k].shape)
         if heat[k, row, column] > 0:
-            dx, dy = nudge_to_neighbour(heat[k], column, row)
+            dx, dy = nudge_to_neighbour(heat[k], float(column), float(row))
             person[k, :3] = column + dx, row + dy, heat[k, row, column]
 
 

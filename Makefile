@@ -1,0 +1,58 @@
+# Everything here sets itself up: all that is needed is Python >= 3.11, make and pip.
+#   make demo [IMAGE=photo.jpg]   find people in a photograph and say where the result is
+#   make test                     install what the tests need and run the fast set
+#   make test-all                 the slow ones too
+#   make check                    ruff and mypy
+#   make bench                    time the decoder and the whole way from picture to people
+#   make train-smoke              train a tiny network on drawn people, in minutes
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+IMAGE ?= examples/images/astronaut.jpg examples/images/scene.jpg
+
+.PHONY: demo test test-all check bench train-smoke clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	$(BIN)/litepose predict $(IMAGE) --output out/demo > out/demo.jsonl
+	@echo "The pictures with everybody drawn in are in out/demo/, the people as JSON in out/demo.jsonl"
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow" -n auto
+
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python benchmarks/predict.py
+
+train-smoke: $(VENV)/.dev
+	$(BIN)/python benchmarks/train_smoke.py
+
+clean:
+	rm -rf $(VENV) out build dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "litepose needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps are as new as what was installed: a second run goes straight to its work.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing litepose into $(VENV) (once, about 300 MB) ..."
+	$(PIP) install -c constraints.txt -e .
+	@mkdir -p out
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing litepose and what its tests need into $(VENV) (once, some minutes) ..."
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@mkdir -p out
+	@touch $@ $(VENV)/.demo

@@ -1,0 +1,40 @@
+"""`litepose convert official.pth.tar`: an official checkpoint -> our one-file checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "convert",
+        help="official checkpoint -> ours",
+        description=(
+            "Reads an official Lite Pose checkpoint (any size, COCO or CrowdPose, told from its"
+            " shapes) and writes a .safetensors with the architecture, skeleton and settings in it."
+        ),
+    )
+    parser.add_argument("source", help="official .pth.tar")
+    parser.add_argument("--output", help="default: SOURCE with the suffix .safetensors")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
+    from litepose.core.errors import LitePoseError
+
+    if find_spec("torch") is None or find_spec("safetensors") is None:
+        raise LitePoseError("convert needs PyTorch: pip install 'litepose[torch]'")
+    from litepose.model.checkpoint import convert_official
+
+    source = Path(options.source)
+    stem = source.name.removesuffix(".tar").removesuffix(".pth").removesuffix(".pt")
+    target = Path(options.output) if options.output else source.with_name(stem + ".safetensors")
+    info = convert_official(source, target)
+    print(f"{source} is {info.name} ({info.skeleton.name}); wrote {target}")
+    print(json.dumps({"written": str(target), "model": info.name, "skeleton": info.skeleton.name}))
+    return 0

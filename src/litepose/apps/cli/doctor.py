@@ -1,0 +1,114 @@
+"""`litepose doctor`: what is installed here and whether it works, ready for a bug report."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "litepose", "numpy", "opencv-python-headless", "Pillow", "onnxruntime",
+    "torch", "safetensors", "scipy", "onnx", "openvino", "faster-coco-eval",
+)  # fmt: skip
+CPU_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8")
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("doctor", help="versions, CPU, model hashes and a self-test")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    report = {
+        "packages": _packages(),
+        "machine": _machine(),
+        "providers": _providers(),
+        "models": _models(),
+        "self_test": _self_test(),
+    }
+    for title, part in report.items():
+        print(f"{title.replace('_', ' ')}:")
+        for key, value in part.items():
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            print(f"  {key:24} {shown}")
+    print(json.dumps(report))
+    return 0 if report["self_test"]["passed"] else 1
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _machine() -> dict[str, Any]:
+    features: list[str] = []
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text().splitlines()
+        words = next((line.split() for line in lines if line.startswith("flags")), [])
+        features = [feature for feature in CPU_FEATURES if feature in words]
+        name = next((ln.split(":")[1].strip() for ln in lines if ln.startswith("model name")), name)
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu": name,
+        "cores": os.cpu_count() or 0,
+        "cpu_features": features,
+    }
+
+
+def _providers() -> dict[str, Any]:
+    import onnxruntime
+
+    return {"onnxruntime": onnxruntime.get_available_providers()}
+
+
+def _models() -> dict[str, str]:
+    from litepose.model import zoo
+
+    found = {}
+    for name in zoo.MODELS:
+        for suffix in (".onnx", ".safetensors"):
+            path = zoo.find_weights(name, suffix)
+            if path is not None:
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                found[name + suffix] = f"sha256 {digest}"
+    return found
+
+
+def _self_test() -> dict[str, Any]:
+    """Load the default model and look at a grey picture: nobody must be there, twice the same."""
+    import numpy as np
+
+    import litepose
+    from litepose.core.errors import LitePoseError
+
+    grey = np.full((240, 320, 3), 127, np.uint8)
+    try:
+        start = time.perf_counter()
+        model = litepose.load()
+        loaded = time.perf_counter()
+        first = model.predict(grey)
+        again = time.perf_counter()
+        second = model.predict(grey)
+        end = time.perf_counter()
+    except LitePoseError as wrong:
+        return {"passed": False, "error": str(wrong)}
+    return {
+        "passed": len(first) == 0 and first.to_json() == second.to_json(),
+        "load_ms": round((loaded - start) * 1e3, 1),
+        "first_ms": round((again - loaded) * 1e3, 1),
+        "next_ms": round((end - again) * 1e3, 1),
+    }

@@ -1,0 +1,51 @@
+"""`litepose VERB ...`: parse, call one function, print. Results on stdout, all else on stderr.
+
+A verb is a module of this folder with `add_parser(verbs)`, imported only to build its options, so
+that start-up stays quick; heavy imports stand inside the functions that need them.
+Exit codes: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from litepose import __version__
+from litepose.apps.cli import convert, doctor, models, predict
+from litepose.core.errors import LitePoseError
+
+VERBS = (predict, models, convert, doctor)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="litepose",
+        description="Finds every person in a picture and their keypoints, on an ordinary CPU.",
+    )
+    parser.add_argument("--version", action="version", version=f"litepose {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        verb.add_parser(verbs)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except LitePoseError as wrong:
+        print(f"litepose {options.verb}: {wrong}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nlitepose {options.verb}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""`litepose models`: what models there are, and where their weights come from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("models", help="list the models and where their weights come from")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from litepose.model import zoo
+
+    rows = []
+    header = f"{'name':22} {'keypoints':>9} {'input':>5} {'params':>8} {'GMACs':>6}  weights"
+    print(header)
+    for name, model in zoo.MODELS.items():
+        info = model.info
+        found = [s for s in (".onnx", ".safetensors") if zoo.find_weights(name, s) is not None]
+        mark = "*" if name == zoo.DEFAULT else " "
+        print(
+            f"{name + mark:22} {info.skeleton.num_keypoints:9} {info.input.size:5}"
+            f" {model.params / 1e6:7.2f}M {model.gmacs:6.2f}  {' '.join(found) or 'none here'}"
+        )
+        print(f"{'':22} AP {model.ap}; {model.weights}")
+        rows.append(
+            {
+                "name": name,
+                "default": name == zoo.DEFAULT,
+                "skeleton": info.skeleton.name,
+                "input_size": info.input.size,
+                "params": model.params,
+                "gmacs": model.gmacs,
+                "ap": model.ap,
+                "weights": model.weights,
+                "found": found,
+            }
+        )
+    print("* the default")
+    print(json.dumps({"models": rows}))
+    return 0

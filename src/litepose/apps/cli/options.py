@@ -1,0 +1,68 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from litepose.runtime.predictor import PredictOptions, Predictor
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--model", help="name, .onnx, checkpoint or official .pth.tar (default: the bundled one)"
+    )
+    model.add_argument("--backend", help="onnxruntime or torch (default: what fits the model)")
+    model.add_argument("--size", type=int, help="short side of the input in pixels")
+    model.add_argument("--threads", type=int, default=0, help="for the network; 0: all cores")
+    model.add_argument("--provider", action="append", help="onnxruntime provider, best first")
+    model.add_argument("--device", default="cpu", help="PyTorch device (default: %(default)s)")
+
+
+def add_predict_options(parser: argparse.ArgumentParser) -> None:
+    look = parser.add_argument_group("how to look")
+    look.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    look.add_argument(
+        "--scales", default="1", help="input sizes as multiples, e.g. 1,0.5,2 (default: 1)"
+    )
+    look.add_argument(
+        "--threshold", type=float, help="leave people out who score below (default: the model's)"
+    )
+    look.add_argument("--max-people", type=int, help="keep only so many of the best")
+
+
+def open_predictor(options: argparse.Namespace) -> Predictor:
+    import litepose
+
+    providers = tuple(options.provider or ["CPUExecutionProvider"])
+    return litepose.load(
+        options.model,
+        backend=options.backend,
+        input_size=options.size,
+        threads=options.threads,
+        providers=providers,
+        device=options.device,
+    )
+
+
+def predict_options(options: argparse.Namespace) -> PredictOptions:
+    from litepose.runtime.predictor import PredictOptions
+
+    return PredictOptions(
+        flip_test=options.flip_test,
+        scales=parse_scales(options.scales),
+        threshold=options.threshold,
+        max_people=options.max_people,
+    )
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """`1,0.5` -> (1.0, 0.5). Raises LitePoseError where one is not a number."""
+    from litepose.core.errors import LitePoseError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise LitePoseError(f"--scales wants numbers like 1,0.5,2; got {text!r}") from None

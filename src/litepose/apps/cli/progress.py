@@ -1,0 +1,36 @@
+"""A progress bar on stderr: only for several items, only on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+_WIDTH = 28
+
+
+class Progress:
+    """`step()` after each item; `close()` clears the line. Honours NO_COLOR."""
+
+    def __init__(self, total: int, what: str, quiet: bool = False) -> None:
+        self._total, self._what, self._done = total, what, 0
+        self._shown = total > 1 and not quiet and sys.stderr.isatty()
+        self._colour = "NO_COLOR" not in os.environ
+        self._start = time.monotonic()
+
+    def step(self) -> None:
+        self._done += 1
+        if not self._shown:
+            return
+        spent = time.monotonic() - self._start
+        left = spent / self._done * (self._total - self._done)
+        bar = "━" * round(_WIDTH * self._done / self._total)
+        track = bar.ljust(_WIDTH, "─")
+        if self._colour:
+            track = f"\033[36m{bar}\033[2m{track[len(bar) :]}\033[0m"
+        text = f"\r{track} {self._done}/{self._total} {self._what}, {left:.0f} s left \033[K"
+        print(text, end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
