@@ -1,0 +1,114 @@
+"""What the network puts out, made visible: heatmaps and tag maps, alone or over the picture.
+
+Source: our own. A map is laid on the picture by the same geometry that decoding uses, so a peak
+lies where the keypoint found there is drawn. Colour scales run evenly from dark to light, which
+colour-blind readers and grey printers see as well.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from litepose.core.geometry import Affine, Letterbox
+
+_HEAT_COLOURS = cv2.COLORMAP_INFERNO
+_TAG_COLOURS = cv2.COLORMAP_VIRIDIS
+
+
+def draw_heatmaps(
+    image: np.ndarray | None, heatmaps: np.ndarray, box: Letterbox, keypoint: int | None = None
+) -> np.ndarray:
+    """(h, w, 3) uint8 RGB of the original's size: heat over the picture, or alone on black.
+
+    image: (h, w, 3) uint8 RGB, not changed, or None for the heat alone
+    heatmaps: (K, H, W), about 0..1, over the whole network input
+    keypoint: position of the one to draw; None for the strongest of all at each place
+    """
+    heat = heatmaps.max(axis=0) if keypoint is None else heatmaps[keypoint]
+    heat = _on_image(heat, box).clip(0, 1)
+    if image is None:
+        return _coloured(heat, _HEAT_COLOURS)
+    # Like light thrown on the picture: added, and weak heat lifted, or it would drown in the grey.
+    return cv2.add(_faded(image, box), _coloured(heat**0.7, _HEAT_COLOURS))
+
+
+def draw_tags(
+    image: np.ndarray | None,
+    tags: np.ndarray,
+    box: Letterbox,
+    heatmaps: np.ndarray | None = None,
+    keypoint: int | None = None,
+) -> np.ndarray:
+    """(h, w, 3) uint8 RGB of the original's size: places with like tags get like colours.
+
+    image: (h, w, 3) uint8 RGB, not changed, or None for the tags alone on black
+    tags: (K, T, H, W), or (T, H, W) of one keypoint; one number gives a scale from dark to light,
+        two (or the first two of more) give both directions of a colour plane
+    heatmaps: (K, H, W) at the tags' size: where they are cold the tags mean nothing and fade, and
+        each place shows the tag of its hottest keypoint; without them the mean of all is shown
+    """
+    if tags.ndim == 3:
+        tags = tags[None]
+        heatmaps = None if heatmaps is None else heatmaps.reshape(1, *tags.shape[2:])
+    elif keypoint is not None:
+        tags = tags[keypoint][None]
+        heatmaps = None if heatmaps is None else heatmaps[keypoint][None]
+    if heatmaps is None:
+        chosen = tags.mean(axis=0)  # (T, H, W)
+        sure = np.ones(tags.shape[2:], np.float32)
+    else:
+        hottest = heatmaps.argmax(axis=0)[None, None]
+        chosen = np.take_along_axis(tags, hottest, axis=0)[0]
+        sure = np.sqrt((2 * heatmaps.max(axis=0)).clip(0, 1))
+    levels = [_spread(plane, sure > 0.4) for plane in chosen[:2]]
+    colours = _plane_colours(*levels) if len(levels) == 2 else _coloured(levels[0], _TAG_COLOURS)
+    # Colours are not averaged between cells: a tag between two people's belongs to nobody.
+    colours = _on_image(colours, box, cv2.INTER_NEAREST)
+    background = np.zeros_like(colours) if image is None else _faded(image, box)
+    return _mix(background, colours, _on_image(sure, box).clip(0, 1))
+
+
+def _on_image(plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """A map (H, W) or (H, W, 3) over the network's input -> the picture's pixels."""
+    cell = (box.input_wh[0] / plane.shape[1], box.input_wh[1] / plane.shape[0])
+    affine = box.to_image @ Affine.scale_shift(cell)
+    plane = np.ascontiguousarray(plane, np.uint8 if plane.dtype == np.uint8 else np.float32)
+    return cv2.warpAffine(
+        plane, affine.for_warp(), box.image_wh, flags=how, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def _coloured(levels: np.ndarray, colours: int) -> np.ndarray:
+    """[0, 1] -> RGB."""
+    return cv2.applyColorMap((255 * levels).astype(np.uint8), colours)[..., ::-1]
+
+
+def _spread(plane: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """To [0, 1], so that what counts fills the scale whatever a few odd cells hold."""
+    low, high = np.percentile(plane[where] if where.any() else plane, (2, 98))
+    return ((plane - low) / max(high - low, 1e-6)).clip(0, 1)
+
+
+def _plane_colours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Two levels in [0, 1] -> RGB: hue from blue over rose to yellow along x, lighter along y."""
+    hue = np.radians(260 + 200 * x)
+    lab = np.stack([40 + 45 * y, 62 * np.cos(hue), 62 * np.sin(hue)], axis=2)
+    rgb = cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_Lab2RGB)
+    return (255 * rgb.clip(0, 1)).astype(np.uint8)
+
+
+def _faded(image: np.ndarray, box: Letterbox) -> np.ndarray:
+    """The picture in dim grey: colour then means the map."""
+    assert (image.shape[1], image.shape[0]) == box.image_wh
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=0.55), cv2.COLOR_GRAY2RGB)
+
+
+def _mix(below: np.ndarray, above: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return cv2.blendLinear(
+        np.ascontiguousarray(above),
+        np.ascontiguousarray(below),
+        weight.astype(np.float32),
+        (1 - weight).astype(np.float32),
+    )

@@ -1,0 +1,178 @@
+"""A picture's bytes from the web, with limits: size, time, redirects, and no private addresses.
+
+Source: our own, on the standard library. urllib's opener is not used because it resolves a name
+again when it connects: the address that was checked must be the address that is connected to, or
+a name that answers twice (DNS rebinding) leads into the private network. Proxies named in the
+environment are not used for the same reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from typing import NamedTuple
+from urllib.parse import quote, urljoin, urlsplit
+
+from litepose.core.errors import LitePoseError
+
+_CHUNK = 1 << 16
+_REDIRECTS = (301, 302, 303, 307, 308)
+# IPv6 addresses that stand for an IPv4 address somewhere behind a gateway: it cannot be checked.
+_TUNNELS = tuple(map(ipaddress.ip_network, ("2002::/16", "2001::/32", "64:ff9b::/96")))
+
+
+class FetchLimits(NamedTuple):
+    """seconds: for everything together, redirects and all; the look-up of a name is not cut."""
+
+    max_bytes: int
+    seconds: float
+    redirects: int
+    allow_private: bool
+
+
+def is_url(source: str) -> bool:
+    return "://" in source
+
+
+def fetch(url: str, limits: FetchLimits) -> bytes:
+    """The body that a http or https address answers with.
+
+    Raises LitePoseError for another scheme, an address in a private, loopback, link-local or
+    reserved range (at any redirect, unless allowed), a status other than 200, a web page instead
+    of a picture, and where a limit is met.
+    """
+    deadline = time.monotonic() + limits.seconds
+    at = url
+    for _ in range(limits.redirects + 1):
+        try:
+            answer = _get(at, deadline, limits)
+        except (OSError, http.client.HTTPException) as wrong:
+            _check_deadline(url, deadline, limits)
+            raise LitePoseError(f"cannot read {at}: {wrong or type(wrong).__name__}") from None
+        if isinstance(answer, bytes):
+            return answer
+        at = answer
+    raise LitePoseError(
+        f"{url} redirects more than {limits.redirects} times; give the last address"
+    )
+
+
+def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
+    """The body, or the address that the answer redirects to."""
+    connection, target = _connect(url, deadline, limits.allow_private)
+    sock = connection.sock
+    # Socket timeouts start anew with each byte; only a watchdog cuts a server that drips.
+    watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, [sock])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        if isinstance(sock, ssl.SSLSocket):
+            sock.do_handshake()
+        connection.request("GET", target, headers={"User-Agent": "litepose", "Accept": "image/*"})
+        response = connection.getresponse()
+        place = response.getheader("Location")
+        if response.status in _REDIRECTS and place:
+            return urljoin(url, place)
+        if response.status != 200:
+            raise LitePoseError(
+                f"{url} answered {response.status} {response.reason}: no picture to read"
+            )
+        kind = response.headers.get_content_type()
+        if kind in ("text/html", "application/xhtml+xml"):
+            raise LitePoseError(
+                f"{url} answers with a web page ({kind}); give the address of the picture itself"
+            )
+        return _read_body(response, url, deadline, limits)
+    finally:
+        watchdog.cancel()
+        connection.close()
+
+
+def _read_body(
+    response: http.client.HTTPResponse, url: str, deadline: float, limits: FetchLimits
+) -> bytes:
+    expected = response.length  # None where the answer is chunked or does not say
+    body = bytearray()
+    while (expected or len(body)) <= limits.max_bytes:
+        chunk = response.read1(_CHUNK)
+        _check_deadline(url, deadline, limits)
+        if not chunk:
+            if expected is not None and len(body) < expected:
+                raise LitePoseError(f"{url} broke off after {len(body):,} of {expected:,} bytes")
+            return bytes(body)
+        body += chunk
+    raise LitePoseError(
+        f"{url} is larger than the limit of {limits.max_bytes:,} bytes; raise ReadLimits.max_bytes"
+        " if it is meant"
+    )
+
+
+def _connect(
+    url: str, deadline: float, allow_private: bool
+) -> tuple[http.client.HTTPConnection, str]:
+    """A connection to a checked address of the URL's host, and the target to ask it for."""
+    try:
+        parts = urlsplit(url)
+        host, secure = parts.hostname, parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+    except ValueError as wrong:
+        raise LitePoseError(f"{url!r} is not an address on the web: {wrong}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise LitePoseError(f"only http and https addresses are read; got {url!r}")
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(host, port)
+    connection.sock = _checked_socket(host, port, deadline, allow_private)
+    if secure:
+        connection.sock = ssl.create_default_context().wrap_socket(
+            connection.sock, server_hostname=host, do_handshake_on_connect=False
+        )
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return connection, quote(target, safe="/%:=&?~+!$,;'@()*[]")
+
+
+def _checked_socket(host: str, port: int, deadline: float, allow_private: bool) -> socket.socket:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for *_, place in found:
+        if not (allow_private or _is_public(str(place[0]))):
+            raise LitePoseError(
+                f"{host} is at {place[0]}, a private address; pass allow_private=True in"
+                " ReadLimits if pictures may be read from there"
+            )
+    trouble: OSError | None = None
+    for family, kind, protocol, _, place in found:
+        sock = socket.socket(family, kind, protocol)
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            sock.connect(place)
+        except OSError as wrong:
+            sock.close()
+            trouble = wrong
+        else:
+            return sock
+    raise trouble or OSError(f"{host} has no address")
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    address = getattr(address, "ipv4_mapped", None) or address
+    if any(address in network for network in _TUNNELS if network.version == address.version):
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def _hang_up(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the other side was quicker
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _check_deadline(url: str, deadline: float, limits: FetchLimits) -> None:
+    if time.monotonic() >= deadline:
+        raise LitePoseError(
+            f"{url} was not read within {limits.seconds:g} seconds; raise ReadLimits.seconds or"
+            " download it first"
+        )

@@ -1,0 +1,62 @@
+"""Which pictures a folder, a glob pattern or a path means, and the nearest name to a missing one.
+
+Source: our own.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+
+from litepose.core.errors import LitePoseError
+
+PICTURE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+)  # fmt: skip
+_NAMES_LOOKED_AT = 5000  # a folder may hold millions; a hint is not worth reading them all
+
+
+def list_images(source: str | Path) -> list[Path]:
+    """The pictures in a folder (not below it), of a pattern (`shots/**/*.jpg`), or the one file.
+
+    Folders and patterns give the files with a picture's suffix, in natural order (2 before 10);
+    a path to one file gives that file whatever its name.
+    Raises LitePoseError where nothing is found.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found, what = list(path.iterdir()), f"folder {source}"
+    elif glob.has_magic(str(source)) and not path.exists():
+        found = [Path(p) for p in glob.glob(str(source), recursive=True)]  # noqa: PTH207
+        what = f"pattern {source}"
+    elif path.exists():
+        return [path]
+    else:
+        raise LitePoseError(missing_message(path))
+    pictures = [p for p in found if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+    if not pictures:
+        raise LitePoseError(f"{what} holds no pictures ({' '.join(sorted(PICTURE_SUFFIXES))})")
+    return sorted(pictures, key=lambda p: [_natural_key(part) for part in p.parts])
+
+
+def missing_message(path: Path) -> str:
+    """`no file a/catt.jpg; did you mean a/cat.jpg?`"""
+    if not path.parent.is_dir():
+        return f"no file {path}: there is no folder {path.parent}"
+    try:
+        names = [p.name for p in islice(path.parent.iterdir(), _NAMES_LOOKED_AT)]
+    except OSError:
+        names = []
+    near = get_close_matches(path.name, names, n=1)
+    return f"no file {path}" + (f"; did you mean {path.parent / near[0]}?" if near else "")
+
+
+def _natural_key(text: str) -> list[tuple[int, int, str]]:
+    return [
+        (0, int(piece), piece) if piece.isdecimal() else (1, 0, piece.lower())
+        for piece in re.split(r"(\d+)", text)
+        if piece
+    ]

@@ -1,0 +1,95 @@
+"""Pictures out: one file, whole or not at all.
+
+Source: our own. JPEG keeps full colour resolution: halved, as is usual, it smears thin limbs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+
+_QUALITY: Mapping[str, int | None] = {  # OpenCV's name for quality, where the format has one
+    ".jpg": cv2.IMWRITE_JPEG_QUALITY,
+    ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
+    ".webp": cv2.IMWRITE_WEBP_QUALITY,
+    ".png": None,
+    ".bmp": None,
+    ".tif": None,
+    ".tiff": None,
+}
+
+
+def save_image(path: str | Path, image: np.ndarray, quality: int = 92) -> Path:
+    """Write (H, W, 3) uint8 RGB in the format that the suffix names; returns the path.
+
+    quality: 1..100, for JPEG and WebP. An existing file is replaced only when the new one is
+    complete. Raises LitePoseError for an unknown suffix and where writing fails.
+    """
+    path = Path(path)
+    setting = _setting(path)
+    options = [] if setting is None else [setting, quality]
+    if setting == cv2.IMWRITE_JPEG_QUALITY:
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    try:
+        done, data = cv2.imencode(
+            path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options
+        )
+    except cv2.error as wrong:
+        raise LitePoseError(f"cannot make a {path.suffix} of {_size(image)}: {wrong.err}") from None
+    if not done:
+        raise LitePoseError(f"cannot make a {path.suffix} of {_size(image)}")
+    part = _part_of(path)
+    try:
+        part.write_bytes(data.tobytes())
+        part.replace(path)
+    except OSError as wrong:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise LitePoseError(_refusal(path, wrong)) from None
+    return path
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise LitePoseError where `save_image` could not write: to be asked before long work.
+
+    An existing file at `path` is not touched.
+    """
+    path = Path(path)
+    _setting(path)
+    if path.is_dir():
+        raise LitePoseError(f"cannot write {path}: it is a folder; name a file in it")
+    part = _part_of(path)
+    try:
+        part.touch(exist_ok=False)
+        part.unlink()
+    except OSError as wrong:
+        raise LitePoseError(_refusal(path, wrong)) from None
+
+
+def _setting(path: Path) -> int | None:
+    if path.suffix.lower() not in _QUALITY:
+        raise LitePoseError(
+            f"cannot write {path}: its suffix {path.suffix!r} names no known format; use one of"
+            f" {' '.join(_QUALITY)}"
+        )
+    return _QUALITY[path.suffix.lower()]
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".{secrets.token_hex(6)}.part")
+
+
+def _refusal(path: Path, wrong: OSError) -> str:
+    hint = f"; make the folder {path.parent} first" if not path.parent.exists() else ""
+    return f"cannot write {path}: {wrong.strerror or wrong}{hint}"
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]} pixels"
