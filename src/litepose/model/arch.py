@@ -1,0 +1,257 @@
+"""Architectures as literals: what a network is made of, without torch.
+
+Source: the paper's table of XS, S, M, L; P is described in its model card. Ours differs from the
+official code in that an architecture is a frozen value which travels inside the checkpoint, instead
+of a JSON file beside it. `Arch.from_official_json` reads theirs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from litepose.core.errors import LitePoseError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`depth` inverted bottlenecks of one width; the first has the stride.
+
+    kernel, expansion: one number for all blocks, or one per block.
+    """
+
+    depth: int
+    width: int
+    stride: int
+    kernel: int | tuple[int, ...] = 7
+    expansion: float | tuple[float, ...] = 6
+
+    def __post_init__(self) -> None:
+        if self.depth < 1 or self.width < 1 or self.stride not in (1, 2):
+            raise LitePoseError(f"a stage needs depth and width >= 1 and stride 1 or 2; got {self}")
+        for name in ("kernel", "expansion"):
+            value = getattr(self, name)
+            values = value if isinstance(value, tuple) else (value,)
+            if isinstance(value, tuple) and len(value) != self.depth:
+                raise LitePoseError(f"{self.depth} blocks need as many {name}s; got {value}")
+            if min(values) <= 0 or (name == "kernel" and any(k % 2 == 0 for k in values)):
+                raise LitePoseError(f"{name} must be positive, kernels odd; got {value}")
+
+    @property
+    def blocks(self) -> list[tuple[int, float]]:
+        """(kernel, expansion) of each block."""
+        kernels = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * self.depth
+        expansions = (
+            self.expansion if isinstance(self.expansion, tuple) else (self.expansion,) * self.depth
+        )
+        return list(zip(kernels, expansions, strict=True))
+
+    @classmethod
+    def from_blocks(
+        cls, width: int, stride: int, kernels: Sequence[int], expansions: Sequence[float]
+    ) -> Stage:
+        """A stage from each block's settings; one number where all blocks agree."""
+        return cls(
+            depth=len(kernels),
+            width=width,
+            stride=stride,
+            kernel=kernels[0] if len(set(kernels)) == 1 else tuple(kernels),
+            expansion=expansions[0] if len(set(expansions)) == 1 else tuple(expansions),
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Stage:
+        return cls(**_tuples(data))
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+@dataclass(frozen=True)
+class Arch:
+    """Lite Pose: stem -> four stages -> fusion deconvolution head, heatmaps at strides 4 and 2.
+
+    input_size: short side it was designed for; stem: channels after the stem;
+    deconv: channels after each of the head's three transposed convolutions.
+    """
+
+    family: ClassVar[str] = "litepose"
+    input_size: int
+    stem: int
+    stages: tuple[Stage, ...]
+    deconv: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        if [s.stride for s in self.stages] != [2, 2, 2, 1] or len(self.deconv) != 3:
+            raise LitePoseError(
+                "a Lite Pose network has four stages of strides 2, 2, 2, 1 and three deconvolution"
+                f" widths; got strides {[s.stride for s in self.stages]} and {self.deconv}"
+            )
+
+    @property
+    def multiple(self) -> int:
+        """Input sides must be a multiple of this: the coarsest feature's stride."""
+        return 16
+
+    @classmethod
+    def from_official_json(cls, data: Mapping[str, Any]) -> Arch:
+        """Read the official `search-*.json` form. Raises LitePoseError naming a missing field."""
+        try:
+            return cls(
+                input_size=data["img_size"],
+                stem=data["input_channel"],
+                stages=tuple(_official_stage(stage) for stage in data["backbone_setting"]),
+                deconv=tuple(data["deconv_setting"]),
+            )
+        except (KeyError, TypeError, ValueError) as wrong:
+            if isinstance(wrong, LitePoseError):
+                raise
+            raise LitePoseError(f"not an official architecture: {wrong!r} is wrong") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, `family` included; `arch_from_dict` reads them back."""
+        return _plain(self)
+
+
+def _official_stage(data: Mapping[str, Any]) -> Stage:
+    settings = data["block_setting"][: data["num_blocks"]]
+    if len(settings) != data["num_blocks"]:
+        raise LitePoseError(f"{data['num_blocks']} blocks need as many settings; got {settings}")
+    expansions, kernels = zip(*settings, strict=True)
+    return Stage.from_blocks(data["channel"], data["stride"], kernels, expansions)
+
+
+@dataclass(frozen=True)
+class PyramidArch:
+    """P's family: stem -> six stages -> light feature pyramid, heatmaps and tags at stride 4.
+
+    stem:    channels of its first convolution and after it
+    stages:  six, ending at strides 4, 8, 16, 16, 32, 32
+    top:     hidden channels between the last stage and the pyramid
+    pyramid: channels added up at strides 16, 8, 4
+    heatmap: hidden channels of the heatmap head
+    tag_width, tag_depth: channels and 7x7 blocks of the tag head, at stride 8
+    tag_skips: channels it takes from the fourth and the sixth stage
+    norm:    False where the trunk's batch norms are folded away (P's came that way)
+    """
+
+    family: ClassVar[str] = "pyramid"
+    input_size: int
+    stem: tuple[int, int]
+    stages: tuple[Stage, ...]
+    top: int
+    pyramid: tuple[int, int, int]
+    heatmap: int
+    tag_width: int
+    tag_depth: int
+    tag_skips: tuple[int, int]
+    norm: bool = True
+
+    def __post_init__(self) -> None:
+        if [s.stride for s in self.stages] != [2, 2, 2, 1, 2, 1]:
+            raise LitePoseError(
+                "a pyramid network has six stages of strides 2, 2, 2, 1, 2, 1; got"
+                f" {[s.stride for s in self.stages]}"
+            )
+
+    @property
+    def multiple(self) -> int:
+        """Input sides must be a multiple of this: the coarsest feature's stride."""
+        return 32
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, `family` included; `arch_from_dict` reads them back."""
+        return _plain(self)
+
+
+AnyArch = Arch | PyramidArch
+
+
+def _plain(arch: AnyArch) -> dict[str, Any]:
+    # through JSON, so that a dict from memory equals the one read from a file
+    return {"family": arch.family, **json.loads(json.dumps(asdict(arch)))}
+
+
+_FAMILIES: Mapping[str, type[Arch] | type[PyramidArch]] = {
+    cls.family: cls for cls in (Arch, PyramidArch)
+}
+
+
+def arch_from_dict(data: Mapping[str, Any]) -> AnyArch:
+    """The inverse of `to_dict`, also after a trip through JSON.
+
+    Raises LitePoseError for an unknown family or a missing or unknown field.
+    """
+    fields = _tuples(data)
+    family = fields.pop("family", None)
+    if not isinstance(family, str) or family not in _FAMILIES:
+        raise LitePoseError(f"unknown family of networks {family!r}; known: {sorted(_FAMILIES)}")
+    try:
+        stages = tuple(Stage.from_dict(stage) for stage in fields.pop("stages"))
+        return _FAMILIES[family](stages=stages, **fields)
+    except (KeyError, TypeError, AttributeError) as wrong:
+        raise LitePoseError(
+            f"this {family} architecture misses or misnames a field: {wrong}"
+        ) from None
+
+
+# fmt: off
+XS = Arch(
+    input_size=256, stem=16, deconv=(16, 24, 24),
+    stages=(Stage(6, 16, 2), Stage(8, 32, 2), Stage(10, 48, 2), Stage(10, 80, 1)),
+)
+S = Arch(
+    input_size=448, stem=16, deconv=(32, 24, 32),
+    stages=(Stage(6, 16, 2), Stage(8, 32, 2), Stage(10, 48, 2), Stage(10, 120, 1)),
+)
+M = Arch(
+    input_size=448, stem=16, deconv=(64, 40, 32),
+    stages=(Stage(6, 24, 2), Stage(8, 48, 2), Stage(10, 72, 2), Stage(10, 120, 1)),
+)
+L = Arch(
+    input_size=512, stem=24, deconv=(64, 40, 32),
+    stages=(Stage(6, 24, 2), Stage(8, 64, 2), Stage(10, 96, 2), Stage(10, 160, 1)),
+)
+# fmt: on
+
+P = PyramidArch(
+    input_size=384,
+    stem=(32, 16),
+    stages=(
+        Stage(2, 24, 2, kernel=3),
+        Stage(3, 32, 2, kernel=3),
+        Stage(4, 64, 2, kernel=3),
+        Stage(3, 96, 1, kernel=3),
+        Stage(3, 160, 2, kernel=3),
+        Stage(1, 320, 1, kernel=3),
+    ),
+    top=1280,
+    pyramid=(64, 32, 24),
+    heatmap=96,
+    tag_width=96,
+    tag_depth=4,
+    tag_skips=(48, 64),
+    norm=False,
+)
+
+TINY = PyramidArch(
+    input_size=128,
+    stem=(16, 8),
+    stages=(
+        Stage(1, 16, 2, kernel=3),
+        Stage(2, 24, 2, kernel=3),
+        Stage(2, 32, 2, kernel=3),
+        Stage(1, 48, 1, kernel=3),
+        Stage(2, 64, 2, kernel=3),
+        Stage(1, 96, 1, kernel=3),
+    ),
+    top=192,
+    pyramid=(32, 24, 24),
+    heatmap=48,
+    tag_width=48,
+    tag_depth=2,
+    tag_skips=(24, 24),
+)
