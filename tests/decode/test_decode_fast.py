@@ -1,0 +1,224 @@
+"""The fast decoder: against the truth, against the reference, and its invariants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Letterbox, mirror_keypoints
+from litepose.core.maps import Maps
+from litepose.core.skeleton import COCO17
+from litepose.decode import grouping
+from litepose.decode.candidates import Candidates, find_candidates, make_field
+from litepose.decode.decoder import decode
+from litepose.decode.passes import Pass, combine, merge_strides, unflip
+from litepose.decode.reference import decode_reference
+from tests.decode.crowd import BOX, INPUT_WH, draw_crowd, info, one_pass
+
+KINDS = [((4, 2), 1), ((4,), 1), ((4,), 2), ((4, 2), 2)]
+seeds = st.integers(0, 2**31)
+
+
+def in_order_of(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """For each true person the found one whose keypoint 0 is nearest."""
+    return np.linalg.norm(truth[:, None, 0] - found[None, :, 0], axis=2).argmin(axis=1)
+
+
+@pytest.mark.parametrize(("strides", "tag_size"), KINDS)
+@pytest.mark.parametrize("people", [0, 1, 5, 40])
+def test_everybody_is_found_where_they_are(people: int, strides, tag_size) -> None:
+    crowd = draw_crowd(people, seed=people, strides=strides, tag_size=tag_size)
+    poses = decode(one_pass(crowd), info(strides, fill=False, duplicate_oks=2))
+    assert len(poses) == people, "and more than 30, which the official limit forbids"
+    if people:
+        at = in_order_of(crowd.points_xy, poses.keypoints_xy)
+        assert sorted(at) == list(range(people))
+        assert np.array_equal(poses.found[at], crowd.present)
+        off = np.linalg.norm(poses.keypoints_xy[at] - crowd.points_xy, axis=2)
+        assert off[crowd.present].max() < 0.35 * strides[-1] + 0.2, "true sub-pixel"
+
+
+@given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
+@settings(max_examples=15)
+def test_same_people_as_the_reference(seed: int, kind, people: int) -> None:
+    crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
+    how = info(kind[0], fill=False, duplicate_oks=2)
+    fast, slow = decode(one_pass(crowd), how), decode_reference(one_pass(crowd), how)
+    assert len(fast) == len(slow) == people
+    at = in_order_of(slow.keypoints_xy, fast.keypoints_xy)
+    assert np.array_equal(fast.found[at], slow.found)
+    apart = np.linalg.norm(fast.keypoints_xy[at] - slow.keypoints_xy, axis=2)
+    limit = 0.6 * kind[0][-1]
+    assert apart[slow.found].max() < limit, "quarter offset and parabola differ by little"
+
+
+@given(seeds, st.integers(2, 20))
+@settings(max_examples=15)
+def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people: int) -> None:
+    """A keypoint below the heat threshold is found again through the tag."""
+    crowd = draw_crowd(people, seed, missing=0)
+    faint = [h.copy() for h in crowd.maps.heatmaps]
+    for h in faint:
+        h[0, 9] *= 0.05
+    passes = [Pass(crowd.maps._replace(heatmaps=tuple(faint)), BOX)]
+    for how in (decode, decode_reference):
+        poses = how(passes, info(duplicate_oks=2))
+        at = in_order_of(crowd.points_xy, poses.keypoints_xy)
+        off = np.linalg.norm(poses.keypoints_xy[at, 9] - crowd.points_xy[:, 9], axis=1)
+        assert off.max() < 2.5 and (poses.scores[:, 9] > 0).all()
+    unfilled = decode(passes, info(fill=False, duplicate_oks=2))
+    assert (unfilled.scores[:, 9] == 0).all()
+    assert np.allclose(unfilled.person_scores, decode(passes, info(duplicate_oks=2)).person_scores)
+
+
+@given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
+@settings(max_examples=15)
+def test_a_mirrored_picture_gives_mirrored_people(seed: int, kind, people: int) -> None:
+    crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
+    how = info(kind[0], "positional" if kind[1] == 2 else "learned", duplicate_oks=2)
+    straight = decode(one_pass(crowd), how)
+    mirrored = decode([Pass(unflip(crowd.maps, COCO17, how.tag_kind), BOX)], how)
+    back = mirror_keypoints(mirrored.keypoints_xy, INPUT_WH[0], COCO17.flip_index)
+    at = in_order_of(straight.keypoints_xy, back)
+    matched = straight.scores > how.decode.heat_threshold
+    assert np.abs(back[at] - straight.keypoints_xy)[matched].max() < 1e-3
+    assert np.allclose(mirrored.person_scores, straight.person_scores, atol=1e-6)
+
+
+@given(seeds)
+def test_unflipping_twice_changes_nothing(seed: int) -> None:
+    crowd = draw_crowd(3, seed, tag_size=2)
+    for kind in ("learned", "positional"):
+        twice = unflip(unflip(crowd.maps, COCO17, kind), COCO17, kind)
+        assert np.allclose(twice.tags, crowd.maps.tags, atol=1e-5)
+        assert all(map(np.array_equal, twice.heatmaps, crowd.maps.heatmaps))
+
+
+@given(seeds, st.integers(1, 20))
+@settings(max_examples=15)
+def test_the_order_of_candidates_does_not_matter(seed: int, people: int) -> None:
+    crowd = draw_crowd(people, seed)
+    field = make_field(merge_strides(crowd.maps), crowd.maps.tags[0])
+    found = find_candidates(field, 0.1, 200)
+    straight = grouping.group(found, COCO17, 1.0)
+    shuffled = np.random.default_rng(seed).permutation(len(found.scores))
+    shuffled = shuffled[np.argsort(found.keypoint[shuffled], kind="stable")]
+    other = grouping.group(Candidates(*(column[shuffled] for column in found)), COCO17, 1.0)
+    assert np.allclose(straight.person_scores, other.person_scores)
+    assert np.allclose(straight.cells_xy, other.cells_xy)
+
+
+def test_matchings_cost_what_scipys_optimum_costs_over_1000_crowds(monkeypatch) -> None:
+    """Every matching that grouping makes, over crowds of 0 to 100 people with tags that overlap."""
+    rng = np.random.default_rng(7)
+    checked = 0
+
+    def checking(cost: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        nonlocal checked
+        columns = match_within(cost, allowed)
+        cost = cost.astype(np.float64)  # sums of float32 differ by their order
+        rows = np.flatnonzero(columns >= 0)
+        big = np.where(allowed, cost, 1e5)
+        best = linear_sum_assignment(big)
+        real = allowed[best]
+        assert len(rows) == real.sum()
+        ours, theirs = cost[rows, columns[rows]], cost[best][real]
+        assert np.isclose(ours.sum(), theirs.sum(), rtol=0, atol=1e-6)
+        checked += 1
+        return columns
+
+    match_within = grouping.match_within
+    monkeypatch.setattr(grouping, "match_within", checking)
+    for _ in range(1000):
+        people = int(rng.integers(0, 101))
+        count = rng.integers(0, people + 1, 3) if people else np.zeros(3, int)
+        total = int(count.sum())
+        tags = rng.uniform(0, max(1.0, 0.8 * people), (total, 1)).astype(np.float32)
+        keypoint = np.repeat(np.arange(3), count)
+        cells = rng.uniform(0, 50, (total, 2)).astype(np.float32)
+        scores = rng.uniform(0.1, 1, total).astype(np.float32)
+        found = grouping.group(Candidates(keypoint, cells, scores, tags), COCO17, 1.0)
+        assert np.isclose(found.scores.sum(), scores.sum(), rtol=1e-4), "nobody is lost"
+    assert checked > 1500
+
+
+def test_equal_tags_do_not_merge_people() -> None:
+    """Two noses with the very same tag are two people."""
+    crowd = draw_crowd(2, seed=3, missing=0)
+    same = crowd.maps._replace(tags=np.zeros_like(crowd.maps.tags))
+    poses = decode([Pass(same, BOX)], info(fill=False, duplicate_oks=2))
+    assert len(poses) == 2 and poses.found.all()
+
+
+def test_near_duplicates_are_one_and_the_better_stays() -> None:
+    rng = np.random.default_rng(0)
+    cells = rng.uniform(0, 40, (3, 17, 2)).astype(np.float32)
+    cells[1] = cells[0] + 0.3
+    scores = np.full((3, 17), 0.5, np.float32)
+    people = grouping.People(cells, scores, np.zeros((3, 1)), np.array([0.9, 0.8, 0.7]))
+    kept = grouping.drop_duplicates(people, COCO17, 0.6)
+    assert kept.person_scores.tolist() == [0.9, 0.7]
+    assert len(grouping.drop_duplicates(people, COCO17, 1.1).scores) == 3
+
+
+def test_a_plateau_gives_one_peak_and_the_border_counts() -> None:
+    heat = np.zeros((17, 12, 16), np.float32)
+    heat[0, 4:6, 4:7] = 0.7
+    heat[1, 0, 0] = heat[1, 11, 15] = 0.9
+    found = find_candidates(make_field(heat, np.zeros((17, 1, 12, 16))), 0.1, 30)
+    assert found.keypoint.tolist() == [0, 1, 1]
+    assert found.cells_xy[1:].tolist() == [[0.5, 0.5], [15.5, 11.5]]
+    assert len(find_candidates(make_field(heat, np.zeros((17, 1, 12, 16))), 0.1, 1).scores) == 2
+
+
+def test_flip_passes_average_positional_tags_and_append_learned_ones() -> None:
+    crowd = draw_crowd(2, seed=1, tag_size=2)
+    twice = [Pass(crowd.maps, BOX), Pass(crowd.maps, BOX)]
+    assert combine(twice, "positional").tags.shape[2] == 2
+    assert combine(twice, "learned").tags.shape[2] == 4
+    assert np.allclose(combine(twice, "learned").heatmaps[0], merge_strides(crowd.maps)[None])
+
+
+def test_another_scale_lends_its_heat_at_the_right_place() -> None:
+    crowd = draw_crowd(6, seed=5)
+    half = Maps((crowd.maps.heatmaps[0],), (8,), crowd.maps.tags, 8)  # the same, as if twice as far
+    larger = Letterbox(INPUT_WH, (512, 384), (512, 384))
+    passes = [Pass(crowd.maps, BOX), Pass(half, larger)]
+    for how in (decode, decode_reference):
+        poses = how(passes, info(fill=False, duplicate_oks=2))
+        at = in_order_of(crowd.points_xy, poses.keypoints_xy)
+        off = np.linalg.norm(poses.keypoints_xy[at] - crowd.points_xy, axis=2)[crowd.present]
+        assert off.max() < 2.5
+
+
+def test_absent_keypoints_lie_in_the_middle_of_the_found_ones() -> None:
+    crowd = draw_crowd(4, seed=2, missing=0.5)
+    poses = decode(one_pass(crowd), info(fill=False, duplicate_oks=2))
+    for n in range(4):
+        found = poses.found[n]
+        middle = poses.keypoints_xy[n, found].mean(axis=0)
+        assert np.allclose(poses.keypoints_xy[n, ~found], middle, atol=1e-2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["heatmaps", "tags"])
+@pytest.mark.parametrize("how", [decode, decode_reference])
+def test_numbers_that_are_not_finite_are_refused(bad, where, how) -> None:
+    crowd = draw_crowd(1, seed=0)
+    spoilt = crowd.maps.tags if where == "tags" else crowd.maps.heatmaps[0]
+    spoilt.reshape(-1)[5] = bad
+    with pytest.raises(LitePoseError, match="not finite"):
+        how(one_pass(crowd), info())
+
+
+def test_the_reference_has_the_official_limit_of_30_people_and_ours_has_not() -> None:
+    """Officially only the first 30 groups take further joints, so 40 people fall to pieces."""
+    crowd = draw_crowd(40, seed=4, missing=0)
+    how = info(fill=False, duplicate_oks=2)
+    whole = decode_reference(one_pass(crowd), how).found.all(axis=1).sum()
+    assert whole <= 30
+    assert decode(one_pass(crowd), how).found.all(axis=1).sum() == 40
