@@ -40,6 +40,7 @@ class Batch(NamedTuple):
     valid_mask:   (B, H / 4, W / 4) bool at the coarse map's stride
     labelled:     (B, K) bool
     image_ids:    (B,) int64
+    people_complete: (B,) bool; False where people may be in view that nobody labelled; None unknown
     """
 
     images: Any
@@ -48,3 +49,4 @@ class Batch(NamedTuple):
     valid_mask: Any
     labelled: Any
     image_ids: Any
+    people_complete: Any = None

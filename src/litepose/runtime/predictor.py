@@ -154,18 +154,21 @@ class Predictor:
         end = time.perf_counter()
         return poses, Timings(read - start, pre - read, net - pre, end - net)
 
+    def look(self, source: ImageSource, options: PredictOptions = PredictOptions()) -> list[Pass]:
+        """The network's maps of one picture, one Pass per look; what the decoders take."""
+        return self._look(self._inputs(self._read(source), options), options)
+
     def predict_maps(
         self, source: ImageSource, options: PredictOptions = PredictOptions()
     ) -> tuple[Poses, Maps, Letterbox]:
         """People of one picture, the merged maps they were found in (B = 1, one stride), and how
         the picture lay in the network's input."""
-        passes = self._look(self._inputs(self._read(source), options), options)
+        passes = self.look(source, options)
         maps = combine(passes, self.info.tag_kind)
         return self._decode(passes, options), maps, passes[0].box
 
     def _predict_one(self, source: ImageSource, options: PredictOptions) -> Poses:
-        inputs = self._inputs(self._read(source), options)
-        return self._decode(self._look(inputs, options), options)
+        return self._decode(self.look(source, options), options)
 
     def _read(self, source: ImageSource) -> Picture:
         # Never smaller than twice the input, so that the larger scales have something to see.

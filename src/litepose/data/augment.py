@@ -1,0 +1,265 @@
+"""(Sample, rng) -> Sample: one composed affine for pixels, mask and keypoints; colour; cut-out.
+
+Source: Lite Pose, training settings (HigherHRNet's: rotation +-30 degrees, 0.75-1.5 of the short
+side, shift +-40 px at 200 px scale, flip 0.5). Ours composes everything, the mirror included, into
+one map of continuous coordinates (the official code flips with `size - x - 1` before truncating, a
+bias of up to a cell), shrinks pictures by area before a strong reduction, and adds colour, cut-out
+and a mosaic of four. What is drawn (`Draw`) is apart from how it is applied, so that the batched
+augmentation of augment_device.py uses the same draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Affine
+from litepose.data.sample import Sample
+
+_GREY = np.array([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """How far pictures are changed; the defaults are the official ranges.
+
+    rotation: degrees to either side; scale: the crop's side, times the picture's `side`;
+    shift: of the crop's middle, per axis, as a share of the crop's side (40 px of 200);
+    flip, mosaic: how often (0 to 1); colour: strength of brightness, contrast, saturation and hue
+    changes (0 to 1); cutout: patches at most, each up to a quarter of the picture's side.
+    """
+
+    rotation: float = 30.0
+    scale: tuple[float, float] = (0.75, 1.5)
+    shift: float = 0.2
+    flip: float = 0.5
+    side: Literal["short", "long"] = "short"
+    colour: float = 0.0
+    cutout: int = 0
+    mosaic: float = 0.0
+
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        if not (0 < low <= high <= 10):
+            raise LitePoseError(f"scale must be (low, high) with 0 < low <= high; got {self.scale}")
+        for name in ("flip", "mosaic", "colour", "shift"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise LitePoseError(f"{name} must lie in 0..1; got {getattr(self, name)}")
+        if self.rotation < 0 or self.cutout < 0:
+            raise LitePoseError(
+                f"rotation and cutout must be 0 or more; got {self.rotation}, {self.cutout}"
+            )
+        if self.side not in ("short", "long"):
+            raise LitePoseError(f"side must be 'short' or 'long'; got {self.side!r}")
+
+    @classmethod
+    def none(cls) -> AugmentSettings:
+        """The whole picture, centred, unchanged: for validation losses and overfitting tests."""
+        return cls(rotation=0, scale=(1, 1), shift=0, flip=0, side="long")
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One sample's random choices.
+
+    scale and shift_xy in units of AugmentSettings; colour (3, 4) is a map of RGB in 0..255, None
+    for none; patches (n, 4) are x, y, w, h as shares of the output's side, grey (n,) their filling.
+    """
+
+    rotation: float
+    scale: float
+    shift_xy: tuple[float, float]
+    mirrored: bool
+    colour: np.ndarray | None
+    patches: np.ndarray
+    grey: np.ndarray
+
+
+def draw(settings: AugmentSettings, rng: np.random.Generator) -> Draw:
+    """Always takes the same count of numbers from `rng`, whatever they turn out to be."""
+    rotation, scale, x, y, flip = rng.uniform(size=5)
+    brightness, contrast, saturation, hue = rng.uniform(-1, 1, size=4) * settings.colour
+    places = rng.uniform(size=(settings.cutout, 4))
+    grey = rng.uniform(0, 255, size=settings.cutout)
+    count = int(rng.integers(settings.cutout + 1))
+    sides = 0.05 + 0.2 * places[:count, 2:]
+    low, high = settings.scale
+    return Draw(
+        rotation=settings.rotation * (2 * rotation - 1),
+        scale=low + (high - low) * scale,
+        shift_xy=(settings.shift * (2 * x - 1), settings.shift * (2 * y - 1)),
+        mirrored=bool(flip < settings.flip),
+        colour=_colour_map(brightness, contrast, saturation, hue) if settings.colour else None,
+        patches=np.hstack([places[:count, :2] * (1 - sides), sides]),
+        grey=grey[:count],
+    )
+
+
+def to_input(
+    drawn: Draw, settings: AugmentSettings, image_wh: tuple[int, int], size_wh: tuple[int, int]
+) -> Affine:
+    """Image pixels -> network input pixels; the crop fills the input's longer side."""
+    (w, h), (out_w, out_h) = image_wh, size_wh
+    crop = drawn.scale * (min(w, h) if settings.side == "short" else max(w, h))
+    about = (w / 2 + drawn.shift_xy[0] * crop, h / 2 + drawn.shift_xy[1] * crop)
+    zoom = max(out_w, out_h) / crop
+    placed = Affine.scale_shift(
+        (zoom, zoom), (out_w / 2 - zoom * about[0], out_h / 2 - zoom * about[1])
+    )
+    turned = placed @ Affine.rotation(drawn.rotation, about)
+    return Affine.mirror(out_w) @ turned if drawn.mirrored else turned
+
+
+def warp(
+    sample: Sample, affine: Affine, size_wh: tuple[int, int], flip_index: np.ndarray | None = None
+) -> Sample:
+    """The sample seen through an affine map, in a picture of `size_wh`; its border is not valid.
+
+    flip_index: exchanges left and right keypoints; given exactly when `affine` mirrors.
+    """
+    image, pixels_affine = _shrunk(sample.image, affine)
+    mask = sample.valid_mask.view(np.uint8)
+    valid = cv2.warpAffine(mask, affine.for_warp(), size_wh, flags=cv2.INTER_NEAREST)
+    return replace(
+        move_people(sample, affine, size_wh, flip_index),
+        image=cv2.warpAffine(image, pixels_affine.for_warp(), size_wh, flags=cv2.INTER_LINEAR),
+        valid_mask=valid.view(bool),
+    )
+
+
+def move_people(
+    sample: Sample, affine: Affine, size_wh: tuple[int, int], flip_index: np.ndarray | None = None
+) -> Sample:
+    """The sample with its people moved and its pixels and mask left as they are.
+
+    Keypoints that leave `size_wh` become unlabelled; people without any left are dropped.
+    """
+    points, visibility, labelled = sample.keypoints_xy, sample.visibility, sample.labelled
+    if flip_index is not None:
+        points, visibility = points[:, flip_index], visibility[:, flip_index]
+        labelled = labelled[flip_index]
+    points = affine(points)
+    inside = ((points >= 0) & (points < np.array(size_wh, np.float32))).all(axis=2)
+    visibility = np.where(inside, visibility, 0).astype(np.uint8)
+    seen = visibility.any(axis=1)
+    zoom = abs(float(np.linalg.det(affine.matrix[:, :2])))
+    return replace(
+        sample,
+        keypoints_xy=points[seen],
+        visibility=visibility[seen],
+        areas=(sample.areas * np.float32(zoom))[seen],
+        labelled=labelled,
+    )
+
+
+def augment(
+    sample: Sample,
+    rng: np.random.Generator,
+    settings: AugmentSettings,
+    size_wh: tuple[int, int],
+    flip_index: np.ndarray,
+) -> Sample:
+    """One sample, changed at random, as a picture of `size_wh`."""
+    drawn = draw(settings, rng)
+    height, width = sample.image.shape[:2]
+    affine = to_input(drawn, settings, (width, height), size_wh)
+    moved = warp(sample, affine, size_wh, flip_index if drawn.mirrored else None)
+    if drawn.colour is not None:
+        moved = replace(moved, image=cv2.transform(moved.image, drawn.colour))
+    return cut_out(moved, drawn) if len(drawn.patches) else moved
+
+
+def mosaic(
+    samples: Sequence[Sample],
+    rng: np.random.Generator,
+    settings: AugmentSettings,
+    size_wh: tuple[int, int],
+    flip_index: np.ndarray,
+) -> Sample:
+    """Four samples, each changed at random, around a random middle of one picture.
+
+    It has the first one's id, and its `labelled` is what all four label.
+    """
+    w, h = size_wh
+    x, y = (int(v) for v in rng.uniform(0.35, 0.65, size=2) * size_wh)
+    corners = ((0, 0, x, y), (x, 0, w - x, y), (0, y, x, h - y), (x, y, w - x, h - y))
+    image = np.zeros((h, w, 3), np.uint8)
+    valid = np.zeros((h, w), bool)
+    points = []
+    tiles = [
+        augment(sample, rng, settings, (tile_w, tile_h), flip_index)
+        for sample, (_, _, tile_w, tile_h) in zip(samples, corners, strict=True)
+    ]
+    for tile, (left, top, tile_w, tile_h) in zip(tiles, corners, strict=True):
+        image[top : top + tile_h, left : left + tile_w] = tile.image
+        valid[top : top + tile_h, left : left + tile_w] = tile.valid_mask
+        points.append(tile.keypoints_xy + np.array([left, top], np.float32))
+    return replace(
+        tiles[0],
+        image=image,
+        valid_mask=valid,
+        keypoints_xy=np.concatenate(points),
+        visibility=np.concatenate([tile.visibility for tile in tiles]),
+        areas=np.concatenate([tile.areas for tile in tiles]),
+        labelled=np.all([tile.labelled for tile in tiles], axis=0),
+        people_complete=all(tile.people_complete for tile in tiles),
+    )
+
+
+def cut_out(sample: Sample, drawn: Draw) -> Sample:
+    """Grey patches over the picture; keypoints under one stay labelled, but hidden."""
+    height, width = sample.image.shape[:2]
+    image = sample.image.copy()
+    boxes = patch_boxes(drawn, (width, height))
+    for (left, top, right, bottom), grey in zip(boxes.tolist(), drawn.grey, strict=True):
+        image[top:bottom, left:right] = int(grey)
+    return replace(sample, image=image, visibility=hide_under(sample, boxes))
+
+
+def patch_boxes(drawn: Draw, size_wh: tuple[int, int]) -> np.ndarray:
+    """(n, 4) int: left, top, right, bottom of each patch; their sides are shares of the longer."""
+    x, y, w, h = drawn.patches.T
+    side = max(size_wh)
+    left, top = x * size_wh[0], y * size_wh[1]
+    return np.round(np.stack([left, top, left + w * side, top + h * side], axis=1)).astype(int)
+
+
+def hide_under(sample: Sample, boxes: np.ndarray) -> np.ndarray:
+    """(N, K) visibility: what is visible but lies in one of the boxes becomes hidden."""
+    visibility = sample.visibility.copy()
+    for left, top, right, bottom in boxes:
+        low, high = np.array([left, top]), np.array([right, bottom])
+        under = ((sample.keypoints_xy >= low) & (sample.keypoints_xy < high)).all(axis=2)
+        visibility[under & (visibility == 2)] = 1
+    return visibility
+
+
+def _shrunk(image: np.ndarray, affine: Affine) -> tuple[np.ndarray, Affine]:
+    """Halve a picture by area until the affine shrinks it less than twice: no aliasing."""
+    zoom = abs(np.linalg.det(affine.matrix[:, :2])) ** 0.5
+    factor = 2 ** int(np.floor(np.log2(max(1.0, 1 / max(zoom, 1e-6)))))
+    if factor == 1:
+        return image, affine
+    height, width = image.shape[:2]
+    small_wh = max(1, width // factor), max(1, height // factor)
+    small = cv2.resize(image, small_wh, interpolation=cv2.INTER_AREA)
+    return small, affine @ Affine.scale_shift((width / small_wh[0], height / small_wh[1]))
+
+
+def _colour_map(brightness: float, contrast: float, saturation: float, hue: float) -> np.ndarray:
+    """(3, 4): brightness, contrast about mid-grey, saturation and a hue turn, in one map of RGB."""
+    grey = np.tile(_GREY, (3, 1))
+    colourful = grey + (1 + saturation) * (np.eye(3) - grey)
+    # A turn about the grey axis by up to a fifth of a half circle.
+    turn = np.pi / 5 * hue
+    third = np.full((3, 3), 1 / 3)
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    turned = third + np.cos(turn) * (np.eye(3) - third) + np.sin(turn) * cross
+    linear = (1 + contrast) * turned @ colourful
+    shift = 127.5 - (1 + contrast) * 127.5 + 127.5 * brightness
+    return np.column_stack([linear, np.full(3, shift)])

@@ -1,0 +1,194 @@
+"""The whole packed dataset in the device's memory, and augmentation there, a batch at a time.
+
+Ours. The random choices and the people are the ones of augment.py and loader.py, so a run sees the
+same pictures as one fed by the loader; only the pixels are warped on the device: the batch's
+pictures are laid on one canvas and sampled through one affine each (grid_sample). A mosaic is not
+offered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Affine
+from litepose.data.augment import (
+    AugmentSettings,
+    Draw,
+    draw,
+    hide_under,
+    move_people,
+    patch_boxes,
+    to_input,
+)
+from litepose.data.loader import (
+    MASK_STRIDE,
+    LoaderSettings,
+    batch_places,
+    collate_people,
+    count_batches,
+    epoch_order,
+    sample_rng,
+)
+from litepose.data.packed import PackedDataset
+from litepose.data.sample import Batch, Sample
+
+
+class DevicePictures:
+    """All pictures and masks of a packed dataset as bytes on a device."""
+
+    def __init__(self, packed: PackedDataset, device: torch.device | str) -> None:
+        self.packed = packed
+        self.device = torch.device(device)
+        self.sizes_wh = [record.image_wh for record in packed.records]
+        sizes = [3 * w * h for w, h in self.sizes_wh]
+        self.starts = np.cumsum([0, *sizes])
+        try:
+            self.pixels = torch.empty(int(self.starts[-1]), dtype=torch.uint8, device=self.device)
+        except RuntimeError as wrong:  # out of memory, in the words of the device
+            size = f"{self.starts[-1] / 2**30:.1f} GiB of pictures"
+            raise LitePoseError(f"{size} do not fit on {self.device}: {wrong}") from None
+        for i in range(len(packed)):
+            image = torch.from_numpy(packed.image(i).copy().reshape(-1))
+            self.pixels[self.starts[i] : self.starts[i + 1]] = image.to(self.device)
+        self.mask_bits = {
+            i: torch.from_numpy(bits.copy()).to(self.device)
+            for i in range(len(packed))
+            if len(bits := packed.mask_bits(i))
+        }
+
+    def canvas(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pictures (B, 3, H, W) float32 and masks (B, 1, H, W) float32, each in the top left."""
+        width = max(self.sizes_wh[i][0] for i in indices)
+        height = max(self.sizes_wh[i][1] for i in indices)
+        shape = (len(indices), height, width)
+        pixels = torch.zeros((*shape, 3), dtype=torch.uint8, device=self.device)
+        masks = torch.zeros(shape, dtype=torch.uint8, device=self.device)
+        for b, i in enumerate(indices):
+            w, h = self.sizes_wh[i]
+            stored = self.pixels[self.starts[i] : self.starts[i + 1]]
+            pixels[b, :h, :w] = stored.view(h, w, 3)
+            masks[b, :h, :w] = self._mask(i, w, h)
+        return pixels.permute(0, 3, 1, 2).float(), masks[:, None].float()
+
+    def _mask(self, index: int, w: int, h: int) -> torch.Tensor | int:
+        bits = self.mask_bits.get(index)
+        if bits is None:
+            return 1
+        places = torch.arange(7, -1, -1, dtype=torch.uint8, device=self.device)
+        return ((bits[:, None] >> places) & 1).reshape(-1)[: w * h].view(h, w)
+
+
+def to_device(packed: PackedDataset, device: torch.device | str) -> DevicePictures:
+    """Decode every picture onto the device. Raises LitePoseError where they do not fit."""
+    return DevicePictures(packed, device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """One batch before its pixels: drawn and computed on the CPU while the device is busy."""
+
+    indices: list[int]
+    people: list[Sample]
+    affines: list[Affine]
+    drawn: list[Draw]
+
+
+class DeviceLoader:
+    """As `Loader`, from pictures on a device: `epoch(epoch, start_batch)` gives Batches there."""
+
+    def __init__(
+        self, pictures: DevicePictures, augmentation: AugmentSettings, settings: LoaderSettings
+    ) -> None:
+        if augmentation.mosaic:
+            raise LitePoseError("a mosaic cannot be made on the device; set mosaic to 0")
+        self.pictures = pictures
+        self.dataset = pictures.packed
+        self.augmentation = augmentation
+        self.settings = settings
+        self.unreadable: dict[int, str] = {}
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return count_batches(self.dataset, self.settings)
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from `start_batch` on."""
+        order = epoch_order(self.dataset, self.settings, epoch)
+        with ThreadPoolExecutor(1, "litepose-loader") as pool:
+            coming = pool.submit(self._plan, order, epoch, start_batch)
+            for number in range(start_batch, self.batches_per_epoch):
+                plan = coming.result()
+                coming = pool.submit(self._plan, order, epoch, number + 1)
+                yield self._batch(plan)
+
+    def _plan(self, order: np.ndarray, epoch: int, number: int) -> _Plan:
+        size_wh = (self.settings.size, self.settings.size)
+        plan = _Plan([], [], [], [])
+        for place in batch_places(self.settings, number, len(order)):
+            index = int(order[place])
+            record = self.dataset.records[index]
+            rng, _ = sample_rng(self.settings, self.augmentation, epoch, place)
+            drawn = draw(self.augmentation, rng)
+            affine = to_input(drawn, self.augmentation, record.image_wh, size_wh)
+            flip_index = self.dataset.skeleton.flip_index if drawn.mirrored else None
+            people = move_people(self.dataset.people(index), affine, size_wh, flip_index)
+            boxes = patch_boxes(drawn, size_wh)
+            plan.indices.append(index)
+            plan.people.append(replace(people, visibility=hide_under(people, boxes)))
+            plan.affines.append(affine)
+            plan.drawn.append(drawn)
+        return plan
+
+    def _batch(self, plan: _Plan) -> Batch:
+        size = self.settings.size
+        k = self.dataset.skeleton.num_keypoints
+        if not plan.indices:
+            empty = torch.zeros((0, 3, size, size), dtype=torch.uint8, device=self.pictures.device)
+            coarse = empty[:, 0, ::MASK_STRIDE, ::MASK_STRIDE].bool()
+            return collate_people([], k, empty, coarse)
+        pixels, masks = self.pictures.canvas(plan.indices)
+        images = warp_batch(pixels, plan.affines, size)
+        valid = warp_batch(masks, plan.affines, size)
+        images = recolour(images, plan.drawn)
+        for i, drawn in enumerate(plan.drawn):
+            boxes = patch_boxes(drawn, (size, size)).tolist()
+            for (left, top, right, bottom), grey in zip(boxes, drawn.grey, strict=True):
+                images[i, :, top:bottom, left:right] = int(grey)
+        images = images.clamp_(0, 255).round_().to(torch.uint8)
+        coarse = F.avg_pool2d(valid, MASK_STRIDE)[:, 0] > 0.5
+        return collate_people(plan.people, k, images, coarse)
+
+
+def warp_batch(canvas: torch.Tensor, affines: list[Affine], size: int) -> torch.Tensor:
+    """(B, C, H, W) -> (B, C, size, size) float32, each picture through its own affine, bilinear.
+
+    Where a picture shrinks by 2 or more, the whole batch is sampled finer and averaged.
+    """
+    zoom = min(abs(np.linalg.det(a.matrix[:, :2])) ** 0.5 for a in affines)
+    finer = 2 ** int(np.floor(np.log2(max(1.0, 1 / max(zoom, 1e-6)))))
+    height, width = canvas.shape[2:]
+    # Both ends in -1..1 over the whole side, as grid_sample counts with align_corners=False.
+    from_unit = Affine.scale_shift((size / 2, size / 2), (size / 2, size / 2))
+    to_unit = Affine.scale_shift((2 / width, 2 / height), (-1, -1))
+    back = np.stack([(to_unit @ affine.inverse() @ from_unit).matrix for affine in affines])
+    theta = torch.from_numpy(back).to(canvas.device, torch.float32)  # (B, 2, 3)
+    shape = [len(affines), canvas.shape[1], size * finer, size * finer]
+    grid = F.affine_grid(theta, shape, align_corners=False)  # (B, size, size, 2)
+    sampled = F.grid_sample(canvas, grid, padding_mode="zeros", align_corners=False)
+    return F.avg_pool2d(sampled, finer) if finer > 1 else sampled
+
+
+def recolour(images: torch.Tensor, drawn: list[Draw]) -> torch.Tensor:
+    """(B, 3, H, W) in 0..255 through each draw's map of RGB."""
+    if drawn[0].colour is None:
+        return images
+    maps = np.stack([d.colour for d in drawn if d.colour is not None])
+    linear = torch.from_numpy(maps).to(images.device, torch.float32)  # (B, 3, 4)
+    return torch.einsum("bij,bjhw->bihw", linear[:, :, :3], images) + linear[:, :, 3, None, None]

@@ -1,0 +1,231 @@
+"""Annotated pictures as Samples: COCO-form files, selections of them and mixtures.
+
+Source: COCO keypoints, CrowdPose and LSP in COCO's JSON form. Ours maps every dataset to one
+`target` skeleton by keypoint names and says which keypoints a dataset never labels, so that several
+train one network; people without a label and crowds become the valid mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Protocol
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import Skeleton
+from litepose.data.records import Record, Region, load_skeleton, read_records
+from litepose.data.regions import region_mask
+from litepose.data.sample import Sample
+from litepose.imaging.read import read_image
+
+
+class UnreadablePictureError(LitePoseError):
+    """One picture is missing, damaged or of another size; the next one may be fine."""
+
+
+class PoseDataset(Protocol):
+    """What the loader, the cache and the evaluation need of a dataset."""
+
+    @property
+    def skeleton(self) -> Skeleton: ...
+    @property
+    def records(self) -> Sequence[Record]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+class CocoDataset:
+    """Pictures of one annotation file in the keypoints of `skeleton`.
+
+    skeleton: what its keypoints mean: a Skeleton, a TOML file, or None to read it from the file
+    target:   the skeleton to deliver, by keypoint names; None keeps the file's own
+    people_only: leave out pictures with nobody annotated, as the official training does
+
+    `records` are the annotations without pixels, `labelled` (K,) is False for keypoints that this
+    file never labels, `dataset[i]` reads a picture (UnreadablePictureError where it cannot).
+    Raises LitePoseError where files are missing or damaged.
+    """
+
+    skeleton: Skeleton
+    records: Sequence[Record]
+
+    def __init__(
+        self,
+        annotation_json: str | Path,
+        image_folder: str | Path,
+        skeleton: Skeleton | str | Path | None = None,
+        target: Skeleton | None = None,
+        people_only: bool = False,
+    ) -> None:
+        self.annotation_json = Path(annotation_json)
+        self.image_folder = Path(image_folder)
+        self._real_folder = self.image_folder.resolve()
+        if not self.image_folder.is_dir():
+            raise LitePoseError(f"there is no picture folder {self.image_folder}")
+        given = load_skeleton(skeleton) if isinstance(skeleton, str | Path) else skeleton
+        own, records = read_records(self.annotation_json, given)
+        for record in records:
+            check_inside(record.file_name)
+        self.skeleton = target or own
+        mapping = self.skeleton.mapping_from(own)
+        if (mapping < 0).all():
+            raise LitePoseError(
+                f"{self.annotation_json} ({own.name}: {', '.join(own.keypoints)}) shares no"
+                f" keypoint name with {self.skeleton.name}; give a skeleton with the same names"
+            )
+        ever = np.zeros(own.num_keypoints, bool)
+        for record in records:
+            ever |= (record.visibility > 0).any(axis=0)
+        self.labelled = (mapping >= 0) & ever[mapping]
+        if not np.array_equal(mapping, np.arange(own.num_keypoints)):
+            records = [_mapped(record, mapping) for record in records]
+        if people_only:
+            records = [record for record in records if len(record)]
+        self.records = records
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        record = self.records[index]
+        return Sample(
+            image=self._read(index),
+            keypoints_xy=record.keypoints_xy,
+            visibility=record.visibility,
+            areas=record.areas,
+            valid_mask=valid_mask(record),
+            labelled=self.labelled,
+            image_id=record.image_id,
+            people_complete=record.people_complete,
+        )
+
+    def select(self, indices: Sequence[int]) -> CocoDataset:
+        """The same dataset with only these pictures, in this order."""
+        chosen = object.__new__(CocoDataset)
+        chosen.__dict__ = {**self.__dict__, "records": [self.records[i] for i in indices]}
+        return chosen
+
+    def incomplete(self) -> CocoDataset:
+        """The same dataset, but people may be in view that nobody labelled (as in LSP)."""
+        changed = self.select(range(len(self)))
+        changed.records = [replace(r, people_complete=False) for r in self.records]
+        return changed
+
+    def image_path(self, index: int) -> Path:
+        """Where a picture lies. Raises LitePoseError where a link leads out of the folder."""
+        path = self.image_folder / self.records[index].file_name
+        if not path.resolve().is_relative_to(self._real_folder):
+            raise LitePoseError(
+                f"the picture {path} leads out of its folder by a link; copy it into the folder"
+            )
+        return path
+
+    def _read(self, index: int) -> np.ndarray:
+        path = self.image_path(index)
+        try:
+            image = read_image(path)
+        except LitePoseError as wrong:
+            raise UnreadablePictureError(str(wrong)) from None
+        height, width = image.shape[:2]
+        if (width, height) != self.records[index].image_wh:
+            w, h = self.records[index].image_wh
+            raise UnreadablePictureError(
+                f"{path} is {width}x{height}, its annotations say {w}x{h};"
+                " the keypoints would not fit"
+            )
+        return image
+
+
+class Mixture:
+    """Several datasets of one skeleton as one, each with its share of an epoch.
+
+    Shares are relative: `[(coco, 3), (lsp, 1)]` draws three COCO pictures for one of LSP. An epoch
+    has `length` pictures (as many as all datasets together where None); which, says `draw`.
+    """
+
+    def __init__(
+        self, parts: Sequence[tuple[PoseDataset, float]], length: int | None = None
+    ) -> None:
+        if not parts or any(share <= 0 for _, share in parts):
+            raise LitePoseError("a mixture needs at least one dataset, each with a share above 0")
+        self.datasets = [dataset for dataset, _ in parts]
+        self.skeleton = self.datasets[0].skeleton
+        for dataset in self.datasets:
+            if dataset.skeleton != self.skeleton:
+                raise LitePoseError(
+                    f"the datasets of a mixture need one skeleton; got {self.skeleton.name} and"
+                    f" {dataset.skeleton.name}: give each the same target"
+                )
+            if not len(dataset):
+                raise LitePoseError("a dataset of the mixture has no pictures")
+        shares = np.array([share for _, share in parts], float)
+        self.starts = np.cumsum([0, *(len(dataset) for dataset in self.datasets)])
+        self.length = length or int(self.starts[-1])
+        # Cumulative rounding: parts differ from their share by less than one picture.
+        self.counts = np.diff(np.round(np.cumsum([0, *shares]) / shares.sum() * self.length))
+        self.records = [record for dataset in self.datasets for record in dataset.records]
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __getitem__(self, index: int) -> Sample:
+        part = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return self.datasets[part][index - int(self.starts[part])]
+
+    def draw(self, seed: int, epoch: int) -> np.ndarray:
+        """(length,) indices of one epoch. A part gives each picture before it repeats one."""
+        rng = np.random.default_rng((seed, epoch))
+        drawn = []
+        for start, dataset, count in zip(self.starts, self.datasets, self.counts, strict=False):
+            rounds = -(-int(count) // len(dataset))
+            order = [rng.permutation(len(dataset)) for _ in range(rounds)]
+            drawn.append(start + np.concatenate([np.zeros(0, int), *order])[: int(count)])
+        return rng.permutation(np.concatenate(drawn))
+
+
+def check_inside(file_name: str) -> None:
+    """Raises LitePoseError for a file name that could leave the picture folder."""
+    posix, windows = PurePosixPath(file_name), PureWindowsPath(file_name)
+    leaves = ".." in posix.parts or ".." in windows.parts
+    if not file_name or leaves or posix.is_absolute() or windows.anchor or "\0" in file_name:
+        raise LitePoseError(
+            f"the annotations name a picture outside their folder: {file_name!r};"
+            " names must be relative and without '..'"
+        )
+
+
+def valid_mask(record: Record) -> np.ndarray:
+    """(H, W) bool: False over crowds and people without a labelled keypoint."""
+    width, height = record.image_wh
+    mask = np.ones((height, width), bool)
+    for region in record.ignored:
+        mask &= ~region_mask(region.segmentation, region.box_xywh, record.image_wh)
+    return mask
+
+
+def _mapped(record: Record, mapping: np.ndarray) -> Record:
+    """The record in another skeleton; who loses every label becomes an ignored region."""
+    known = mapping >= 0
+    visibility = np.where(known, record.visibility[:, mapping], 0).astype(np.uint8)
+    seen = visibility.any(axis=1)
+    lost = tuple(
+        Region(int(i), (float(b[0]), float(b[1]), float(b[2]), float(b[3])), float(a), None, False)
+        for i, b, a in zip(
+            record.annotation_ids[~seen],
+            record.boxes_xywh[~seen],
+            record.areas[~seen],
+            strict=True,
+        )
+    )
+    return replace(
+        record,
+        keypoints_xy=np.where(known[:, None], record.keypoints_xy[:, mapping], 0)[seen],
+        visibility=visibility[seen],
+        areas=record.areas[seen],
+        boxes_xywh=record.boxes_xywh[seen],
+        annotation_ids=record.annotation_ids[seen],
+        ignored=record.ignored + lost,
+    )

@@ -1,0 +1,27 @@
+"""One thing that is wrong, or worth knowing, about a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["error", "warning", "note"]
+MOST_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """level: error spoils training, warning probably does, note is to know; count: how often;
+    examples: ids of the first few annotations or pictures."""
+
+    level: Level
+    what: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+
+def finding(level: Level, what: str, where: Iterable[str]) -> list[Finding]:
+    """One finding for all places it was found at; none where there are none."""
+    places = list(where)
+    return [Finding(level, what, len(places), tuple(places[:MOST_EXAMPLES]))] if places else []

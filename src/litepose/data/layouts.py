@@ -1,0 +1,93 @@
+"""Where datasets keep their files: COCO's, CrowdPose's and LSP's folders, found by looking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import Skeleton
+from litepose.data.datasets import CocoDataset
+
+# Annotation file and picture folders of a split, the first that are there; {split} is filled in.
+LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("annotations/person_keypoints_{split}.json", ("images/{split}", "{split}", "images")),
+    ("annotations/crowdpose_{split}.json", ("images",)),
+    ("json/crowdpose_{split}.json", ("images",)),
+    ("crowdpose_{split}.json", ("images",)),
+    ("annotations/{split}.json", ("images/{split}", "{split}", "images")),
+    ("{split}/_annotations.coco.json", ("{split}",)),
+    ("{split}.json", ("images/{split}", "{split}", "images")),
+)
+# One annotated person a picture, others in view unlabelled.
+SINGLE_PERSON_SETS = ("lsp", "lspet")
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """Where one split's files are; `skeleton_toml` is None where the folder has none."""
+
+    annotation_json: Path
+    image_folder: Path
+    skeleton_toml: Path | None
+
+
+def find_dataset(
+    root: str | Path,
+    split: str,
+    target: Skeleton | None = None,
+    skeleton: Skeleton | str | Path | None = None,
+    people_only: bool = False,
+) -> CocoDataset:
+    """The dataset of a folder in COCO's, CrowdPose's, LSP's or a plain layout.
+
+    `split` is e.g. `train2017`, `val2017` (COCO), `trainval`, `test` (CrowdPose), `lsp`, `train`.
+    A `skeleton.toml` in the folder says what the keypoints mean, unless `skeleton` is given.
+    Raises LitePoseError that lists what was looked for.
+    """
+    files = find_files(root, split)
+    dataset = CocoDataset(
+        files.annotation_json,
+        files.image_folder,
+        skeleton or files.skeleton_toml,
+        target,
+        people_only,
+    )
+    return dataset.incomplete() if split in SINGLE_PERSON_SETS else dataset
+
+
+def find_files(root: str | Path, split: str) -> DatasetFiles:
+    """The files of a split. Raises LitePoseError that lists what was looked for."""
+    root = Path(root)
+    if not root.is_dir():
+        raise LitePoseError(f"there is no dataset folder {root}")
+    toml = root / "skeleton.toml"
+    looked_for = []
+    for annotation_form, folder_forms in LAYOUTS:
+        annotation = root / annotation_form.format(split=split)
+        looked_for.append(annotation_form.format(split=split))
+        if not annotation.is_file():
+            continue
+        folders = [root / form.format(split=split) for form in folder_forms]
+        there = [folder for folder in folders if folder.is_dir()]
+        if not there:
+            wanted = ", ".join(str(folder.relative_to(root)) for folder in folders)
+            raise LitePoseError(f"{root} has {annotation.name} but no picture folder: {wanted}")
+        return DatasetFiles(annotation, there[0], toml if toml.is_file() else None)
+    splits = _splits_there(root)
+    raise LitePoseError(
+        f"{root} has no split {split!r}; looked for {', '.join(looked_for)}."
+        + (f" Splits there: {', '.join(splits)}" if splits else "")
+    )
+
+
+def _splits_there(root: Path) -> list[str]:
+    found: set[str] = set()
+    for form, _ in LAYOUTS:
+        folder, _, name = form.rpartition("/")
+        before, _, after = name.partition("{split}")
+        if "{split}" in folder or not after:
+            continue
+        for path in (root / folder).glob(f"{before}*{after}"):
+            found.add(path.name.removeprefix(before).removesuffix(after))
+    return sorted(s for s in found if not s.startswith(("person_keypoints_", "crowdpose_")))

@@ -1,0 +1,225 @@
+"""Samples -> batches: shuffled, augmented, in order, the same whatever the number of workers.
+
+Ours: every sample's random state comes from (seed, epoch, place in the epoch), and every rank takes
+its slice of one global batch, so a run is the same with any number of workers, after a resume in
+mid-epoch, and (but for batch norm) on any number of processes. Workers are threads: OpenCV decodes
+and warps without the interpreter lock, nothing is copied between processes, and starting is free.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from litepose.core.errors import LitePoseError
+from litepose.data.augment import AugmentSettings, augment, mosaic
+from litepose.data.datasets import Mixture, PoseDataset, UnreadablePictureError
+from litepose.data.sample import Batch, Sample
+
+MASK_STRIDE = 4
+# So many unreadable pictures in a row mean a missing folder, not damaged files.
+MOST_IN_A_ROW = 100
+
+
+@dataclass(frozen=True)
+class LoaderSettings:
+    """How samples become batches.
+
+    batch_size: pictures per batch and process; size: side of the square input, a multiple of 4
+    workers: threads that prepare batches ahead; 0 prepares each when asked
+    rank, world: this process and how many there are
+    shuffle: a new order every epoch, the incomplete last batch left out; False: all, in order
+    max_unreadable: share of the dataset's pictures that may be unreadable before the run stops
+    """
+
+    batch_size: int
+    size: int
+    seed: int = 0
+    workers: int = 0
+    rank: int = 0
+    world: int = 1
+    shuffle: bool = True
+    max_unreadable: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.size < 32 or self.size % MASK_STRIDE or self.workers < 0:
+            raise LitePoseError(
+                "a loader needs a batch size of 1 or more, a size of 32 or more that 4 divides and"
+                f" 0 or more workers; got {self.batch_size}, {self.size}, {self.workers}"
+            )
+        if not 0 <= self.rank < self.world:
+            raise LitePoseError(f"rank must lie in 0..{self.world - 1}; got {self.rank}")
+
+
+class Loader:
+    """Batches of a dataset, epoch by epoch; `unreadable` has the pictures that were replaced."""
+
+    def __init__(
+        self, dataset: PoseDataset, augmentation: AugmentSettings, settings: LoaderSettings
+    ) -> None:
+        if not len(dataset):
+            raise LitePoseError("the dataset has no pictures to load")
+        self.dataset = dataset
+        self.augmentation = augmentation
+        self.settings = settings
+        self.unreadable: dict[int, str] = {}
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return count_batches(self.dataset, self.settings)
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from `start_batch` on.
+
+        Raises LitePoseError where more pictures than `max_unreadable` cannot be read.
+        """
+        order = epoch_order(self.dataset, self.settings, epoch)
+        numbers = range(start_batch, self.batches_per_epoch)
+        if not self.settings.workers:
+            for number in numbers:
+                yield self._batch(order, epoch, number)
+            return
+        yield from self._ahead(order, epoch, numbers)
+
+    def _ahead(self, order: np.ndarray, epoch: int, numbers: range) -> Iterator[Batch]:
+        waiting: deque[Future[Batch]] = deque()
+        remaining = iter(numbers)
+        pool = ThreadPoolExecutor(self.settings.workers, "litepose-loader")
+        try:
+            for number in remaining:
+                waiting.append(pool.submit(self._batch, order, epoch, number))
+                if len(waiting) > 2 * self.settings.workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _batch(self, order: np.ndarray, epoch: int, number: int) -> Batch:
+        size_wh = (self.settings.size, self.settings.size)
+        places = batch_places(self.settings, number, len(order))
+        samples = [self._sample(int(order[place]), epoch, place) for place in places]
+        return collate(samples, size_wh, self.dataset.skeleton.num_keypoints)
+
+    def _sample(self, index: int, epoch: int, place: int) -> Sample:
+        rng, of_four = sample_rng(self.settings, self.augmentation, epoch, place)
+        size_wh = (self.settings.size, self.settings.size)
+        flip_index = self.dataset.skeleton.flip_index
+        sample = self._read(index)
+        if of_four:
+            others = [self._read(int(i)) for i in rng.integers(len(self.dataset), size=3)]
+            return mosaic([sample, *others], rng, self.augmentation, size_wh, flip_index)
+        return augment(sample, rng, self.augmentation, size_wh, flip_index)
+
+    def _read(self, index: int) -> Sample:
+        """A picture, or the first readable one after it."""
+        total = len(self.dataset)
+        for at in range(index, index + min(total, MOST_IN_A_ROW)):
+            try:
+                return self.dataset[at % total]
+            except UnreadablePictureError as wrong:
+                self.unreadable[at % total] = str(wrong)
+                if len(self.unreadable) > self.settings.max_unreadable * total:
+                    break
+        raise LitePoseError(
+            f"{len(self.unreadable)} of {total} pictures cannot be read"
+            f" ({self.settings.max_unreadable:.0%} are tolerated); one of them:"
+            f" {next(iter(self.unreadable.values()))}"
+        )
+
+
+def make_loader(
+    dataset: PoseDataset,
+    augmentation: AugmentSettings,
+    settings: LoaderSettings,
+    epoch: int = 0,
+    start_batch: int = 0,
+) -> Iterator[Batch]:
+    """The batches of one epoch: `Loader(...).epoch(epoch, start_batch)`."""
+    return Loader(dataset, augmentation, settings).epoch(epoch, start_batch)
+
+
+def sample_rng(
+    settings: LoaderSettings, augmentation: AugmentSettings, epoch: int, place: int
+) -> tuple[np.random.Generator, bool]:
+    """The random state of one place in one epoch, and whether a mosaic stands there."""
+    rng = np.random.default_rng((settings.seed, epoch, place))
+    return rng, bool(rng.uniform() < augmentation.mosaic)
+
+
+def epoch_order(dataset: PoseDataset, settings: LoaderSettings, epoch: int) -> np.ndarray:
+    """Indices of one epoch in their order; where shuffled, at least one whole global batch."""
+    if not settings.shuffle:
+        return np.arange(len(dataset))
+    if isinstance(dataset, Mixture):
+        order = dataset.draw(settings.seed, epoch)
+    else:
+        order = np.random.default_rng((settings.seed, epoch)).permutation(len(dataset))
+    return np.resize(order, max(len(order), settings.batch_size * settings.world))
+
+
+def count_batches(dataset: PoseDataset, settings: LoaderSettings) -> int:
+    """Batches of one epoch, the same on every rank."""
+    wanted = len(epoch_order(dataset, settings, epoch=0))
+    step = settings.batch_size * settings.world
+    return wanted // step if settings.shuffle else -(-wanted // step)
+
+
+def batch_places(settings: LoaderSettings, number: int, total: int) -> range:
+    """This rank's slice of global batch `number`, as places in the epoch's order."""
+    first = (number * settings.world + settings.rank) * settings.batch_size
+    return range(min(first, total), min(first + settings.batch_size, total))
+
+
+def collate(samples: list[Sample], size_wh: tuple[int, int], num_keypoints: int) -> Batch:
+    """Samples of one size -> Batch. Images are uint8 and lie in memory as channels_last."""
+    (w, h), b = size_wh, len(samples)
+    images = np.empty((b, h, w, 3), np.uint8)
+    valid = np.empty((b, h // MASK_STRIDE, w // MASK_STRIDE), bool)
+    for i, sample in enumerate(samples):
+        images[i] = sample.image
+        valid[i] = coarse_mask(sample.valid_mask)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)  # (B, 3, H, W)
+    return collate_people(samples, num_keypoints, pixels, torch.from_numpy(valid))
+
+
+def collate_people(
+    samples: list[Sample], num_keypoints: int, images: torch.Tensor, valid_mask: torch.Tensor
+) -> Batch:
+    """The Batch of these pictures and masks with the samples' people, on the pictures' device."""
+    b, people = len(samples), max((len(s.keypoints_xy) for s in samples), default=0)
+    points = np.zeros((b, people, num_keypoints, 2), np.float32)
+    visibility = np.zeros((b, people, num_keypoints), np.uint8)
+    labelled = np.zeros((b, num_keypoints), bool)
+    for i, sample in enumerate(samples):
+        points[i, : len(sample.keypoints_xy)] = sample.keypoints_xy
+        visibility[i, : len(sample.visibility)] = sample.visibility
+        labelled[i] = sample.labelled
+    ids = np.array([s.image_id for s in samples], np.int64)
+    complete = np.array([s.people_complete for s in samples], bool)
+
+    def on_device(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(images.device, non_blocking=True)
+
+    return Batch(
+        images=images,
+        keypoints_xy=on_device(points),
+        visibility=on_device(visibility),
+        valid_mask=valid_mask,
+        labelled=on_device(labelled),
+        image_ids=on_device(ids),
+        people_complete=on_device(complete),
+    )
+
+
+def coarse_mask(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool -> (H / 4, W / 4): a cell is valid where more than half of its pixels are."""
+    small = (mask.shape[1] // MASK_STRIDE, mask.shape[0] // MASK_STRIDE)
+    share = cv2.resize(mask.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
+    return share > 127

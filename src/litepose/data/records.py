@@ -1,0 +1,236 @@
+"""Annotation files -> records: COCO keypoints JSON and what is written in its form.
+
+Source: the COCO data format; CrowdPose and Leeds Sports Pose as JSON of the same form. Ours reads
+the file once into small arrays (segmentations are kept only where a mask needs them), takes the
+skeleton from the file itself, and says which annotation is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import SKELETONS, Skeleton, canonical_name
+
+# COCO's segment area is on average this share of the box; CrowdPose's OKS uses it everywhere.
+AREA_OF_BOX = 0.53
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where people are in view whose keypoints nobody labelled: a crowd, or one such person."""
+
+    annotation_id: int
+    box_xywh: tuple[float, float, float, float]
+    area: float
+    segmentation: Any  # polygons, run lengths, or None: then the box is the region
+    is_crowd: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What is annotated about one picture, without its pixels: N people of K keypoints.
+
+    keypoints_xy (N, K, 2) float32 in pixels of the picture; visibility (N, K) uint8;
+    areas (N,) float32; boxes_xywh (N, 4) float32; annotation_ids (N,) int64.
+    `crowd_index` is CrowdPose's measure of overlap in [0, 1], None elsewhere.
+    """
+
+    image_id: int
+    file_name: str
+    image_wh: tuple[int, int]
+    keypoints_xy: np.ndarray
+    visibility: np.ndarray
+    areas: np.ndarray
+    boxes_xywh: np.ndarray
+    annotation_ids: np.ndarray
+    ignored: tuple[Region, ...] = ()
+    people_complete: bool = True
+    crowd_index: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+
+def load_skeleton(path: str | Path) -> Skeleton:
+    """A skeleton from a TOML file: name, keypoints, edges, flip_pairs, oks_sigmas.
+
+    The table may stand alone or under `[skeleton]`. Raises LitePoseError where it is none.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read the skeleton {path}: {wrong.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise LitePoseError(f"the skeleton {path} is not TOML: {wrong}") from None
+    return Skeleton.from_dict({"name": path.stem, **table.get("skeleton", table)})
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """An annotation file as it is, its three lists checked to be there."""
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read the annotations {path}: {wrong.strerror}") from None
+    except ValueError as wrong:
+        raise LitePoseError(f"the annotations {path} are not JSON: {wrong}") from None
+    return check_form(data, str(path))
+
+
+def check_form(data: Any, where: str) -> dict[str, Any]:
+    """The same data. Raises LitePoseError where one of COCO's three lists is missing."""
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(data, Mapping) or not isinstance(data.get(key), list):
+            raise LitePoseError(
+                f"{where} is not in COCO's form: it needs the lists images, annotations and"
+                f" categories; {key!r} is missing"
+            )
+        for entry in data[key]:
+            ids = (entry.get("id"), entry.get("image_id")) if isinstance(entry, dict) else ([],)
+            if not all(isinstance(value, int | str | None) for value in ids):
+                raise LitePoseError(f"{path} has an entry in {key!r} that is none: {entry!r:.80}")
+    return dict(data)
+
+
+def keypoint_category(categories: Sequence[Mapping[str, Any]], where: str) -> Mapping[str, Any]:
+    """The one category that names keypoints ('person' where several do)."""
+    named = [c for c in categories if c.get("keypoints")]
+    person = [c for c in named if c.get("name") == "person"]
+    if len(named) != 1 and len(person) != 1:
+        raise LitePoseError(
+            f"{where} needs one category with keypoint names;"
+            f" it has {[c.get('name') for c in named] or 'none'}"
+        )
+    return named[0] if len(named) == 1 else person[0]
+
+
+def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
+    """The skeleton a COCO category describes: a known one where its names are a known one's.
+
+    Otherwise edges come from the category, sigmas from the known skeletons' keypoints of that name.
+    """
+    names = [str(name) for name in category["keypoints"]]
+    plain = [canonical_name(name) for name in names]
+    for known in SKELETONS.values():
+        if plain == [canonical_name(name) for name in known.keypoints]:
+            return known
+    sigma_of = {
+        canonical_name(name): sigma
+        for known in reversed(list(SKELETONS.values()))
+        for name, sigma in zip(known.keypoints, known.oks_sigmas, strict=True)
+    }
+    try:
+        edges = [(names[a - 1], names[b - 1]) for a, b in category.get("skeleton") or ()]
+    except (TypeError, ValueError, IndexError):
+        raise LitePoseError(
+            f"the skeleton of category {category.get('name')!r} must be pairs of keypoint numbers"
+            f" from 1 to {len(names)}; got {category.get('skeleton')}"
+        ) from None
+    return Skeleton.from_dict(
+        {
+            "name": str(category.get("name", "custom")),
+            "keypoints": names,
+            "edges": edges,
+            "oks_sigmas": [sigma_of.get(name, 0.08) for name in plain],
+        }
+    )
+
+
+def read_records(path: Path, skeleton: Skeleton | None) -> tuple[Skeleton, list[Record]]:
+    """`records_of` an annotation file. Raises LitePoseError where it is missing or damaged."""
+    return records_of(load_json(path), skeleton, str(path))
+
+
+def records_of(
+    data: Mapping[str, Any], skeleton: Skeleton | None, where: str = "the annotations"
+) -> tuple[Skeleton, list[Record]]:
+    """Records of every picture of COCO-form annotations, in order, and the annotations' skeleton.
+
+    `skeleton` None takes the file's own. People with no labelled keypoint and crowds become
+    `ignored` regions. Annotations of other categories or of pictures not listed are left out.
+    Raises LitePoseError that names the annotation where one is damaged.
+    """
+    category = keypoint_category(data["categories"], where)
+    own = skeleton or skeleton_of(category)
+    of_image: dict[Any, list[Mapping[str, Any]]] = {}
+    for annotation in data["annotations"]:
+        if annotation.get("category_id", category.get("id")) == category.get("id"):
+            of_image.setdefault(annotation.get("image_id"), []).append(annotation)
+    records = []
+    for image in data["images"]:
+        try:
+            records.append(_record(image, of_image.get(image["id"], []), own.num_keypoints))
+        except (KeyError, TypeError, ValueError) as wrong:
+            what = wrong if isinstance(wrong, LitePoseError) else f"bad or missing field {wrong}"
+            raise LitePoseError(
+                f"{where}, picture {image.get('id')}: {what} (litepose data doctor lists all)"
+            ) from None
+    if len({record.image_id for record in records}) != len(records):
+        raise LitePoseError(f"{where} lists a picture id twice (litepose data doctor lists all)")
+    return own, records
+
+
+def _record(image: Mapping[str, Any], annotations: list[Mapping[str, Any]], k: int) -> Record:
+    people: list[np.ndarray] = []
+    regions, kept = [], []
+    for annotation in annotations:
+        triples = _triples(annotation, k)
+        region = _region(annotation, triples)
+        if region.is_crowd or not (triples[:, 2] > 0).any():
+            regions.append(region)
+        else:
+            people.append(triples)
+            kept.append(region)
+    stacked = np.stack(people) if people else np.zeros((0, k, 3))
+    crowd_index = image.get("crowdIndex")
+    return Record(
+        image_id=int(image["id"]),
+        file_name=str(image["file_name"]),
+        image_wh=(int(image["width"]), int(image["height"])),
+        keypoints_xy=stacked[..., :2].astype(np.float32),
+        visibility=np.clip(stacked[..., 2], 0, 2).astype(np.uint8),
+        areas=np.array([r.area for r in kept], np.float32),
+        boxes_xywh=np.array([r.box_xywh for r in kept], np.float32).reshape(-1, 4),
+        annotation_ids=np.array([r.annotation_id for r in kept], np.int64),
+        ignored=tuple(regions),
+        people_complete=bool(image.get("people_complete", True)),
+        crowd_index=None if crowd_index is None else float(crowd_index),
+    )
+
+
+def _triples(annotation: Mapping[str, Any], k: int) -> np.ndarray:
+    """(K, 3) float64: x, y, visibility; all zero where the annotation has no keypoints."""
+    flat = annotation.get("keypoints") or [0] * (3 * k)
+    if len(flat) != 3 * k:
+        raise LitePoseError(
+            f"annotation {annotation.get('id')} needs {k} keypoints of x, y, visibility;"
+            f" it has {len(flat)} numbers"
+        )
+    triples = np.array(flat, np.float64).reshape(k, 3)
+    if not np.isfinite(triples).all():
+        raise LitePoseError(f"annotation {annotation.get('id')} has a keypoint that is no number")
+    return triples
+
+
+def _region(annotation: Mapping[str, Any], triples: np.ndarray) -> Region:
+    box = annotation.get("bbox")
+    if not box:
+        seen = triples[triples[:, 2] > 0, :2] if (triples[:, 2] > 0).any() else np.zeros((1, 2))
+        box = [*seen.min(axis=0), *np.ptp(seen, axis=0)]
+    x, y, w, h = (float(v) for v in box)
+    masked = annotation.get("iscrowd") or not (triples[:, 2] > 0).any()
+    return Region(
+        annotation_id=int(annotation.get("id", 0)),
+        box_xywh=(x, y, w, h),
+        area=float(annotation.get("area") or AREA_OF_BOX * w * h),
+        segmentation=annotation.get("segmentation") if masked else None,
+        is_crowd=bool(annotation.get("iscrowd")),
+    )

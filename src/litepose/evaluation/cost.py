@@ -1,0 +1,122 @@
+"""What a model costs: parameters, true multiplications, memory, and where the time goes.
+
+Source: torch's flop counter on the meta device (no memory, no arithmetic), halved: one MAC is two
+FLOPs. The paper's own figures count transposed convolutions at their output size, which is too
+high; ours are true counts. Memory is the whole process's, as a user pays it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.model_info import ModelInfo
+from litepose.runtime.predictor import Predictor
+
+_MEGABYTE = 2**20
+# A child inherits its parent's peak in getrusage through exec, so Linux is asked for the peak of
+# this program only.
+_PREDICT_AND_SAY_PEAK = """
+import pathlib, sys
+import numpy as np
+import litepose
+w, h, times = map(int, sys.argv[2:])
+model = litepose.load(sys.argv[1])
+for _ in range(times):
+    model.predict(np.zeros((h, w, 3), np.uint8))
+status = pathlib.Path("/proc/self/status")
+if status.exists():
+    line = next(l for l in status.read_text().splitlines() if l.startswith("VmHWM"))
+    print(int(line.split()[1]) * 1024)
+else:
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak if sys.platform == "darwin" else peak * 1024)
+"""
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """params: trained numbers;  macs: multiply-accumulates of one picture of `input_wh`."""
+
+    params: int
+    macs: int
+    input_wh: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Milliseconds."""
+
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One picture in memory -> Poses: making the input, the network, the decoder, all three."""
+
+    pre: Percentiles
+    net: Percentiles
+    decode: Percentiles
+    total: Percentiles
+    runs: int
+
+
+def network_cost(info: ModelInfo, input_wh: tuple[int, int] | None = None) -> NetworkCost:
+    """Count one network at a square of its input size, or at `input_wh`. Needs torch, no weights.
+
+    Raises LitePoseError where torch is missing.
+    """
+    try:
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        from litepose.model.network import build_network
+    except ImportError:
+        raise LitePoseError("counting needs torch: pip install 'litepose[torch]'") from None
+    width, height = input_wh or (info.input.size, info.input.size)
+    with torch.device("meta"):
+        network = build_network(info).eval()
+        picture = torch.empty(1, 3, height, width)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(picture)
+    params = sum(p.numel() for p in network.parameters())
+    return NetworkCost(params, counter.get_total_flops() // 2, (width, height))
+
+
+def measure_latency(
+    predictor: Predictor, images: Sequence[np.ndarray], runs: int = 50, warm_up: int = 5
+) -> Latency:
+    """Predict the pictures in turn, `runs` times in all, after `warm_up` that do not count."""
+    if not images or runs < 1:
+        raise LitePoseError("measuring latency needs at least one picture and one run")
+    rows = []
+    for i in range(warm_up + runs):
+        _, t = predictor.predict_timed(images[i % len(images)])
+        if i >= warm_up:
+            rows.append((t.pre, t.net, t.decode, t.pre + t.net + t.decode))
+    low, high = 1000 * np.percentile(rows, [50, 95], axis=0)
+    pre, net, decode, total = (
+        Percentiles(float(a), float(b)) for a, b in zip(low, high, strict=True)
+    )
+    return Latency(pre, net, decode, total, runs)
+
+
+def peak_memory_mb(model: str, image_wh: tuple[int, int] = (640, 480), times: int = 3) -> float:
+    """Peak memory (MiB) of a fresh process that loads a model and predicts a picture.
+
+    Raises LitePoseError with the process's own last words where it fails.
+    """
+    w, h = image_wh
+    command = [sys.executable, "-c", _PREDICT_AND_SAY_PEAK, model, str(w), str(h), str(times)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise LitePoseError(f"measuring the memory of {model} failed: {last}")
+    return int(done.stdout.split()[-1]) / _MEGABYTE

@@ -1,0 +1,236 @@
+"""A model over a dataset -> report, COCO results file and a picture of what went well and wrong.
+
+Source: ours. Pictures that cannot be read are counted and left out; what was done is on disk after
+every picture, so a run that was stopped is judged on what it did and can be taken up again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol
+
+import cv2
+
+from litepose.core.errors import LitePoseError
+from litepose.core.model_info import ModelInfo
+from litepose.core.poses import Poses
+from litepose.data.datasets import PoseDataset, UnreadablePictureError
+from litepose.evaluation.matching import match_pictures
+from litepose.evaluation.report import EvaluationReport, judge, judge_complete
+from litepose.evaluation.sheet import choose_examples, draw_sheet
+from litepose.evaluation.truth import PictureFound, PictureTruth, group_results, truth_of
+
+PARTIAL_NAME = "results.partial.jsonl"
+
+
+class PosePredictor(Protocol):
+    """What is judged, e.g. a `runtime.Predictor`."""
+
+    info: ModelInfo
+
+    def predict(
+        self, source: Any, *, flip_test: bool, scales: tuple[float, ...], threshold: float
+    ) -> Poses:
+        """source: (H, W, 3) uint8 RGB. People scoring `threshold` or more."""
+        ...
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How to look, and at what.
+
+    flip_test, scales: as in PredictOptions;  limit: only the first so many pictures
+    resume: take up the stopped run in the output folder, of the same model (its weights are not
+        compared), dataset and settings;  dataset_name: for the report
+    resamples: drawn for each interval
+    """
+
+    flip_test: bool = False
+    scales: tuple[float, ...] = (1.0,)
+    limit: int | None = None
+    resume: bool = False
+    dataset_name: str = "dataset"
+    resamples: int = 1000
+
+
+def evaluate(
+    predictor: PosePredictor,
+    dataset: PoseDataset,
+    output: Path | None = None,
+    options: EvaluateOptions | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> EvaluationReport:
+    """Predict every picture of a dataset and judge the people found.
+
+    output: a folder for `report.json`, `report.txt`, `results.json` (COCO) and `sheet.png`; None
+    writes nothing.  progress: called with the pictures done and all of them.
+    Ctrl-C ends the run early with a report on the pictures done. Raises LitePoseError where the
+    skeletons differ, the folder cannot be written, or no picture could be judged.
+    """
+    options = options or EvaluateOptions()
+    if dataset.skeleton != predictor.info.skeleton:
+        raise LitePoseError(
+            f"the dataset has skeleton {dataset.skeleton.name}, the model"
+            f" {predictor.info.skeleton.name}: open the dataset with target=predictor.info.skeleton"
+        )
+    run = _Run(predictor, dataset, output, options)
+    interrupted = False
+    try:
+        run.over_all(progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        run.close()
+    report = run.report(interrupted)
+    if output is not None:
+        run.write(output, report)
+        if not interrupted:
+            (output / PARTIAL_NAME).unlink()
+    return report
+
+
+class _Run:
+    """One evaluation on its way: results by picture, in memory and in the partial file."""
+
+    def __init__(
+        self,
+        predictor: PosePredictor,
+        dataset: PoseDataset,
+        output: Path | None,
+        options: EvaluateOptions,
+    ) -> None:
+        self.predictor, self.dataset, self.options = predictor, dataset, options
+        count = len(dataset) if options.limit is None else min(options.limit, len(dataset))
+        self.pictures = range(count)
+        self.results: dict[int, list[dict[str, Any]]] = {}  # by place in the dataset
+        self.unreadable: dict[int, str] = {}
+        self.seconds = 0.0
+        self.settings = {
+            "input size": predictor.info.input.size,
+            "flip test": options.flip_test,
+            "scales": list(options.scales),
+        }
+        self.partial = None
+        if output is None:
+            return
+        header = {
+            "model": predictor.info.to_json(),
+            "dataset": [options.dataset_name, len(dataset)],
+            "settings": self.settings,
+        }
+        path = output / PARTIAL_NAME
+        if options.resume and path.exists():
+            self._take_up(path, header)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            self.partial = path.open("a" if options.resume else "w", encoding="utf-8")
+        except OSError as wrong:
+            raise LitePoseError(f"cannot write to {output}: {wrong.strerror}") from None
+        if not self.partial.tell():
+            self._note(header)
+
+    def over_all(self, progress: Callable[[int, int], None] | None) -> None:
+        for done, i in enumerate(self.pictures):
+            if i not in self.results and i not in self.unreadable:
+                self._one(i)
+            if progress:
+                progress(done + 1, len(self.pictures))
+
+    def close(self) -> None:
+        if self.partial:
+            self.partial.close()
+
+    def report(self, interrupted: bool) -> EvaluationReport:
+        truths, found = self._records()
+        skeleton = self.dataset.skeleton
+        return EvaluationReport(
+            model=self.predictor.info.name,
+            dataset=self.options.dataset_name,
+            settings=self.settings,
+            judged=judge(truths, found, skeleton, self.options.resamples),
+            complete=judge_complete(truths, found, skeleton, self.options.resamples),
+            unreadable=[self.unreadable[i] for i in sorted(self.unreadable)],
+            interrupted=interrupted,
+            seconds=self.seconds,
+        )
+
+    def write(self, output: Path, report: EvaluationReport) -> None:
+        truths, found = self._records()
+        skeleton, places = self.dataset.skeleton, sorted(self.results)
+        matches = match_pictures(truths, found, skeleton)
+        sheet = draw_sheet(
+            choose_examples(truths, found, matches),
+            truths,
+            found,
+            skeleton,
+            lambda i: self.dataset[places[i]].image,
+        )
+        entries = [entry for i in places for entry in self.results[i]]
+        try:
+            (output / "results.json").write_text(json.dumps(entries), encoding="utf-8")
+            text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
+            (output / "report.json").write_text(text + "\n", encoding="utf-8")
+            (output / "report.txt").write_text(report.to_text() + "\n", encoding="utf-8")
+            png = cv2.imencode(".png", sheet[..., ::-1])[1]
+            (output / "sheet.png").write_bytes(png.tobytes())
+        except OSError as wrong:
+            raise LitePoseError(f"cannot write to {output}: {wrong.strerror}") from None
+
+    def _one(self, i: int) -> None:
+        record = self.dataset.records[i]
+        try:
+            image = self.dataset[i].image
+        except UnreadablePictureError as wrong:
+            self.unreadable[i] = f"{record.file_name}: {wrong}"
+            self._note({"picture": i, "unreadable": self.unreadable[i]})
+            return
+        start = perf_counter()
+        # Whoever is left out here is missing from the curve of precision over recall.
+        look = self.options
+        poses = self.predictor.predict(
+            image, flip_test=look.flip_test, scales=look.scales, threshold=0.0
+        )
+        self.seconds += perf_counter() - start
+        self.results[i] = poses.to_coco(record.image_id)
+        self._note({"picture": i, "people": self.results[i], "seconds": perf_counter() - start})
+
+    def _note(self, line: dict[str, Any]) -> None:
+        if self.partial:
+            self.partial.write(json.dumps(line) + "\n")
+            self.partial.flush()
+
+    def _take_up(self, path: Path, header: dict[str, Any]) -> None:
+        """Read the partial file; a half-written last line is cut off."""
+        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+        lines = [json.loads(line) for line in whole.splitlines()]
+        if not lines or lines[0] != json.loads(json.dumps(header)):
+            raise LitePoseError(
+                f"{path} comes from another model, dataset or settings; start without resuming, or"
+                " choose another output folder"
+            )
+        for line in lines[1:]:
+            if line["picture"] not in self.pictures:
+                continue
+            if "unreadable" in line:
+                self.unreadable[line["picture"]] = line["unreadable"]
+            else:
+                self.results[line["picture"]] = line["people"]
+                self.seconds += line["seconds"]
+        path.write_text(whole + "\n", encoding="utf-8")
+
+    def _records(self) -> tuple[list[PictureTruth], list[PictureFound]]:
+        if not self.results:
+            raise LitePoseError(
+                f"no picture could be judged: {len(self.unreadable)} of {len(self.pictures)}"
+                " could not be read, the rest was not reached"
+            )
+        places = sorted(self.results)
+        records = [self.dataset.records[i] for i in places]
+        crowdpose = all(record.crowd_index is not None for record in records)
+        truths = [truth_of(record, None, "box" if crowdpose else "annotated") for record in records]
+        entries = [entry for i in places for entry in self.results[i]]
+        return truths, group_results(entries, truths, self.dataset.skeleton)

@@ -1,0 +1,211 @@
+"""Who was found: COCO's matching once per picture, then AP and its bootstrap interval from it.
+
+Source: COCO's evaluation (people matched greedily, best score first, at ten OKS thresholds; AP is
+the mean of the precision envelope at 101 recalls); percentile bootstrap (Efron, 1979).
+Ours differs: a picture is matched once and pictures are then resampled as weights, so a thousand
+resamples cost a second and not a thousand evaluations. `average_precision` equals `coco_ap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from litepose.core.skeleton import Skeleton
+from litepose.evaluation.oks import compute_oks
+from litepose.evaluation.truth import PictureFound, PictureTruth
+
+OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0.0, 1.0, 101)
+MOST_PEOPLE = 20  # COCO judges the best 20 people of a picture
+AREA_RANGES: Mapping[str, tuple[float, float]] = {
+    "all": (0.0, 1e10),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, 1e10),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PictureMatch:
+    """N found people of one picture against M annotated ones, at T = 10 OKS thresholds.
+
+    scores: (N,) best first;  oks: (N, M);  partner: (T, N) the true person's row, -1 for nobody
+    neutral: (T, N) bool, neither right nor wrong (matched to a crowd, or of another size)
+    expected: (M,) bool, true people that should be found
+    """
+
+    image_id: int
+    scores: np.ndarray
+    oks: np.ndarray
+    partner: np.ndarray
+    neutral: np.ndarray
+    expected: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """(T, N) bool."""
+        return (self.partner >= 0) & ~self.neutral
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """(T, N) bool."""
+        return (self.partner < 0) & ~self.neutral
+
+    @property
+    def num_people(self) -> int:
+        return int(self.expected.sum())
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and the 95 % interval of what other pictures of the kind would have given, 0..100."""
+
+    value: float
+    low: float
+    high: float
+
+
+def match_pictures(
+    truths: Sequence[PictureTruth],
+    found: Sequence[PictureFound],
+    skeleton: Skeleton,
+    area: str = "all",
+) -> list[PictureMatch]:
+    """Match every picture. `area` is a key of AREA_RANGES: people of other sizes are neutral."""
+    sigmas = np.array(skeleton.oks_sigmas)
+    return [
+        _match(truth, people, sigmas, AREA_RANGES[area])
+        for truth, people in zip(truths, found, strict=True)
+    ]
+
+
+def average_precision(matches: Sequence[PictureMatch]) -> np.ndarray | None:
+    """(T,) AP at each OKS threshold, 0..100; None where nobody is to be found."""
+    ranking = _rank(matches)
+    if not ranking.people.sum():
+        return None
+    return _precision(ranking, np.ones(len(matches)))
+
+
+def bootstrap_ap(
+    matches: Sequence[PictureMatch], resamples: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """(R, T) AP at each OKS threshold of R resamples of the pictures, 0..100.
+
+    The same seed and number of pictures draw the same pictures, so the difference of two models'
+    samples is a paired comparison. A resample without people is left out.
+    """
+    if not matches:
+        return np.zeros((0, len(OKS_THRESHOLDS)))
+    ranking = _rank(matches)
+    count = len(matches)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    rows = [_precision(ranking, weights) for weights in draws if weights @ ranking.people > 0]
+    return np.array(rows).reshape(-1, len(OKS_THRESHOLDS))
+
+
+def ap_intervals(
+    matches: Sequence[PictureMatch], resamples: int = 1000, seed: int = 0
+) -> dict[str, Interval]:
+    """AP, AP50 and AP75 (`ap`, `ap50`, `ap75`) with their intervals; empty where nobody is."""
+    point = average_precision(matches)
+    if point is None:
+        return {}
+    samples = bootstrap_ap(matches, resamples, seed)
+    columns = {"ap": slice(None), "ap50": slice(0, 1), "ap75": slice(5, 6)}
+    return {
+        name: Interval(
+            float(point[chosen].mean()),
+            *(float(v) for v in np.percentile(samples[:, chosen].mean(axis=1), [2.5, 97.5])),
+        )
+        for name, chosen in columns.items()
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranking:
+    """All found people that are right or wrong, best first: (T, D), and pictures' counts (P,)."""
+
+    picture: np.ndarray
+    right: np.ndarray
+    wrong: np.ndarray
+    people: np.ndarray
+
+
+def _rank(matches: Sequence[PictureMatch]) -> _Ranking:
+    t = len(OKS_THRESHOLDS)
+    order = np.argsort(-_joined([m.scores for m in matches], (0,)), kind="stable")
+    picture = np.repeat(np.arange(len(matches)), [len(m.scores) for m in matches])
+    return _Ranking(
+        picture=picture[order],
+        right=_joined([m.right for m in matches], (t, 0))[:, order].astype(np.float64),
+        wrong=_joined([m.wrong for m in matches], (t, 0))[:, order].astype(np.float64),
+        people=np.array([m.num_people for m in matches], np.float64),
+    )
+
+
+def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
+    return np.concatenate([np.zeros(empty), *parts], axis=-1)
+
+
+def _precision(ranking: _Ranking, weights: np.ndarray) -> np.ndarray:
+    """(T,) AP with picture i counted weights[i] times.
+
+    A repeated picture's people stand side by side in the ranking, so adding them at once leaves the
+    precision envelope as it is.
+    """
+    weight = weights[ranking.picture]
+    right = np.cumsum(ranking.right * weight, axis=1)  # (T, D)
+    wrong = np.cumsum(ranking.wrong * weight, axis=1)
+    precision = right / (right + wrong + np.spacing(1))
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    recall = right / (weights @ ranking.people)
+    out = np.zeros(len(OKS_THRESHOLDS))
+    for t in range(len(out)):
+        at = np.searchsorted(recall[t], RECALLS, side="left")
+        out[t] = envelope[t, at[at < recall.shape[1]]].sum() / len(RECALLS)
+    return 100 * out
+
+
+def _match(
+    truth: PictureTruth,
+    found: PictureFound,
+    sigmas: np.ndarray,
+    area_range: tuple[float, float],
+) -> PictureMatch:
+    """COCO's greedy matching: each found person, best score first, takes the most similar true one.
+
+    A person to be found is preferred to a neutral one; only a crowd is taken twice.
+    """
+    points = found.keypoints_xy[:MOST_PEOPLE]
+    oks = compute_oks(
+        points, truth.keypoints_xy, truth.areas, sigmas, truth.visibility, truth.boxes_xywh
+    )
+    n, m = oks.shape
+    low, high = area_range
+    neutral_truth = truth.ignore | (truth.areas < low) | (truth.areas > high)
+    limits = np.minimum(OKS_THRESHOLDS, 1 - 1e-10)
+    free = np.ones((len(limits), m), bool)
+    partner = np.full((len(limits), n), -1)
+    for i in range(n if m else 0):
+        able = free & (oks[i] >= limits[:, None])  # (T, M)
+        proper = able & ~neutral_truth
+        able = np.where(proper.any(axis=1, keepdims=True), proper, able)
+        likeness = np.where(able, oks[i], -1.0)
+        best = m - 1 - likeness[:, ::-1].argmax(axis=1)  # of equals COCO takes the last
+        rows = np.flatnonzero(able.any(axis=1))
+        partner[rows, i] = best[rows]
+        free[rows, best[rows]] = truth.crowd[best[rows]]
+    found_area = np.ptp(points, axis=1).prod(axis=1) if n else np.zeros(0)
+    other_size = (found_area < low) | (found_area > high)
+    neutral = np.where(partner >= 0, np.append(neutral_truth, False)[partner], other_size)
+    return PictureMatch(
+        image_id=truth.image_id,
+        scores=found.scores[:MOST_PEOPLE],
+        oks=oks,
+        partner=partner,
+        neutral=neutral,
+        expected=~neutral_truth,
+    )

@@ -1,0 +1,209 @@
+"""What an evaluation says: every number of a run, as text to read and JSON to keep.
+
+Ours: COCO's and CrowdPose's families with a 95 % interval beside every AP, pictures whose people
+are all labelled apart from the rest, and the breakdowns of breakdown.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from litepose.core.skeleton import Skeleton
+from litepose.evaluation.breakdown import (
+    GroupScore,
+    KeypointScore,
+    PeopleAt,
+    ap_by_people,
+    mean_oks,
+    pck,
+    people_at,
+    score_keypoints,
+)
+from litepose.evaluation.matching import Interval, ap_intervals, match_pictures
+from litepose.evaluation.metrics import (
+    CocoReport,
+    CrowdReport,
+    coco_report,
+    crowdpose_report,
+)
+from litepose.evaluation.truth import PictureFound, PictureTruth
+
+SCHEMA = 1
+SCORE_STEPS = tuple(round(0.05 * i, 2) for i in range(20))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Every number of one set of pictures. Intervals by name: ap, ap50, ap75, ap_medium, ap_large.
+
+    pck: PCK at 0.2 of the torso; crowd: only where the pictures have a crowd index
+    """
+
+    pictures: int
+    people: int
+    coco: CocoReport
+    intervals: Mapping[str, Interval]
+    crowd: CrowdReport | None
+    by_people: Sequence[GroupScore]
+    keypoints: Sequence[KeypointScore]
+    people_at: Sequence[PeopleAt]
+    mean_oks: float | None
+    pck: float | None
+
+    @property
+    def best_score(self) -> PeopleAt:
+        """The score threshold with the best F1 of people: a good start for drawing."""
+        return max(self.people_at, key=lambda at: at.f1)
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """One evaluation run.
+
+    judged: all pictures judged; complete: of them those with everybody labelled, None where that
+    is all or none;  settings: how people were looked for;  unreadable: what could not be read;
+    interrupted: stopped before the last picture;  seconds: spent in predicting
+    """
+
+    model: str
+    dataset: str
+    settings: Mapping[str, Any]
+    judged: Judgement
+    complete: Judgement | None
+    unreadable: Sequence[str]
+    interrupted: bool
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; None where nothing could be measured."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    def to_text(self) -> str:
+        """Tables for a terminal, under 100 columns."""
+        tables = (self._families(), self._groups(), self._keypoints(), self._thresholds())
+        return "\n\n".join("\n".join(lines) for lines in (self._head(), *tables))
+
+    def _head(self) -> list[str]:
+        all_ = self.judged
+        settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        lines = [
+            f"{self.model} on {self.dataset}: {all_.pictures} pictures, {all_.people} people,"
+            f" {self.seconds:.0f} s",
+            f"settings: {settings}",
+        ]
+        if self.interrupted:
+            lines.append("STOPPED EARLY: these are the numbers of the pictures done so far")
+        if self.unreadable:
+            lines.append(f"{len(self.unreadable)} pictures could not be read and are left out:")
+            lines += [f"  {what}" for what in self.unreadable[:5]]
+        if self.complete:
+            lines.append(
+                f"{self.complete.pictures} pictures have everybody labelled; in the others finding"
+                " an unlabelled person counts as wrong"
+            )
+        return lines
+
+    def _families(self) -> list[str]:
+        sides = [self.judged] if self.complete is None else [self.judged, self.complete]
+        titles = ("all pictures [95 %]", "complete ones [95 %]")[: len(sides)]
+        lines = ["measure     " + "".join(f"{title:>24}" for title in titles)]
+        for name in asdict(self.judged.coco):
+            cells = [_with_interval(getattr(s.coco, name), s.intervals.get(name)) for s in sides]
+            lines.append(f"{_title(name):<12}" + "".join(f"{cell:>24}" for cell in cells))
+        for name in ("ap_easy", "ap_medium", "ap_hard") if self.judged.crowd else ():
+            cells = [_number(getattr(s.crowd, name, None)) for s in sides]
+            title = f"{_title(name)} (crowd)"
+            lines.append(f"{title:<20}{cells[0]:>16}" + "".join(f"{c:>24}" for c in cells[1:]))
+        for title, name in (("mean OKS", "mean_oks"), ("PCK 0.2", "pck")):
+            cells = [_number(getattr(s, name)) for s in sides]
+            lines.append(f"{title:<12}" + "".join(f"{cell:>24}" for cell in cells))
+        return lines
+
+    def _groups(self) -> list[str]:
+        lines = ["people in view   pictures             AP [95 %]"]
+        for group in self.judged.by_people:
+            cell = _with_interval(group.ap.value if group.ap else None, group.ap)
+            lines.append(f"{group.people:<14}{group.pictures:>11}{cell:>22}")
+        return lines
+
+    def _keypoints(self) -> list[str]:
+        lines = [
+            "keypoint          labels   error   within 1   within 2   missed"
+            "   (% ; of the people found)"
+        ]
+        for row in self.judged.keypoints:
+            cells = (row.error, row.within_1, row.within_2, row.missed)
+            widths = (8, 11, 11, 9)
+            numbers = "".join(f"{_number(c):>{w}}" for c, w in zip(cells, widths, strict=True))
+            lines.append(f"{row.keypoint:<16}{row.labels:>8}{numbers}")
+        return lines
+
+    def _thresholds(self) -> list[str]:
+        side = self.complete or self.judged
+        where = "complete pictures" if self.complete else "all pictures"
+        lines = [f"people shown from score   shown   precision   recall   F1   ({where})"]
+        best = side.best_score
+        for at in side.people_at:
+            if at.shown and (at == best or at.score <= 0.3 or round(at.score * 20) % 2 == 0):
+                mark = "  <- best F1" if at == best else ""
+                lines.append(
+                    f"{at.score:>23.2f}{at.shown:>8}{at.precision:>12.1f}{at.recall:>9.1f}"
+                    f"{at.f1:>6.1f}{mark}"
+                )
+        return lines
+
+
+def judge(
+    truths: Sequence[PictureTruth],
+    found: Sequence[PictureFound],
+    skeleton: Skeleton,
+    resamples: int = 1000,
+) -> Judgement:
+    """Every number of these pictures. Raises LitePoseError where there is none to judge."""
+    matches = match_pictures(truths, found, skeleton)
+    intervals = ap_intervals(matches, resamples)
+    for size in ("medium", "large"):
+        of_size = ap_intervals(match_pictures(truths, found, skeleton, size), resamples)
+        intervals |= {f"ap_{size}": of_size["ap"]} if of_size else {}
+    crowded = all(t.crowd_index is not None for t in truths)
+    return Judgement(
+        pictures=len(truths),
+        people=sum(t.num_people for t in truths),
+        coco=coco_report(truths, found, skeleton),
+        intervals=intervals,
+        crowd=crowdpose_report(truths, found, skeleton) if crowded else None,
+        by_people=ap_by_people(matches, resamples),
+        keypoints=score_keypoints(truths, found, matches, skeleton),
+        people_at=people_at(matches, SCORE_STEPS),
+        mean_oks=mean_oks(matches),
+        pck=pck(truths, found, matches, skeleton),
+    )
+
+
+def judge_complete(
+    truths: Sequence[PictureTruth],
+    found: Sequence[PictureFound],
+    skeleton: Skeleton,
+    resamples: int = 1000,
+) -> Judgement | None:
+    """`judge` of the pictures with everybody labelled; None where that is all of them or none."""
+    whole = [i for i, truth in enumerate(truths) if truth.people_complete]
+    if len(whole) in (0, len(truths)):
+        return None
+    return judge([truths[i] for i in whole], [found[i] for i in whole], skeleton, resamples)
+
+
+def _title(name: str) -> str:
+    return f"{name[:2].upper()}{name[2:].replace('_', ' ')}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _with_interval(value: float | None, interval: Interval | None) -> str:
+    if value is None or interval is None:
+        return _number(value)
+    return f"{value:.1f} [{interval.low:4.1f}, {interval.high:4.1f}]"

@@ -1,0 +1,136 @@
+"""The command line: results on stdout, last line JSON, exit codes, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from litepose import __version__
+from litepose.apps.cli.main import main
+
+ASTRONAUT = Path(__file__).parents[2] / "examples" / "images" / "astronaut.jpg"
+
+
+@pytest.fixture
+def shots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two good pictures and a bad one, and we stand beside it."""
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(ASTRONAUT, folder / name)
+    (folder / "broken.jpg").write_bytes(ASTRONAUT.read_bytes()[:300])
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_one_picture_is_drawn_beside_and_printed(shots, capsys) -> None:
+    assert main(["predict", "shots/a.jpg"]) == 0
+    (record,) = lines(capsys)
+    assert record["source"] == "shots/a.jpg" and len(record["people"]) == 1
+    assert Path(record["drawn"]) == Path("shots/a.pose.jpg") and Path(record["drawn"]).is_file()
+    assert record["schema"] == 1
+
+
+def test_a_bad_picture_does_not_stop_the_rest(shots, capsys, tmp_path) -> None:
+    arguments = ["predict", "shots", "nowhere.jpg", "--output", "out", "--json", "all.jsonl"]
+    assert main([*arguments, "--heatmaps"]) == 1
+    *records, summary = lines(capsys)
+    assert summary["pictures"] == 4 and summary["failed"] == 2 and summary["people"] == 2
+    assert set(summary["errors"]) == {"nowhere.jpg", "shots/broken.jpg"}
+    assert sorted(p.name for p in Path("out").iterdir()) == [
+        "a.heatmaps.jpg", "a.pose.jpg", "b.heatmaps.jpg", "b.pose.jpg",
+    ]  # fmt: skip
+    written = [json.loads(line) for line in Path("all.jsonl").read_text().splitlines()]
+    assert written == records
+
+
+def test_drawn_pictures_are_not_sources_of_the_next_run(shots, capsys) -> None:
+    (shots / "broken.jpg").unlink()
+    assert main(["predict", "shots"]) == 0
+    assert main(["predict", "shots", "--no-draw"]) == 0
+    assert lines(capsys)[-1]["pictures"] == 2
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(shots, capsys) -> None:
+    (shots / "more").mkdir()
+    shutil.copy(ASTRONAUT, shots / "more" / "a.jpg")
+    assert main(["predict", "shots/a.jpg", "shots/more/a.jpg", "--output", "out"]) == 0
+    assert {p.name for p in Path("out").iterdir()} == {"a.pose.jpg", "a-2.pose.jpg"}
+
+
+def test_quiet_says_nothing_but_errors(shots, capsys) -> None:
+    assert main(["predict", "shots/a.jpg", "--no-draw", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["predict", "shots/broken.jpg", "--quiet"]) == 1
+    assert "broken.jpg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "litepose-z"], "did you mean"),
+        (["--threshold", "7"], "threshold"),
+        (["--scales", "1,two"], "--scales"),
+        (["--backend", "magic"], "magic"),
+        (["--output", "shots/a.jpg/x"], "cannot make the folder"),
+        (["--json", "no/such/folder.jsonl"], "cannot write"),
+        (["--size", "1"], "size"),
+    ],
+)
+def test_misuse_is_a_sentence_and_exit_2(shots, capsys, arguments, said) -> None:
+    assert main(["predict", "shots/a.jpg", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert said in err and out == "" and "Traceback" not in err
+    assert not list(shots.glob("*.pose.jpg")), "nothing was started"
+
+
+def test_unwritable_output_is_found_before_work_starts(shots, capsys, monkeypatch) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    shots.chmod(0o500)
+    assert main(["predict", "shots/a.jpg"]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_models_and_doctor_end_in_json(capsys) -> None:
+    assert main(["models"]) == 0
+    models = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    assert any(m["default"] and ".onnx" in m["found"] for m in models)
+    assert main(["doctor"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["self_test"]["passed"] and len(report["models"]["litepose-p.onnx"]) > 64
+
+
+def test_convert_writes_a_checkpoint_that_loads(shared: Path, tmp_path, capsys) -> None:
+    source = shared / "reference" / "xs_crowdpose.pth.tar"
+    target = tmp_path / "xs.safetensors"
+    assert main(["convert", str(source), "--output", str(target)]) == 0
+    assert lines_after_text(capsys)["skeleton"] == "crowdpose14"
+    assert main(["predict", str(ASTRONAUT), "--model", str(target), "--no-draw"]) == 0
+    assert main(["convert", str(ASTRONAUT), "--output", str(target)]) == 2
+
+
+def lines_after_text(capsys: pytest.CaptureFixture[str]) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_version_and_no_progress_bar_where_nobody_watches(shots) -> None:
+    run = [sys.executable, "-m", "litepose"]
+    version = subprocess.run([*run, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.strip() == f"litepose {__version__}"
+    done = subprocess.run(
+        [*run, "predict", "shots/a.jpg", "shots/b.jpg", "--no-draw"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "\r" not in done.stderr and "\033" not in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["failed"] == 0
