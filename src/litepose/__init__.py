@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["LitePoseError", "Poses", "draw", "load"]
 
-DRAWN_FROM = 0.15  # keypoints scoring below are guesses: reported, but not drawn by default
+DRAWN_FROM = 0.2  # keypoints scoring below are guesses: reported, but not drawn by default
 
 
 def load(
