@@ -96,7 +96,7 @@ def check_form(data: Any, where: str) -> dict[str, Any]:
         for entry in data[key]:
             ids = (entry.get("id"), entry.get("image_id")) if isinstance(entry, dict) else ([],)
             if not all(isinstance(value, int | str | None) for value in ids):
-                raise LitePoseError(f"{path} has an entry in {key!r} that is none: {entry!r:.80}")
+                raise LitePoseError(f"{where} has an entry in {key!r} that is none: {entry!r:.80}")
     return dict(data)
 
 

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 from litepose import __version__
-from litepose.apps.cli import convert, doctor, models, predict
+from litepose.apps.cli import convert, cost, data, doctor, evaluate, export, models, predict, train
 from litepose.core.errors import LitePoseError
 
-VERBS = (predict, models, convert, doctor)
+VERBS = (predict, evaluate, cost, models, convert, export, train, data, doctor)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -66,3 +66,16 @@ def parse_scales(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise LitePoseError(f"--scales wants numbers like 1,0.5,2; got {text!r}") from None
+
+
+def need(extra: str, *packages: str) -> None:
+    """Raise LitePoseError that says how to install what a verb needs and is not here."""
+    from importlib.util import find_spec
+
+    from litepose.core.errors import LitePoseError
+
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise LitePoseError(
+            f"this needs {', '.join(missing)}, not installed here: pip install 'litepose[{extra}]'"
+        )

@@ -1,0 +1,49 @@
+"""`litepose cost`: what a model costs: weights, MACs, latency, memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from litepose.apps.cli.options import add_model_options, need, open_predictor
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("cost", help="weights, MACs, latency and memory of a model")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures to time it on")
+    parser.add_argument("--runs", type=int, default=30, help="timed predictions (default 30)")
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    need("torch", "torch")
+    import numpy as np
+
+    from litepose.evaluation.cost import measure_latency, network_cost, peak_memory_mb
+    from litepose.imaging.read import read_image
+    from litepose.model import zoo
+
+    predictor = open_predictor(options)
+    images = [read_image(path) for path in options.images]
+    network = network_cost(predictor.info)
+    latency = measure_latency(
+        predictor, images or [np.full((480, 640, 3), 127, np.uint8)], options.runs
+    )
+    memory = peak_memory_mb(options.model or zoo.DEFAULT)
+    what = f"{len(images)} pictures" if images else "a grey picture of 640x480"
+    w, h = network.input_wh
+    print(f"{predictor!r}")
+    print(f"  weights      {network.params:,}")
+    print(f"  MACs         {network.macs / 1e9:.3f} G at {w}x{h}")
+    print(f"  peak memory  {memory:.0f} MB, a fresh process")
+    print(f"  latency on {what}, {latency.runs} runs, ms")
+    print(f"  {'':12} {'p50':>7} {'p95':>7}")
+    for part in ("pre", "net", "decode", "total"):
+        of = getattr(latency, part)
+        print(f"  {part:12} {of.p50:7.2f} {of.p95:7.2f}")
+    record = {**asdict(network), "peak_mb": round(memory, 1), "latency_ms": asdict(latency)}
+    print(json.dumps({"model": predictor.info.name, **record}))
+    return 0

@@ -1,0 +1,144 @@
+"""`litepose data VERB`: look after datasets: doctor, show, pack, synth, download."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from litepose.apps.cli.progress import Progress
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("data", help="examine, show, pack, draw and fetch datasets")
+    tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
+    _add_doctor(tools)
+    _add_show(tools)
+    _add_pack(tools)
+    _add_synth(tools)
+    _add_download(tools)
+
+
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", help="dataset folder (COCO, CrowdPose, LSP or plain layout)")
+    parser.add_argument("--split", default="train2017", help="default: %(default)s")
+    parser.add_argument("--skeleton", metavar="TOML", help="what the keypoints mean")
+
+
+def _add_doctor(tools: Any) -> None:
+    parser = tools.add_parser("doctor", help="find what is wrong before it costs a training run")
+    _add_dataset(parser)
+    parser.set_defaults(run=run_doctor)
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    from litepose.data.doctor import examine
+
+    report = examine(options.data, options.split, options.skeleton)
+    print(report.text())
+    print(json.dumps(report.to_dict()))
+    return 0 if report.ok else 1
+
+
+def _add_show(tools: Any) -> None:
+    parser = tools.add_parser("show", help="a sheet of pictures with their labels")
+    _add_dataset(parser)
+    parser.add_argument("--count", type=int, default=16, help="pictures (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", default="dataset.png", help="default: %(default)s")
+    parser.add_argument("--fiftyone", action="store_true", help="open it in FiftyOne instead")
+    parser.set_defaults(run=run_show)
+
+
+def run_show(options: argparse.Namespace) -> int:
+    from litepose.data.layouts import find_dataset
+    from litepose.data.show import contact_sheet, readable_samples, to_fiftyone
+    from litepose.imaging.write import check_writable, save_image
+
+    dataset = find_dataset(options.data, options.split, skeleton=options.skeleton)
+    if options.fiftyone:
+        shown = to_fiftyone(dataset, f"{Path(options.data).name}-{options.split}")
+        import fiftyone
+
+        fiftyone.launch_app(shown).wait()
+        return 0
+    check_writable(options.output)
+    samples, unreadable = readable_samples(dataset, options.count, options.seed)
+    save_image(options.output, contact_sheet(samples, dataset.skeleton))
+    print(json.dumps({"written": options.output, "pictures": len(samples), "failed": unreadable}))
+    return 1 if unreadable else 0
+
+
+def _add_pack(tools: Any) -> None:
+    parser = tools.add_parser("pack", help="pictures and labels in one file, decoded once")
+    _add_dataset(parser)
+    parser.add_argument("--output", required=True, help="file ending in .lpc")
+    parser.add_argument("--short-side", type=int, default=256, help="default: %(default)s")
+    parser.add_argument("--encoding", default="raw", help="raw, jpeg or webp (default: raw)")
+    parser.add_argument("--quality", type=int, default=90, help="of jpeg and webp")
+    parser.add_argument("--piece-mb", type=float, help="split into pieces no larger than this")
+    parser.set_defaults(run=run_pack)
+
+
+def run_pack(options: argparse.Namespace) -> int:
+    from litepose.data.cache import PackSettings, pack
+    from litepose.data.layouts import find_dataset
+
+    dataset = find_dataset(options.data, options.split, skeleton=options.skeleton)
+    piece = None if options.piece_mb is None else int(options.piece_mb * 1e6)
+    settings = PackSettings(options.short_side, options.encoding, options.quality, piece)
+    progress = Progress(len(dataset), "pictures")
+    try:
+        report = pack(dataset, options.output, settings, lambda done, of: progress.step())
+    finally:
+        progress.close()
+    for index, reason in list(report.unreadable.items())[:10]:
+        print(f"left out: picture {index}: {reason}", file=sys.stderr)
+    written = [str(path) for path in report.paths]
+    print(f"{report.pictures} pictures in {len(written)} files, {report.bytes / 1e6:.1f} MB")
+    left_out = len(report.unreadable)
+    print(json.dumps({"written": written, "pictures": report.pictures, "left_out": left_out}))
+    return 1 if report.unreadable else 0
+
+
+def _add_synth(tools: Any) -> None:
+    parser = tools.add_parser("synth", help="draw labelled people, in COCO's layout")
+    parser.add_argument("data", help="folder to write")
+    parser.add_argument("--count", type=int, default=200, help="pictures (default %(default)s)")
+    parser.add_argument("--split", default="train2017", help="default: %(default)s")
+    parser.add_argument("--size", type=int, default=256, help="side in pixels")
+    parser.add_argument("--most-people", type=int, default=4, help="a picture (default 4)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run_synth)
+
+
+def run_synth(options: argparse.Namespace) -> int:
+    from litepose.data.synthetic import SceneSettings, synthesize
+
+    settings = SceneSettings((options.size, options.size), (1, options.most_people))
+    path = synthesize(options.data, options.count, options.seed, options.split, settings)
+    print(json.dumps({"written": str(path), "pictures": options.count}))
+    return 0
+
+
+def _add_download(tools: Any) -> None:
+    parser = tools.add_parser("download", help="fetch COCO; called again, it goes on")
+    parser.add_argument("name", help="coco or crowdpose")
+    parser.add_argument("data", help="folder to fill")
+    parser.add_argument("--splits", default="train2017,val2017", help="default: %(default)s")
+    parser.set_defaults(run=run_download)
+
+
+def run_download(options: argparse.Namespace) -> int:
+    from litepose.data.download import download
+
+    def show(what: str, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            share = 100 * done / max(total, 1)
+            print(f"\r{what}: {share:5.1f} % \033[K", end="", file=sys.stderr, flush=True)
+
+    folder = download(options.name, options.data, options.splits.split(","), show)
+    print(json.dumps({"written": str(folder)}))
+    return 0

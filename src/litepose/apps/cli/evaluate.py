@@ -1,0 +1,66 @@
+"""`litepose evaluate`: a model on a dataset -> AP with its interval, tables, a sheet."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from litepose.apps.cli.options import add_model_options, need, open_predictor, parse_scales
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "evaluate",
+        help="judge a model on annotated pictures",
+        description=(
+            "Prints AP with its 95 %% interval and tables; with --output also writes report.json,"
+            " report.txt, results.json (COCO) and sheet.png with the best, worst, missed and"
+            " invented people. Ctrl-C reports on the pictures done."
+        ),
+    )
+    parser.add_argument(
+        "--data", required=True, help="dataset folder (COCO, CrowdPose, LSP layout)"
+    )
+    parser.add_argument("--split", required=True, help="e.g. val2017, test, lsp")
+    parser.add_argument("--output", metavar="DIR", help="folder for the report")
+    parser.add_argument("--limit", type=int, help="only the first so many pictures")
+    parser.add_argument("--resume", action="store_true", help="go on with a stopped run in DIR")
+    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--scales", default="1", help="input sizes as multiples, e.g. 1,0.5,2")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    need("train", "faster_coco_eval")
+    from litepose.apps.cli.progress import Progress
+    from litepose.data.layouts import find_dataset
+    from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+
+    predictor = open_predictor(options)
+    dataset = find_dataset(options.data, options.split, target=predictor.info.skeleton)
+    how = EvaluateOptions(
+        flip_test=options.flip_test,
+        scales=parse_scales(options.scales),
+        limit=options.limit,
+        resume=options.resume,
+        dataset_name=f"{Path(options.data).name} {options.split}",
+    )
+    total = min(len(dataset), options.limit or len(dataset))
+    progress = Progress(total, "pictures", options.quiet)
+    output = Path(options.output) if options.output else None
+    try:
+        report = evaluate(predictor, dataset, output, how, lambda done, of: progress.step())
+    finally:
+        progress.close()
+    print(report.to_text())
+    if output is not None:
+        print(f"the report is in {output}", file=sys.stderr)
+    print(json.dumps(report.to_dict()))
+    for reason in report.unreadable[:10]:
+        print(f"failed: {reason}", file=sys.stderr)
+    return 130 if report.interrupted else 1 if report.unreadable else 0

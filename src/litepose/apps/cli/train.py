@@ -1,0 +1,49 @@
+"""`litepose train CONFIG key=value...`: train, resume, stop in time. Works under torchrun."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from litepose.apps.cli.options import need
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "train",
+        help="train a network from a configuration",
+        description=(
+            "Trains as a TOML file says; words like epochs=50 or data.root=coco change it. Saves"
+            " as it goes: Ctrl-C saves and leaves, --resume goes on exactly where it was. Under"
+            " torchrun, one process per device: torchrun --nproc-per-node=8 -m litepose train ..."
+        ),
+    )
+    parser.add_argument("config", help="TOML file, see configs/")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="change the configuration"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in its folder")
+    parser.add_argument("--stop-after", type=float, metavar="MINUTES", help="save and leave then")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    need("train", "torch", "pydantic", "safetensors", "tensorboard", "rich", "faster_coco_eval")
+    from litepose.training.config_file import read_config
+    from litepose.training.trainer import train
+
+    config = read_config(options.config, options.overrides)
+    result = train(config, options.resume, options.stop_after)
+    print(
+        json.dumps(
+            {
+                "finished": result.finished,
+                "epochs": result.epochs,
+                "best_ap": result.best_ap,
+                "checkpoint": None if result.checkpoint is None else str(result.checkpoint),
+                "seconds": round(result.seconds, 1),
+            }
+        )
+    )
+    return 128 + result.signal if result.signal else 0
