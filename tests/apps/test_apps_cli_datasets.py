@@ -1,0 +1,86 @@
+"""The verbs for datasets, judging and training, on drawn people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from litepose.apps.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
+    assert main(["data", "synth", str(folder), "--count", "6", "--split", "val2017"]) == 0
+    return folder
+
+
+def last(capsys: pytest.CaptureFixture[str]) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_evaluate_prints_tables_writes_a_report_and_ends_in_json(drawn, tmp_path, capsys) -> None:
+    out = tmp_path / "report"
+    arguments = ["evaluate", "--data", str(drawn), "--split", "val2017", "--output", str(out)]
+    assert main([*arguments, "--limit", "4", "--size", "192"]) == 0
+    report = last(capsys)
+    assert report["schema"] == 1 and report["interrupted"] is False
+    names = {p.name for p in out.iterdir()}
+    assert {"report.json", "report.txt", "results.json", "sheet.png"} <= names
+
+
+def test_data_doctor_show_and_pack(drawn, tmp_path, capsys) -> None:
+    where = [str(drawn), "--split", "val2017"]
+    assert main(["data", "doctor", *where]) == 0
+    assert last(capsys)["ok"] is True
+    sheet = tmp_path / "sheet.png"
+    assert main(["data", "show", *where, "--count", "4", "--output", str(sheet)]) == 0
+    assert sheet.stat().st_size > 1000 and last(capsys)["pictures"] == 4
+    packed = tmp_path / "val.lpc"
+    assert main(["data", "pack", *where, "--output", str(packed), "--short-side", "64"]) == 0
+    assert last(capsys)["pictures"] == 6 and packed.is_file()
+
+
+def test_data_doctor_exits_1_on_errors(drawn, tmp_path, capsys) -> None:
+    spoilt = tmp_path / "spoilt"
+    (spoilt / "annotations").mkdir(parents=True)
+    name = "annotations/person_keypoints_val2017.json"
+    (spoilt / name).write_text((drawn / name).read_text())
+    (spoilt / "images" / "val2017").mkdir(parents=True)
+    assert main(["data", "doctor", str(spoilt), "--split", "val2017"]) == 1
+    assert not last(capsys)["ok"]
+
+
+def test_cost_ends_in_json(capsys) -> None:
+    pytest.importorskip("torch")
+    assert main(["cost", "--runs", "2", "--size", "128"]) == 0
+    cost = last(capsys)
+    assert cost["params"] > 2e6 and cost["latency_ms"]["net"]["p50"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate", "--data", "nowhere", "--split", "val2017"], "nowhere"),
+        (["data", "doctor", "nowhere"], "nowhere"),
+        (["data", "download", "imagenet", "here"], "coco"),
+        (["train", "no.toml"], "no.toml"),
+        (["export", "--model", "gone.safetensors"], "gone.safetensors"),
+        (["export", "--model", "xs"], "no weights"),
+        (["cost", "--model", "zzz"], "no model"),
+    ],
+)
+def test_misuse_is_a_sentence_and_exit_2(arguments, said, capsys) -> None:
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_export_writes_a_model_that_loads(tmp_path, capsys) -> None:
+    target = tmp_path / "p.onnx"
+    assert main(["export", "--model", "p", "--output", str(target)]) == 0
+    assert last(capsys)["difference"] < 1e-4
+    assert main(["cost", "--model", str(target), "--runs", "1", "--size", "128"]) == 0
