@@ -77,6 +77,23 @@ def test_mirroring_exchanges_sides_exactly():
     assert np.allclose(moved.keypoints_xy[seen], expected[seen])
 
 
+def test_what_is_labelled_changes_sides_too():
+    labelled = np.ones(17, bool)
+    labelled[WRIST] = False
+    settings = AugmentSettings(flip=1)
+    sample = replace(marked(), labelled=labelled)
+    moved = augment(sample, np.random.default_rng(0), settings, (64, 64), FLIP)
+    assert moved.labelled[WRIST] and not moved.labelled[FLIP[WRIST]]
+
+
+def test_the_crop_is_shifted_in_both_directions():
+    settings = AugmentSettings(rotation=0, scale=(1, 1), shift=0.2, flip=0)
+    drawn = draw(settings, np.random.default_rng(1))
+    middle = to_input(drawn, settings, (300, 200), (100, 100)).inverse()(np.array([50.0, 50.0]))
+    assert np.allclose(middle, np.array([150, 100]) + 200 * np.array(drawn.shift_xy))
+    assert min(np.abs(drawn.shift_xy)) > 0.01
+
+
 @given(st.floats(1, 500), st.lists(st.floats(-50, 600), min_size=34, max_size=34))
 def test_mirroring_twice_changes_nothing(width, numbers):
     points = np.array(numbers).reshape(1, 17, 2)

@@ -9,7 +9,7 @@ import pytest
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
-from litepose.data.cache import MAGIC, PackSettings, pack, shrink
+from litepose.data.cache import MAGIC, PackSettings, pack, shrink_sample
 from litepose.data.datasets import Mixture, UnreadablePictureError
 from litepose.data.packed import PackedDataset
 
@@ -26,7 +26,7 @@ def test_a_plain_pack_returns_the_same_samples(drawn, tmp_path):
     assert report.pictures == len(packed) == 12 and packed.skeleton == COCO17
     assert report.bytes == (tmp_path / "a.lpc").stat().st_size
     for i in range(12):
-        wanted = shrink(drawn[i], 48)
+        wanted = shrink_sample(drawn[i], 48)
         assert wanted.image.shape == (48, 72, 3)
         assert np.array_equal(packed[i].image, wanted.image)
         same_people(packed[i], wanted)
@@ -135,6 +135,8 @@ def test_every_damage_is_a_sentence(drawn, tmp_path):
     refuse(changed(areas={**places["areas"], "dtype": "object"}))
     refuse(changed(pixels_starts={**places["people_starts"]}))
     refuse(changed(keypoints_xy={**places["keypoints_xy"], "shape": [1, 16, 2]}))
+    sizes = places["sizes_wh"]["offset"]
+    refuse(whole[:sizes] + (7).to_bytes(4, "little") + whole[sizes + 4 :])
     rng = np.random.default_rng(0)
     for _ in range(30):  # damage anywhere behind the pictures: a sentence, or still readable
         data = bytearray(whole)

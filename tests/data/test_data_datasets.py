@@ -178,6 +178,12 @@ def test_missing_damaged_and_resized_pictures_are_unreadable(tmp_path):
         dataset[0]
 
 
+def test_a_damaged_mask_makes_its_picture_unreadable(tmp_path):
+    write(tmp_path, [person(segmentation={"size": [30, 40], "counts": [5]}, bbox=[0, 0, 9, 9])])
+    with pytest.raises(UnreadablePictureError, match="annotation 1: a run-length mask"):
+        find_dataset(tmp_path, "train")[0]
+
+
 @pytest.mark.parametrize(
     ("annotation", "says"),
     [

@@ -55,6 +55,8 @@ def test_epochs_and_seeds_differ(drawn):
     first = batches(drawn, epoch=0)
     assert not same(first, batches(drawn, epoch=1))
     assert not same(first, batches(drawn, epoch=0, seed=6))
+    one = drawn.select([3])
+    assert not same(batches(one, epoch=0, batch_size=1), batches(one, epoch=1, batch_size=1))
 
 
 def test_ranks_share_one_global_batch(drawn):
@@ -131,6 +133,8 @@ def test_a_coarse_cell_is_valid_by_majority():
     mask[0, :2] = False
     mask[4:, :2] = False
     mask[4, 2] = False
+    mask[4:, 5:7] = False
+    mask[7, 5] = True
     assert coarse_mask(mask).tolist() == [[True, True], [False, True]]
 
 

@@ -25,6 +25,7 @@ from litepose.core.geometry import Affine
 from litepose.data.datasets import PoseDataset, UnreadablePictureError
 from litepose.data.records import Record
 from litepose.data.sample import Sample
+from litepose.imaging.resize import shrink
 
 MAGIC = b"LITEPACK"
 SCHEMA = 1
@@ -65,7 +66,7 @@ class PackReport:
     unreadable: dict[int, str] = field(default_factory=dict)
 
 
-def shrink(sample: Sample, short_side: int) -> Sample:
+def shrink_sample(sample: Sample, short_side: int) -> Sample:
     """The sample with its short side reduced to `short_side`; a smaller one comes back as it is."""
     height, width = sample.image.shape[:2]
     if min(height, width) <= short_side:
@@ -73,13 +74,12 @@ def shrink(sample: Sample, short_side: int) -> Sample:
     scale = short_side / min(height, width)
     new_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
     to_small = Affine.scale_shift((new_wh[0] / width, new_wh[1] / height))
-    mask = cv2.resize(sample.valid_mask.view(np.uint8) * 255, new_wh, interpolation=cv2.INTER_AREA)
     return replace(
         sample,
-        image=cv2.resize(sample.image, new_wh, interpolation=cv2.INTER_AREA),
+        image=shrink(sample.image, new_wh),
         keypoints_xy=to_small(sample.keypoints_xy),
         areas=sample.areas * np.float32(new_wh[0] * new_wh[1] / (width * height)),
-        valid_mask=mask > 127,
+        valid_mask=shrink(sample.valid_mask.view(np.uint8) * 255, new_wh) > 127,
     )
 
 
@@ -145,7 +145,7 @@ def _encoded(
 
     def prepare(index: int) -> tuple[int, Sample | None, bytes]:
         try:
-            sample = shrink(dataset[index], settings.short_side)
+            sample = shrink_sample(dataset[index], settings.short_side)
         except UnreadablePictureError as wrong:
             return index, None, str(wrong).encode()
         if settings.encoding == "raw":

@@ -23,7 +23,7 @@ from litepose.imaging.read import read_image
 
 
 class UnreadablePictureError(LitePoseError):
-    """One picture is missing, damaged or of another size; the next one may be fine."""
+    """One picture or its mask is missing, damaged or of another size; the next may be fine."""
 
 
 class PoseDataset(Protocol):
@@ -198,11 +198,19 @@ def check_inside(file_name: str) -> None:
 
 
 def valid_mask(record: Record) -> np.ndarray:
-    """(H, W) bool: False over crowds and people without a labelled keypoint."""
+    """(H, W) bool: False over crowds and people without a labelled keypoint.
+
+    Raises UnreadablePictureError where a segmentation is damaged.
+    """
     width, height = record.image_wh
     mask = np.ones((height, width), bool)
     for region in record.ignored:
-        mask &= ~region_mask(region.segmentation, region.box_xywh, record.image_wh)
+        try:
+            mask &= ~region_mask(region.segmentation, region.box_xywh, record.image_wh)
+        except LitePoseError as wrong:
+            raise UnreadablePictureError(
+                f"picture {record.image_id}, annotation {region.annotation_id}: {wrong}"
+            ) from None
     return mask
 
 

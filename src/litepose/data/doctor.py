@@ -21,6 +21,7 @@ from litepose.data.doctor_sides import sides_findings
 from litepose.data.findings import Finding, finding
 from litepose.data.layouts import find_files
 from litepose.data.records import keypoint_category, load_json, load_skeleton, skeleton_of
+from litepose.data.regions import region_mask
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def examine(
     found += sides_findings(triples, [str(a.get("id")) for a in kept], own)
     if pictures == "header":
         found += _check_files(data["images"], files.image_folder)
+        found += _check_masks(triples, kept, sizes)
     order = {"error": 0, "warning": 1, "note": 2}
     return DoctorReport(
         annotation_json=str(files.annotation_json),
@@ -224,6 +226,22 @@ def _check_files(images: Iterable[Mapping[str, Any]], folder: Path) -> list[Find
         *finding("error", "pictures that cannot be read", unreadable),
         *finding("error", "pictures of another size than annotated (after EXIF turning)", sizes),
     ]
+
+
+def _check_masks(
+    triples: np.ndarray, people: list[Mapping[str, Any]], sizes: Mapping[Any, tuple[int, int]]
+) -> list[Finding]:
+    damaged = []
+    masked: np.ndarray = np.all(triples[..., 2] <= 0, axis=1)
+    for a, unlabelled in zip(people, masked, strict=True):
+        size = sizes.get(a.get("image_id"))
+        if size is None or not a.get("segmentation") or not (unlabelled or a.get("iscrowd")):
+            continue
+        try:
+            region_mask(a["segmentation"], (0, 0, 0, 0), size)
+        except (TypeError, ValueError):  # LitePoseError is a ValueError
+            damaged.append(str(a.get("id")))
+    return finding("error", "regions whose segmentation cannot be read", damaged)
 
 
 def _repeated(counts: Counter) -> Iterator[str]:

@@ -8,7 +8,6 @@ one person only where shoulders and hips clearly contradict each other.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,7 +21,7 @@ FEWEST = 20
 MARGIN = 0.06
 # Limbs cross often, these pairs hardly: only they can accuse a single person.
 TRUNK = (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
-_SIDE_TOKEN = re.compile(r"(?<![a-z])(left|right|lft|rgt|l|r)(?![a-z])")
+SIDES = (("left", "right"), ("right", "left"), ("l", "r"), ("r", "l"))
 
 
 def sides_findings(triples: np.ndarray, ids: Sequence[str], skeleton: Skeleton) -> list[Finding]:
@@ -56,11 +55,17 @@ def _sizes(triples: np.ndarray) -> np.ndarray:
 
 
 def _names_without_partner(skeleton: Skeleton) -> list[Finding]:
+    """`lknee` beside `rknee`, `KneeLeft` beside `KneeRight`: sides to us, but not to a mirror."""
+    names = [name.lower() for name in skeleton.keypoints]
     alone = [
-        name
-        for i, name in enumerate(skeleton.keypoints)
+        skeleton.keypoints[i]
+        for i, name in enumerate(names)
         if skeleton.flip_index[i] == i
-        and _SIDE_TOKEN.search(canonical_name(name).replace("_", " "))
+        and any(
+            (name.startswith(side) and other + name[len(side) :] in names)
+            or (name.endswith(side) and name[: -len(side)] + other in names)
+            for side, other in SIDES
+        )
     ]
     return finding(
         "error",

@@ -18,10 +18,17 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.figure import Canvas, Figure, paint, random_colour, random_figure, shade
 from litepose.data.regions import encode_rle
+from litepose.imaging.write import save_image
 
 CROWD_OWNER = 255
 FURNITURE_OWNER = 0
 FEWEST_VISIBLE = 3
+CATEGORY = {
+    "id": 1,
+    "name": "person",
+    "keypoints": list(COCO17.keypoints),
+    "skeleton": (COCO17.edge_index + 1).tolist(),
+}
 
 
 @dataclass(frozen=True)
@@ -85,40 +92,27 @@ def synthesize(
     Picture i depends on (seed, split, i) only. Raises LitePoseError where it cannot be written.
     """
     folder = Path(folder)
-    pictures = folder / "images" / split
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    width, height = settings.size_wh
+    path = folder / "annotations" / f"person_keypoints_{split}.json"
     try:
-        pictures.mkdir(parents=True, exist_ok=True)
+        (folder / "images" / split).mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         for i in range(1, count + 1):
             scene = draw_scene(np.random.default_rng((seed, *split.encode(), i)), settings)
             name = f"{i:012d}.jpg"
-            bgr = cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR)
-            jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-            (pictures / name).write_bytes(jpeg.tobytes())
-            width, height = settings.size_wh
+            save_image(folder / "images" / split / name, scene.image)
             images.append({"id": i, "file_name": name, "width": width, "height": height})
             for annotation in scene.annotations:
                 annotations.append({"id": len(annotations) + 1, "image_id": i, **annotation})
-        path = folder / "annotations" / f"person_keypoints_{split}.json"
-        path.parent.mkdir(exist_ok=True)
-        category = {
-            "id": 1,
-            "name": "person",
-            "keypoints": list(COCO17.keypoints),
-            "skeleton": (COCO17.edge_index + 1).tolist(),
+        whole = {
+            "info": {"description": f"drawn people, seed {seed}", "licence": "free of rights"},
+            "images": images,
+            "annotations": annotations,
+            "categories": [CATEGORY],
         }
-        about = {"description": f"drawn people, seed {seed}", "licence": "free of rights"}
-        path.write_text(
-            json.dumps(
-                {
-                    "info": about,
-                    "images": images,
-                    "annotations": annotations,
-                    "categories": [category],
-                }
-            )
-        )
+        path.write_text(json.dumps(whole))
     except OSError as wrong:
         raise LitePoseError(f"cannot write drawn people to {folder}: {wrong.strerror}") from None
     return path
