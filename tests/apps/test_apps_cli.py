@@ -13,6 +13,9 @@ import pytest
 
 from litepose import __version__
 from litepose.apps.cli.main import main
+from litepose.apps.cli.progress import Progress
+from litepose.core.errors import LitePoseError
+from litepose.imaging import write
 
 ASTRONAUT = Path(__file__).parents[2] / "examples" / "images" / "astronaut.jpg"
 
@@ -61,6 +64,39 @@ def test_drawn_pictures_are_not_sources_of_the_next_run(shots, capsys) -> None:
     assert lines(capsys)[-1]["pictures"] == 2
 
 
+def test_a_folder_of_drawn_pictures_only_is_said_not_passed_over(shots, capsys) -> None:
+    (shots / "drawn").mkdir()
+    shutil.copy(ASTRONAUT, shots / "drawn" / "a.pose.jpg")
+    assert main(["predict", "shots/drawn"]) == 1
+    (record,) = lines(capsys)
+    assert "only drawn pictures, such as a.pose.jpg" in record["error"]
+
+
+def test_people_are_kept_where_their_picture_cannot_be_drawn(shots, capsys, monkeypatch) -> None:
+    def full(path: Path, image: object) -> Path:
+        raise LitePoseError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(write, "save_image", full)
+    assert main(["predict", "shots/a.jpg"]) == 1
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert len(record["people"]) == 1 and "No space left" in record["error"]
+    assert err.count("a.pose.jpg") == 1 and "->" not in err
+
+
+def test_a_large_picture_is_read_where_it_is_meant(shots, capsys) -> None:
+    arguments = ["predict", "shots/a.jpg", "--no-draw", "--max-pixels"]
+    assert main([*arguments, "1000"]) == 1
+    assert "--max-pixels" in lines(capsys)[0]["error"]
+    assert main([*arguments, "1000000"]) == 0
+
+
+def test_an_old_report_is_kept_where_work_cannot_start(shots, capsys) -> None:
+    Path("old.jsonl").write_text("precious")
+    assert main(["predict", "shots/a.jpg", "--json", "old.jsonl", "--model", "nothing"]) == 2
+    assert Path("old.jsonl").read_text() == "precious"
+
+
 def test_pictures_of_one_name_do_not_overwrite_each_other(shots, capsys) -> None:
     (shots / "more").mkdir()
     shutil.copy(ASTRONAUT, shots / "more" / "a.jpg")
@@ -85,6 +121,11 @@ def test_quiet_says_nothing_but_errors(shots, capsys) -> None:
         (["--output", "shots/a.jpg/x"], "cannot make the folder"),
         (["--json", "no/such/folder.jsonl"], "cannot write"),
         (["--size", "1"], "size"),
+        (["--keypoint-threshold", "nan"], "--keypoint-threshold"),
+        (["--max-pixels", "0"], "--max-pixels"),
+        (["--no-draw", "--heatmaps"], "leave out --heatmaps"),
+        (["--json", "shots/b.jpg"], "names a picture"),
+        (["--device", "cuda"], "is for PyTorch"),
     ],
 )
 def test_misuse_is_a_sentence_and_exit_2(shots, capsys, arguments, said) -> None:
@@ -120,8 +161,67 @@ def test_convert_writes_a_checkpoint_that_loads(shared: Path, tmp_path, capsys) 
     assert main(["convert", str(ASTRONAUT), "--output", str(target)]) == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["convert", "x.pth.tar", "--output", "x.pth.tar"], "must end in .safetensors"),
+        (["convert", "x.safetensors"], "needs no converting"),
+        (["export", "--output", "nowhere/x.onnx"], "cannot write nowhere/x.onnx"),
+        (["export", "--output", "x.bin"], "must end in .onnx"),
+        (["export", "--output", "folder.onnx"], "it is a folder"),
+    ],
+)
+def test_a_wrong_target_is_found_before_work_starts(
+    arguments, said, tmp_path, monkeypatch, capsys
+) -> None:
+    pytest.importorskip("onnxscript")
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.pth.tar", "x.safetensors"):
+        Path(name).write_text("a model")
+    Path("folder.onnx").mkdir()
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert said in err and "exporting" not in err and out == ""
+    assert Path("x.pth.tar").read_text() == "a model"
+
+
 def lines_after_text(capsys: pytest.CaptureFixture[str]) -> dict:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("arguments", [["predict", "shots/a.jpg", "--no-draw"], ["models"]])
+def test_results_that_cannot_be_written_are_a_sentence(shots, arguments) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "litepose", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+        )  # fmt: skip
+    assert done.returncode == 1 and "reading or writing failed" in done.stderr
+    assert len(done.stderr.splitlines()) == 1, "no traceback"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_report_on_a_full_disk_does_not_take_the_summary_with_it(shots) -> None:
+    arguments = ["nowhere.jpg", "shots/a.jpg", "--no-draw", "--json", "/dev/full"]
+    run = [sys.executable, "-m", "litepose", "predict", *arguments]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and json.loads(done.stdout.splitlines()[-1])["failed"] == 1
+    assert "reading or writing failed" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_progress_bar_gives_way_to_results(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    progress = Progress(2, "pictures")
+    progress.step()
+    progress.clear()
+    shown = capsys.readouterr().err
+    assert "1/2 pictures" in shown and shown.endswith("\r\033[K") and "\033[36m" not in shown
+    monkeypatch.setenv("NO_COLOR", "")  # no-color.org: an empty one does not count
+    Progress(2, "pictures").step()
+    assert "\033[36m" in capsys.readouterr().err
 
 
 def test_version_and_no_progress_bar_where_nobody_watches(shots) -> None:

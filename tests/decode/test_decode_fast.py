@@ -13,7 +13,7 @@ from litepose.core.geometry import Letterbox, mirror_keypoints
 from litepose.core.maps import Maps
 from litepose.core.skeleton import COCO17
 from litepose.decode import grouping
-from litepose.decode.candidates import Candidates, find_candidates, make_field
+from litepose.decode.candidates import Candidates, find_candidates
 from litepose.decode.decoder import decode
 from litepose.decode.passes import Pass, combine, merge_strides, unflip
 from litepose.decode.reference import decode_reference
@@ -102,7 +102,7 @@ def test_unflipping_twice_changes_nothing(seed: int) -> None:
 @settings(max_examples=15)
 def test_the_order_of_candidates_does_not_matter(seed: int, people: int) -> None:
     crowd = draw_crowd(people, seed)
-    field = make_field(merge_strides(crowd.maps), crowd.maps.tags[0])
+    field = combine(one_pass(crowd), "learned")
     found = find_candidates(field, 0.1, 200)
     straight = grouping.group(found, COCO17, 1.0)
     shuffled = np.random.default_rng(seed).permutation(len(found.scores))
@@ -117,22 +117,22 @@ def test_matchings_cost_what_scipys_optimum_costs_over_1000_crowds(monkeypatch) 
     rng = np.random.default_rng(7)
     checked = 0
 
-    def checking(cost: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    def checking(rows, columns, cost, num_rows) -> np.ndarray:
         nonlocal checked
-        columns = match_within(cost, allowed)
-        cost = cost.astype(np.float64)  # sums of float32 differ by their order
-        rows = np.flatnonzero(columns >= 0)
-        big = np.where(allowed, cost, 1e5)
-        best = linear_sum_assignment(big)
-        real = allowed[best]
-        assert len(rows) == real.sum()
-        ours, theirs = cost[rows, columns[rows]], cost[best][real]
+        found = match_edges(rows, columns, cost, num_rows)
+        table = np.full((num_rows, columns.max() + 1 if len(columns) else 0), 1e5)
+        table[rows, columns] = cost
+        best = linear_sum_assignment(table)
+        theirs = table[best][table[best] < 1e5]
+        matched = np.flatnonzero(found >= 0)
+        ours = table[matched, found[matched]]
+        assert len(ours) == len(theirs), "as many pairs as can be"
         assert np.isclose(ours.sum(), theirs.sum(), rtol=0, atol=1e-6)
         checked += 1
-        return columns
+        return found
 
-    match_within = grouping.match_within
-    monkeypatch.setattr(grouping, "match_within", checking)
+    match_edges = grouping.match_edges
+    monkeypatch.setattr(grouping, "match_edges", checking)
     for _ in range(1000):
         people = int(rng.integers(0, 101))
         count = rng.integers(0, people + 1, 3) if people else np.zeros(3, int)
@@ -169,18 +169,19 @@ def test_a_plateau_gives_one_peak_and_the_border_counts() -> None:
     heat = np.zeros((17, 12, 16), np.float32)
     heat[0, 4:6, 4:7] = 0.7
     heat[1, 0, 0] = heat[1, 11, 15] = 0.9
-    found = find_candidates(make_field(heat, np.zeros((17, 1, 12, 16))), 0.1, 30)
+    field = combine([Pass(Maps((heat[None],), (4,), heat[None, :, None], 4), BOX)], "learned")
+    found = find_candidates(field, 0.1, 30)
     assert found.keypoint.tolist() == [0, 1, 1]
     assert found.cells_xy[1:].tolist() == [[0.5, 0.5], [15.5, 11.5]]
-    assert len(find_candidates(make_field(heat, np.zeros((17, 1, 12, 16))), 0.1, 1).scores) == 2
+    assert len(find_candidates(field, 0.1, 1).scores) == 2
 
 
 def test_flip_passes_average_positional_tags_and_append_learned_ones() -> None:
     crowd = draw_crowd(2, seed=1, tag_size=2)
     twice = [Pass(crowd.maps, BOX), Pass(crowd.maps, BOX)]
-    assert combine(twice, "positional").tags.shape[2] == 2
-    assert combine(twice, "learned").tags.shape[2] == 4
-    assert np.allclose(combine(twice, "learned").heatmaps[0], merge_strides(crowd.maps)[None])
+    assert combine(twice, "positional").tags.shape[1] == 2
+    assert combine(twice, "learned").tags.shape[1] == 4
+    assert np.allclose(combine(twice, "learned").heat, merge_strides(crowd.maps))
 
 
 def test_another_scale_lends_its_heat_at_the_right_place() -> None:

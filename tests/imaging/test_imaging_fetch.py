@@ -63,6 +63,9 @@ class Pages(BaseHTTPRequestHandler):
     def answer_file(self, _: str) -> None:
         self.send(302, Location="file:///etc/hostname")
 
+    def answer_odd(self, _: str) -> None:
+        self.send(302, Location="http://[::odd/")
+
     def answer_broken(self, _: str) -> None:
         self.send(200, png()[:20], Content_Length=str(len(png())))
 
@@ -119,6 +122,7 @@ def test_pictures_are_read(server: str, page: str) -> None:
         ("hop/6", "redirects more than 5 times"),
         ("loop", "redirects more than 5 times"),
         ("file", "only http and https.*file:///etc/hostname"),
+        ("odd", "cannot read .*/odd: Invalid IPv6"),
         ("broken", "broke off after 20 of"),
         ("large", "limit of 2,000 bytes"),
         ("large_unsized", "limit of 2,000 bytes"),
@@ -128,6 +132,12 @@ def test_answers_that_are_refused(server: str, page: str, says: str) -> None:
     limits = ReadLimits(allow_private=True, max_bytes=2000)
     with pytest.raises(LitePoseError, match=says):
         read_image(f"{server}/{page}", limits)
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example", ".example", "[::odd"])
+def test_a_host_that_cannot_be_is_a_sentence(host: str) -> None:
+    with pytest.raises(LitePoseError, match=r"example|odd"):
+        read_image(f"http://{host}/picture", LOCAL)
 
 
 @pytest.mark.parametrize("page", ["dripping", "dripping_header"])

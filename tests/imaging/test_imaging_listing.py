@@ -40,6 +40,20 @@ def test_one_file_whatever_its_name(folder: Path) -> None:
     assert list_images(folder / "a[1].jpg") == [folder / "a[1].jpg"]
 
 
+def test_an_empty_name_is_not_the_folder_here(folder: Path, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(LitePoseError, match="is empty"):
+        list_images("")
+
+
+def test_a_link_to_nothing_and_names_that_are_not_near(folder: Path) -> None:
+    (folder / "link.jpg").symlink_to("gone.jpg")
+    with pytest.raises(LitePoseError, match=r"link\.jpg is a link to gone\.jpg"):
+        list_images(folder / "link.jpg")
+    with pytest.raises(LitePoseError, match=r"no file .*xyz\.jpg$"):
+        list_images(folder / "xyz.jpg")
+
+
 @pytest.mark.parametrize(
     ("source", "says"),
     [

@@ -14,6 +14,8 @@ import litepose
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import mirror_keypoints
 from litepose.imaging.read import read_image
+from litepose.model import zoo
+from litepose.runtime import predictor
 from litepose.runtime.predictor import PredictionError, PredictOptions, Predictor
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
@@ -132,6 +134,8 @@ def test_torch_sees_the_same(astronaut) -> None:
         ({"backend": "tensorrt"}, "onnxruntime, torch"),
         ({"providers": ("CUDAExecutionProvider",)}, "no provider CUDA"),
         ({"backend": "torch", "device": "cuda:7"}, "cannot use the device"),
+        ({"device": "cuda"}, "is for PyTorch"),
+        ({"backend": "torch", "providers": ("XExecutionProvider",)}, "are for onnxruntime"),
         ({"threads": -1}, "threads"),
         ({"input_size": 3}, "size of 32"),
     ],
@@ -164,6 +168,39 @@ def test_an_onnx_without_our_settings_is_refused(tmp_path) -> None:
     onnx.save(model, str(tmp_path / "other.onnx"))
     with pytest.raises(LitePoseError, match="no litepose settings"):
         litepose.load(tmp_path / "other.onnx")
+
+
+def test_an_onnx_of_another_skeleton_is_refused(tmp_path) -> None:
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(str(zoo.find_weights("p")))
+    other = json.loads(litepose.load(threads=1).info.to_json()) | {"skeleton": "crowdpose14"}
+    onnx.helper.set_model_props(graph, {"litepose": json.dumps(other)})
+    onnx.save(graph, str(tmp_path / "other.onnx"))
+    with pytest.raises(LitePoseError, match=r"17 keypoints in heatmaps_4.*crowdpose14 has 14"):
+        litepose.load(tmp_path / "other.onnx")
+    other["schema"] = 99
+    onnx.helper.set_model_props(graph, {"litepose": json.dumps(other)})
+    onnx.save(graph, str(tmp_path / "later.onnx"))
+    with pytest.raises(LitePoseError, match=r"later\.onnx.*schema"):
+        litepose.load(tmp_path / "later.onnx")
+
+
+def test_a_model_file_of_another_suffix_is_not_taken_for_a_name(tmp_path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"x")
+    with pytest.raises(LitePoseError, match=r"ends in \.onnx \.safetensors.*model\.bin"):
+        litepose.load(tmp_path / "model.bin")
+
+
+def test_an_input_of_gigabytes_is_refused(model, monkeypatch) -> None:
+    monkeypatch.setattr(predictor, "MAX_INPUT_PIXELS", 384 * 384)
+    assert len(model.predict(ASTRONAUT)) == 1
+    with pytest.raises(LitePoseError, match=r"416x416.*choose a smaller size"):
+        model.predict(ASTRONAUT, scales=(1.0, 1.05))
+
+
+def test_an_open_file_is_not_taken_for_a_list(model) -> None:
+    with ASTRONAUT.open("rb") as file, pytest.raises(LitePoseError, match=r"give \.read\(\)"):
+        model.predict(file)
 
 
 @pytest.mark.parametrize(

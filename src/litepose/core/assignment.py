@@ -1,7 +1,7 @@
 """Minimum-cost matching for the small problems of grouping, without scipy.
 
 `min_cost_matching` is the shortest-augmenting-path form of the Hungarian method (Jonker and
-Volgenant, 1987). `match_within` splits a sparse problem into connected components first: in a crowd
+Volgenant, 1987). `match_edges` splits a sparse problem into connected components first: in a crowd
 nearly every candidate and person see only each other, and such pairs need no solver.
 """
 
@@ -57,36 +57,60 @@ def min_cost_matching(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(num_rows), column_of
 
 
-def match_within(cost: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """(R,) column of each row, or -1: most pairs first, then the least cost, allowed pairs only.
+def match_edges(
+    rows: np.ndarray, columns: np.ndarray, cost: np.ndarray, num_rows: int
+) -> np.ndarray:
+    """(num_rows,) column of each row, or -1: most pairs first, then the least cost.
 
-    cost, allowed: (R, C); costs must stay within +-1000. Components that are a star (one row and
-    columns that only it may take, or the reverse) are solved all at once; only the others need a
-    solver.
+    rows, columns, cost: (E,) the pairs that may be, each once; costs must stay within +-1000.
+    Where no row and no column has a choice there is nothing to decide. Components that are a star
+    (one row and columns that only it may take, or the reverse) are solved all at once; only the
+    others need a solver.
     """
-    matched = np.full(allowed.shape[0], -1)
-    if not allowed.any():
+    matched = np.full(num_rows, -1)
+    if not len(rows):
         return matched
-    per_row, per_column = allowed.sum(axis=1), allowed.sum(axis=0)
-    masked = np.where(allowed, cost, _FORBIDDEN)
-    star_rows = np.flatnonzero((per_row > 0) & ~(allowed & (per_column > 1)).any(axis=1))
-    matched[star_rows] = masked[star_rows].argmin(axis=1)
-    star_columns = np.flatnonzero(
-        (per_column > 1) & ~(allowed & (per_row > 1)[:, None]).any(axis=0)
-    )
-    matched[masked[:, star_columns].argmin(axis=0)] = star_columns
-    open_rows = per_row > 0
-    open_rows[star_rows] = False
-    open_rows &= ~allowed[:, star_columns].any(axis=1)
-    for row in np.flatnonzero(open_rows):
-        if open_rows[row]:
-            rows, columns = _component(allowed, int(row))
-            block = masked[rows[:, None], columns]
+    per_row, per_column = np.bincount(rows, minlength=num_rows), np.bincount(columns)
+    row_chooses, column_chooses = per_row[rows] > 1, per_column[columns] > 1
+    plain = ~row_chooses & ~column_chooses
+    matched[rows[plain]] = columns[plain]
+    if plain.all():
+        return matched
+    # Rows none of whose columns chooses, and columns that choose and none of whose rows does.
+    row_star = np.bincount(rows, column_chooses, num_rows)[rows] == 0
+    column_star = column_chooses & (np.bincount(columns, row_chooses)[columns] == 0)
+    order = np.argsort(-cost, kind="stable")  # the cheapest is written last and stays
+    cheap = order[row_star[order]]
+    matched[rows[cheap]] = columns[cheap]
+    cheap = order[column_star[order]]
+    best = np.full(len(per_column), -1)
+    best[columns[cheap]] = rows[cheap]
+    taken = np.flatnonzero(best >= 0)
+    matched[best[taken]] = taken
+    hard = ~(row_star | column_star)
+    if hard.any():
+        _match_hard(rows[hard], columns[hard], cost[hard], matched)
+    return matched
+
+
+def _match_hard(
+    rows: np.ndarray, columns: np.ndarray, cost: np.ndarray, matched: np.ndarray
+) -> None:
+    """Solve the components of these edges one by one, into `matched`."""
+    names, row = np.unique(rows, return_inverse=True)
+    places, column = np.unique(columns, return_inverse=True)
+    table = np.full((len(names), len(places)), _FORBIDDEN)
+    table[row, column] = cost
+    allowed = table < _FORBIDDEN
+    left = np.ones(len(names), dtype=bool)
+    for first in range(len(names)):
+        if left[first]:
+            here, there = _component(allowed, first)
+            block = table[here[:, None], there]
             at_row, at_column = min_cost_matching(block)
             real = block[at_row, at_column] < _FORBIDDEN
-            matched[rows[at_row[real]]] = columns[at_column[real]]
-            open_rows[rows] = False
-    return matched
+            matched[names[here[at_row[real]]]] = places[there[at_column[real]]]
+            left[here] = False
 
 
 def _component(allowed: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from litepose.decode.passes import Field
+
 
 class Candidates(NamedTuple):
     """M peaks, sorted by keypoint, strongest first within a keypoint.
@@ -23,27 +25,6 @@ class Candidates(NamedTuple):
     cells_xy: np.ndarray
     scores: np.ndarray
     tags: np.ndarray
-
-
-class Field(NamedTuple):
-    """Merged heatmaps, the same with a border so that every cell has neighbours, and tags.
-
-    heat: (K, H, W); padded: (K, H + 2, W + 2), border -inf; tags: (K, T, h, w);
-    ratio: heatmap cells per tag cell
-    """
-
-    heat: np.ndarray
-    padded: np.ndarray
-    tags: np.ndarray
-    ratio: float
-
-
-def make_field(heat: np.ndarray, tags: np.ndarray) -> Field:
-    """heat (K, H, W) and tags (K, T, h, w) -> Field."""
-    k, h, w = heat.shape
-    padded = np.full((k, h + 2, w + 2), -np.inf, dtype=np.float32)
-    padded[:, 1:-1, 1:-1] = heat
-    return Field(heat, padded, np.ascontiguousarray(tags, dtype=np.float32), w / tags.shape[-1])
 
 
 def find_candidates(field: Field, threshold: float, most: int) -> Candidates:
@@ -89,8 +70,9 @@ def sample_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.
     keypoint: (...) int, broadcast against the places.
     """
     size, rows, columns = field.tags.shape[1:]
-    x = np.clip(cells_xy[..., 0] / np.float32(field.ratio) - np.float32(0.5), 0, columns - 1)
-    y = np.clip(cells_xy[..., 1] / np.float32(field.ratio) - np.float32(0.5), 0, rows - 1)
+    ratio = np.float32(field.stride / field.tag_stride)
+    x = np.clip(cells_xy[..., 0] * ratio - np.float32(0.5), 0, columns - 1)
+    y = np.clip(cells_xy[..., 1] * ratio - np.float32(0.5), 0, rows - 1)
     left = np.minimum(x.astype(np.int32), max(columns - 2, 0))
     top = np.minimum(y.astype(np.int32), max(rows - 2, 0))
     u, v = (x - left).astype(np.float32), (y - top).astype(np.float32)

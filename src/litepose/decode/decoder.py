@@ -8,7 +8,7 @@ import numpy as np
 
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.candidates import find_candidates, make_field
+from litepose.decode.candidates import find_candidates
 from litepose.decode.grouping import drop_duplicates, fill_missing, group
 from litepose.decode.passes import Pass, check_finite, combine
 
@@ -25,17 +25,17 @@ def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:
     settings = info.decode
     for one in passes:
         check_finite(one.maps)
-    maps = combine(passes, info.tag_kind)
-    field = make_field(maps.heatmaps[0][0], maps.tags[0])
+    field = combine(passes, info.tag_kind)
     candidates = find_candidates(field, settings.heat_threshold, settings.max_candidates)
     people = group(candidates, info.skeleton, settings.tag_threshold)
     people = people.take(people.person_scores >= settings.person_threshold)
-    stride = maps.strides[0]
     if settings.fill:
-        people = fill_missing(people, field, max(1, FILL_BLOCK_PX // stride))
+        people = fill_missing(people, field, max(1, FILL_BLOCK_PX // field.stride))
     people = drop_duplicates(people, info.skeleton, settings.duplicate_oks)
     box = passes[0].box
-    points = box.to_image(_absent_to_middle(people.cells_xy, people.scores) * np.float32(stride))
+    points = box.to_image(
+        _absent_to_middle(people.cells_xy, people.scores) * np.float32(field.stride)
+    )
     return Poses(
         keypoints_xy=points.astype(np.float32),
         scores=np.clip(people.scores, 0, 1),

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from litepose.core.assignment import match_within
+from litepose.core.assignment import match_edges
 from litepose.core.poses import pose_area, pose_similarity
 from litepose.core.skeleton import Skeleton
-from litepose.decode.candidates import Candidates, Field, sample_tags, subpixel
+from litepose.decode.candidates import Candidates, sample_tags, subpixel
+from litepose.decode.passes import Field
 
 # Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
 # person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.
@@ -54,8 +55,8 @@ def tag_distance(tags: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def pair_cost(distance: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """(C, G) cost of giving a candidate to a person: official rounding, ties broken by distance."""
-    return np.round(distance) * 100 - scores[:, None] + 1e-3 * distance
+    """(E,) cost of giving a candidate to a person: official rounding, ties broken by distance."""
+    return np.round(distance) * 100 - scores + 1e-3 * distance
 
 
 def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> People:
@@ -74,8 +75,9 @@ def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> P
         tags = candidates.tags[mine]
         if people:
             distance = tag_distance(tags, tag_sum[:people] / size[:people])
-            cost = pair_cost(distance, candidates.scores[mine])
-            person = match_within(cost, distance < tag_threshold)
+            row, column = np.nonzero(distance < tag_threshold)
+            cost = pair_cost(distance[row, column], candidates.scores[mine[row]])
+            person = match_edges(row, column, cost, len(mine))
         else:
             person = np.full(len(mine), -1)
         fresh = person < 0
@@ -110,7 +112,7 @@ def fill_missing(people: People, field: Field, block: int) -> People:
     block = min(block, *field.heat.shape[1:])
     own = people.tags[person]  # (R, T)
     needed, slot = np.unique(joint, return_inverse=True)  # (J,) keypoints, (R,) place among them
-    blocks = _hot_blocks(field.heat, needed, block, FILL_BLOCKS + 2 * len(people.scores))
+    blocks = _hot_blocks(field, needed, block, FILL_BLOCKS + 2 * len(people.scores))
     hottest = blocks.heat.argmax(axis=2)  # (J, B)
     places = blocks.corner_xy + _inside(hottest, block)
     tags = sample_tags(field, needed[:, None], places)  # (J, B, T)
@@ -139,23 +141,24 @@ class _Blocks(NamedTuple):
     heat: np.ndarray
 
 
-def _hot_blocks(heat: np.ndarray, joints: np.ndarray, block: int, most: int) -> _Blocks:
+def _hot_blocks(field: Field, joints: np.ndarray, block: int, most: int) -> _Blocks:
     """The blocks with the hottest cells, at most `most` for each of the J joints."""
+    heat = field.heat if len(joints) == len(field.heat) else field.heat[joints]
     rows, columns = heat.shape[1] // block, heat.shape[2] // block
-    if len(joints) < len(heat):
-        heat = heat[joints]
-    heat = np.ascontiguousarray(heat[:, : rows * block, : columns * block])
-    cut = heat.reshape(len(joints), rows, block, columns, block)
-    by_row = heat.reshape(len(joints), rows, block, columns * block).max(axis=2)
-    peak = by_row[..., ::block]
-    for place in range(1, block):  # quicker than a reduction over a short last axis
-        peak = np.maximum(peak, by_row[..., place::block])
+    by_row = heat[:, : rows * block : block]
+    for inside in range(1, block):  # quicker than reductions over short axes
+        by_row = np.maximum(by_row, heat[:, inside : rows * block : block])
+    peak = by_row[..., : columns * block : block]
+    for inside in range(1, block):
+        peak = np.maximum(peak, by_row[..., inside : columns * block : block])
     peak = peak.reshape(len(joints), rows * columns)
     most = min(most, rows * columns)
     hot = np.argpartition(-peak, most - 1, axis=1)[:, :most]  # (J, B)
     row, column = np.divmod(hot, columns)
-    which = np.arange(len(joints))[:, None]
-    cells = cut[which, row, :, column].reshape(*hot.shape, block * block)
+    _, height, width = field.padded.shape
+    down, right = np.divmod(np.arange(block * block), block)
+    first = (joints[:, None] * height + row * block + 1) * width + column * block + 1
+    cells = field.padded.reshape(-1)[first[..., None] + (down * width + right)]
     corner_xy = (block * np.stack([column, row], axis=-1)).astype(np.float32)
     return _Blocks(corner_xy, cells)
 

@@ -43,51 +43,79 @@ def unflip(maps: Maps, skeleton: Skeleton, tag_kind: TagKind) -> Maps:
     return maps._replace(heatmaps=heatmaps, tags=tags)
 
 
-def merge_strides(maps: Maps) -> np.ndarray:
+class Field(NamedTuple):
+    """The merged maps of one picture, with a border so that every cell has neighbours.
+
+    padded: (K, H + 2, W + 2) heatmaps, border -inf; tags: (K, T, h, w);
+    stride, tag_stride: input pixels per cell of each
+    """
+
+    padded: np.ndarray
+    tags: np.ndarray
+    stride: int
+    tag_stride: int
+
+    @property
+    def heat(self) -> np.ndarray:
+        """(K, H, W) without the border."""
+        return self.padded[:, 1:-1, 1:-1]
+
+
+def bordered(shape: tuple[int, ...]) -> np.ndarray:
+    """(K, H + 2, W + 2) around (K, H, W) cells still to be written."""
+    k, h, w = shape
+    padded = np.empty((k, h + 2, w + 2), dtype=np.float32)
+    padded[:, :: h + 1] = -np.inf
+    padded[:, :, :: w + 1] = -np.inf
+    return padded
+
+
+def merge_strides(maps: Maps, out: np.ndarray | None = None) -> np.ndarray:
     """(K, H, W) heatmap at the finest stride: mean of all strides, coarser ones resized bilinearly.
 
-    maps: of one picture (B = 1). Raises LitePoseError where a number is not finite.
+    maps: of one picture (B = 1); out: where to write it, rows contiguous.
     """
-    finest = np.ascontiguousarray(maps.heatmaps[-1][0], dtype=np.float32)
+    finest = maps.heatmaps[-1][0]
+    out = np.empty(finest.shape, np.float32) if out is None else out
     if len(maps.heatmaps) == 1:
-        return finest
+        out[:] = finest
+        return out
+    finest = np.ascontiguousarray(finest)
     size_wh = finest.shape[:0:-1]
-    merged = np.empty_like(finest)
     for k in range(len(finest)):
-        total = finest[k]
-        for coarse in maps.heatmaps[:-1]:
-            total = cv2.add(total, cv2.resize(coarse[0, k], size_wh))
-        np.multiply(total, 1 / len(maps.heatmaps), out=merged[k])
-    return merged
+        mean = finest[k]
+        for seen, coarse in enumerate(maps.heatmaps[:-1], start=1):
+            share = 1 / (seen + 1)  # a running mean: one pass over the cells per stride
+            resized = cv2.resize(coarse[0, k], size_wh)
+            mean = cv2.addWeighted(mean, 1 - share, resized, share, 0.0, dst=out[k])
+    return out
 
 
-def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Maps:
-    """One set of maps, heatmaps merged at the finest stride of the first pass. B = 1.
+def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
+    """One set of maps, heatmaps merged at the finest stride of the first pass.
 
     Flip passes must be unflipped already. Passes of the first pass's size add their tags: learned
     ones as further tag numbers (T grows), positional ones averaged. Others lend heatmaps only.
     """
-    first = passes[0]
-    heat = merge_strides(first.maps)
-    stride = first.maps.strides[-1]
-    tags = [first.maps.tags]
-    if len(passes) > 1:
-        heat = heat.copy()
+    first = passes[0].maps
+    padded = bordered(first.heatmaps[-1].shape[1:])
+    heat = merge_strides(first, padded[:, 1:-1, 1:-1])
+    tags = [first.tags[0]]
     for other in passes[1:]:
         more = merge_strides(other.maps)
-        if other.box == first.box:
-            heat += more
-            tags.append(other.maps.tags)
+        if other.box == passes[0].box:
+            tags.append(other.maps.tags[0])
         else:
-            heat += _carried(more, other, first, heat.shape)
+            more = _carried(more, other, passes[0], heat.shape)
+        heat += more
     if len(passes) > 1:
         heat /= len(passes)
-    merged_tags = tags[0]
+    merged = tags[0]
     if len(tags) > 1:
-        merged_tags = (
-            sum(tags) / len(tags) if tag_kind == "positional" else np.concatenate(tags, axis=2)
-        )
-    return Maps((heat[None],), (stride,), merged_tags, first.maps.tag_stride)
+        positional = tag_kind == "positional"
+        merged = np.mean(tags, axis=0) if positional else np.concatenate(tags, axis=1)
+    merged = np.ascontiguousarray(merged, dtype=np.float32)
+    return Field(padded, merged, first.strides[-1], first.tag_stride)
 
 
 def _carried(heat: np.ndarray, source: Pass, target: Pass, shape: tuple[int, ...]) -> np.ndarray:

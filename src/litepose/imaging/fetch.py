@@ -51,7 +51,9 @@ def fetch(url: str, limits: FetchLimits) -> bytes:
     for _ in range(limits.redirects + 1):
         try:
             answer = _get(at, deadline, limits)
-        except (OSError, http.client.HTTPException) as wrong:
+        except LitePoseError:
+            raise
+        except (OSError, http.client.HTTPException, ValueError) as wrong:  # odd names: ValueError
             _check_deadline(url, deadline, limits)
             raise LitePoseError(f"cannot read {at}: {wrong or type(wrong).__name__}") from None
         if isinstance(answer, bytes):
@@ -140,8 +142,8 @@ def _checked_socket(host: str, port: int, deadline: float, allow_private: bool) 
     for *_, place in found:
         if not (allow_private or _is_public(str(place[0]))):
             raise LitePoseError(
-                f"{host} is at {place[0]}, a private address; pass allow_private=True in"
-                " ReadLimits if pictures may be read from there"
+                f"{host} is at {place[0]}, a private address; if pictures may be read from there,"
+                " set ReadLimits.allow_private (--allow-private on the command line)"
             )
     trouble: OSError | None = None
     for family, kind, protocol, _, place in found:

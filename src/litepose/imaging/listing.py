@@ -26,6 +26,8 @@ def list_images(source: str | Path) -> list[Path]:
     a path to one file gives that file whatever its name.
     Raises LitePoseError where nothing is found.
     """
+    if not str(source):
+        raise LitePoseError("the name of the picture is empty; for the folder here give '.'")
     path = Path(source)
     if path.is_dir():
         found, what = list(path.iterdir()), f"folder {source}"
@@ -44,13 +46,15 @@ def list_images(source: str | Path) -> list[Path]:
 
 def missing_message(path: Path) -> str:
     """`no file a/catt.jpg; did you mean a/cat.jpg?`"""
+    if path.is_symlink():
+        return f"{path} is a link to {path.readlink()}, which is not there"
     if not path.parent.is_dir():
         return f"no file {path}: there is no folder {path.parent}"
     try:
         names = [p.name for p in islice(path.parent.iterdir(), _NAMES_LOOKED_AT)]
     except OSError:
         names = []
-    near = get_close_matches(path.name, names, n=1)
+    near = get_close_matches(path.name, names, n=1, cutoff=0.8)
     return f"no file {path}" + (f"; did you mean {path.parent / near[0]}?" if near else "")
 
 

@@ -120,7 +120,7 @@ def read_picture(
         return _from_path(Path(source), limits, min_short_side)
     raise LitePoseError(
         "a picture is a path, an http(s) URL, bytes, a Pillow picture or a numpy array; got"
-        f" {type(source).__name__}"
+        f" {type(source).__name__}{' (of an open file give .read())' * hasattr(source, 'read')}"
     )
 
 
@@ -199,8 +199,8 @@ def _check_size(size_wh: tuple[int, int], name: str, limits: ReadLimits) -> None
         raise LitePoseError(f"{name} is empty: {w}x{h} pixels")
     if w * h > limits.max_pixels:
         raise LitePoseError(
-            f"{name} has {w}x{h} pixels, more than the limit of {limits.max_pixels:,}; raise"
-            " ReadLimits.max_pixels if it is meant"
+            f"{name} has {w}x{h} pixels, more than the limit of {limits.max_pixels:,}; if it is"
+            " meant, raise ReadLimits.max_pixels (--max-pixels on the command line)"
         )
 
 

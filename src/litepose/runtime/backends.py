@@ -61,6 +61,11 @@ class OnnxBackend:
     def __init__(self, path: Path, options: RuntimeOptions = RuntimeOptions()) -> None:
         import onnxruntime
 
+        if options.device != RuntimeOptions.device:
+            raise LitePoseError(
+                f"the device {options.device!r} is for PyTorch (--backend torch); onnxruntime is"
+                " told where to run by a provider, such as CUDAExecutionProvider"
+            )
         here = onnxruntime.get_available_providers()
         for provider in options.providers:
             if provider not in here:
@@ -78,7 +83,8 @@ class OnnxBackend:
             )
         except Exception as wrong:  # onnxruntime's errors share no public base class
             raise LitePoseError(
-                f"{path} is not an ONNX model that onnxruntime can run: {first_line(wrong)}"
+                f"{path} is not an ONNX model that onnxruntime can run; get or export it again:"
+                f" {first_line(wrong)}"
             ) from None
         self.info = self._read_info(path)
         self._input = self._session.get_inputs()[0].name
@@ -90,11 +96,22 @@ class OnnxBackend:
                 f"{path} holds no litepose settings, so how to feed and read it is unknown;"
                 " export it with `litepose export`"
             )
-        info = ModelInfo.from_json(text)
-        found = [output.name for output in self._session.get_outputs()]
+        try:
+            info = ModelInfo.from_json(text)
+        except LitePoseError as wrong:
+            raise LitePoseError(f"{path}: {wrong}") from None
+        outputs = self._session.get_outputs()
+        found = [output.name for output in outputs]
         wanted = [*(f"heatmaps_{stride}" for stride in info.strides), "tags"]
         if found != wanted:
             raise LitePoseError(f"{path} puts out {found}; its settings promise {wanted}")
+        for output in outputs:
+            keypoints = output.shape[1]  # a name where the graph leaves it open
+            if isinstance(keypoints, int) and keypoints != info.skeleton.num_keypoints:
+                raise LitePoseError(
+                    f"{path} puts out {keypoints} keypoints in {output.name}; its skeleton"
+                    f" {info.skeleton.name} has {info.skeleton.num_keypoints}"
+                )
         return info
 
     def run(self, images: np.ndarray) -> Maps:
@@ -119,6 +136,11 @@ class TorchBackend:
 
         from litepose.model.layers import fold_batch_norms
 
+        if options.providers != RuntimeOptions.providers:
+            raise LitePoseError(
+                f"the providers {', '.join(options.providers)} are for onnxruntime; PyTorch is told"
+                " where to run by a device, such as cuda"
+            )
         self.info = info
         try:
             self._device = torch.device(options.device)
@@ -142,6 +164,7 @@ class TorchBackend:
 
 
 BACKENDS: Sequence[str] = ("onnxruntime", "torch")
+SUFFIXES = (".onnx", ".safetensors", ".pth", ".tar", ".pt")  # of model files
 
 
 def open_backend(
@@ -159,9 +182,11 @@ def open_backend(
     if backend not in (None, *BACKENDS):
         raise LitePoseError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
     name = zoo.DEFAULT if model is None else os.fspath(model)
-    is_file = Path(name).suffix in (".onnx", ".safetensors", ".pth", ".tar", ".pt")
+    is_file = Path(name).suffix in SUFFIXES
     if is_file and not Path(name).is_file():
         raise LitePoseError(f"no model file {name}")
+    if not is_file and Path(name).suffix and Path(name).is_file():
+        raise LitePoseError(f"the name of a model file ends in {' '.join(SUFFIXES)}; got {name}")
     if is_file and Path(name).suffix != ".onnx":
         if backend == "onnxruntime":
             raise LitePoseError(

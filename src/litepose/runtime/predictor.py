@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from litepose.imaging.listing import list_images
 from litepose.imaging.read import ImageSource, Picture, ReadLimits, read_picture
 from litepose.imaging.resize import to_input
 from litepose.runtime.backends import Backend
+
+MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes in the network; more is a slip of the hand
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ class Predictor:
         """People of one picture, the merged maps they were found in (B = 1, one stride), and how
         the picture lay in the network's input."""
         passes = self.look(source, options)
-        maps = combine(passes, self.info.tag_kind)
+        field = combine(passes, self.info.tag_kind)
+        maps = Maps((field.heat[None],), (field.stride,), field.tags[None], field.tag_stride)
         return self._decode(passes, options), maps, passes[0].box
 
     def _predict_one(self, source: ImageSource, options: PredictOptions) -> Poses:
@@ -182,6 +186,11 @@ class Predictor:
         for scale in options.scales:
             size = max(rule.multiple, round(rule.size * scale))
             box = letterbox(picture.image_wh, size, rule.multiple)
+            if math.prod(box.input_wh) > MAX_INPUT_PIXELS:
+                raise LitePoseError(
+                    f"the network's input would have {box.input_wh[0]}x{box.input_wh[1]} pixels,"
+                    f" more than {MAX_INPUT_PIXELS:,}; choose a smaller size or smaller scales"
+                )
             image = np.empty((1, 3, box.input_wh[1], box.input_wh[0]), dtype=np.float32)
             to_input(picture.image, box, rule.mean, rule.std, image[0])
             inputs.append((image, box))
@@ -221,6 +230,7 @@ def expand(source: Any) -> list[Any] | None:
         isinstance(source, Iterable)
         and not isinstance(source, bytes | bytearray | memoryview | np.ndarray)
         and not hasattr(source, "getexif")  # a Pillow picture
+        and not hasattr(source, "read")  # an open file gives lines
     ):
         return list(source)
     return None

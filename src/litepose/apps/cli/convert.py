@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from litepose.apps.cli.options import check_target
+
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
@@ -32,8 +34,11 @@ def run(options: argparse.Namespace) -> int:
     from litepose.model.checkpoint import convert_official
 
     source = Path(options.source)
+    if source.suffix == ".safetensors":
+        raise LitePoseError(f"{source} needs no converting; official ones end in .pth.tar")
     stem = source.name.removesuffix(".tar").removesuffix(".pth").removesuffix(".pt")
     target = Path(options.output) if options.output else source.with_name(stem + ".safetensors")
+    check_target(target, ".safetensors")
     info = convert_official(source, target)
     print(f"{source} is {info.name} ({info.skeleton.name}); wrote {target}")
     print(json.dumps({"written": str(target), "model": info.name, "skeleton": info.skeleton.name}))

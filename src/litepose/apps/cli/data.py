@@ -93,7 +93,7 @@ def run_pack(options: argparse.Namespace) -> int:
     try:
         report = pack(dataset, options.output, settings, lambda done, of: progress.step())
     finally:
-        progress.close()
+        progress.clear()
     for index, reason in list(report.unreadable.items())[:10]:
         print(f"left out: picture {index}: {reason}", file=sys.stderr)
     written = [str(path) for path in report.paths]

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         report = evaluate(predictor, dataset, output, how, lambda done, of: progress.step())
     finally:
-        progress.close()
+        progress.clear()
     print(report.to_text())
     if output is not None:
         print(f"the report is in {output}", file=sys.stderr)

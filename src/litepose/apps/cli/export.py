@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litepose.apps.cli.options import need
+from litepose.apps.cli.options import check_target, need
 
 
 def add_parser(verbs: Any) -> None:
@@ -24,9 +24,10 @@ def run(options: argparse.Namespace) -> int:
     from litepose.export.onnx import export_onnx
     from litepose.model import zoo
 
-    network, info = zoo.load(options.model or zoo.DEFAULT)
-    stem = Path(options.model).name.split(".")[0] if options.model else info.name
-    target = Path(options.output) if options.output else Path(f"{stem}.onnx")
+    name = options.model or zoo.DEFAULT
+    target = Path(options.output or Path(name).name.split(".")[0] + ".onnx")
+    check_target(target, ".onnx")
+    network, info = zoo.load(name)
     print(f"exporting {info.name}, 10 to 30 s ...", file=sys.stderr)
     difference = export_onnx(network, info, target)
     print(f"wrote {target}; it equals PyTorch to {difference:.1e} of the largest value")

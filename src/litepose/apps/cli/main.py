@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = build_parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        print(end="", flush=True)  # what fails to be written fails here, not when Python ends
+        return code
     except LitePoseError as wrong:
         print(f"litepose {options.verb}: {wrong}", file=sys.stderr)
         return 2
@@ -43,8 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nlitepose {options.verb}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         return 0
+    except OSError as wrong:  # such as results on a full disk
+        _give_up_stdout()
+        print(f"litepose {options.verb}: reading or writing failed: {wrong}", file=sys.stderr)
+        return 1
+
+
+def _give_up_stdout() -> None:
+    """Python writes what is left at its end, and would complain once more."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,6 +67,25 @@ def parse_scales(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise LitePoseError(f"--scales wants numbers like 1,0.5,2; got {text!r}") from None
+
+
+def check_target(target: Path, suffix: str) -> None:
+    """Raise LitePoseError where a model could not be written there: asked before long work."""
+    import tempfile
+
+    from litepose.core.errors import LitePoseError
+
+    if target.suffix != suffix:
+        raise LitePoseError(f"the name of what is written must end in {suffix}; got {target}")
+    if target.is_dir():
+        raise LitePoseError(f"cannot write {target}: it is a folder; name a file in it")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as wrong:
+        raise LitePoseError(
+            f"cannot write {target}: {wrong.strerror}; name another place with --output"
+        ) from None
 
 
 def need(extra: str, *packages: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,6 +18,7 @@ from litepose.apps.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from litepose.imaging.read import ReadLimits
     from litepose.runtime.predictor import PredictOptions, Predictor
 
 MARK = ".pose"  # photo.jpg -> photo.pose.jpg
@@ -46,6 +48,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--allow-private", action="store_true", help="let URLs lead to private addresses"
     )
+    parser.add_argument(
+        "--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 100 million)"
+    )
     add_model_options(parser)
     add_predict_options(parser)
     parser.set_defaults(run=run)
@@ -53,30 +58,58 @@ def add_parser(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from litepose.apps.cli.progress import Progress
-    from litepose.imaging.read import ReadLimits
 
+    _check(options)
     how = predict_options(options)
     sources, missing = _find(options.sources)
     places = _Places(options.output)
     if not options.no_draw:
         places.check(sources)
-    report = _open_report(options.json)
     predictor = open_predictor(options)
-    predictor.limits = ReadLimits(allow_private=options.allow_private)
+    predictor.limits = _limits(options)
+    report = _open_report(options.json)
     progress = Progress(len(sources), "pictures", options.quiet)
-    records = [_print(record, report) for record in missing]
+    records: list[dict[str, Any]] = []
     try:
+        for record in missing:
+            records.append(record)
+            _print(record, report)
         for source in sources:
             record = _one(predictor, source, how, None if options.no_draw else places, options)
-            records.append(_print(record, report))
+            records.append(record)
+            progress.clear()
+            _print(record, report)
             progress.step()
     finally:
-        progress.close()
-        if report is not None:
-            report.close()
+        progress.clear()
         if len(sources) + len(missing) > 1:
             print(json.dumps(_summary(records)), flush=True)
+        if report is not None:
+            report.close()
     return _finish(records, options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from litepose.core.errors import LitePoseError
+
+    if not 0 <= options.keypoint_threshold <= 1:
+        raise LitePoseError(
+            f"--keypoint-threshold must lie in [0, 1]; got {options.keypoint_threshold}"
+        )
+    if options.no_draw and (options.heatmaps or options.output):
+        raise LitePoseError("--no-draw makes no pictures: leave out --heatmaps and --output")
+
+
+def _limits(options: argparse.Namespace) -> ReadLimits:
+    from litepose.core.errors import LitePoseError
+    from litepose.imaging.read import ReadLimits
+
+    limits = ReadLimits(allow_private=options.allow_private)
+    if options.max_pixels is None:
+        return limits
+    if options.max_pixels < 1:
+        raise LitePoseError(f"--max-pixels must be 1 or more; got {options.max_pixels}")
+    return replace(limits, max_pixels=options.max_pixels)
 
 
 def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -92,12 +125,16 @@ def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
             found.append(source)
             continue
         try:
+            listed = list_images(source)
             # Pictures that an earlier run has drawn are results, not sources, unless named.
-            found += [
+            fresh = [
                 str(path)
-                for path in list_images(source)
+                for path in listed
                 if str(path) == source or not path.stem.endswith((MARK, ".heatmaps"))
             ]
+            if not fresh:
+                raise LitePoseError(f"{source} holds only drawn pictures, such as {listed[0].name}")
+            found += fresh
         except LitePoseError as wrong:
             missing.append({"source": source, "error": str(wrong)})
     return found, missing
@@ -123,7 +160,10 @@ class _Places:
                     f"cannot make the folder {self._folder}: {wrong.strerror}"
                 ) from None
         for folder in {self._beside(source) for source in sources}:
-            check_writable(folder / f"picture{MARK}.jpg")
+            try:
+                check_writable(folder / f"picture{MARK}.jpg")
+            except LitePoseError as wrong:
+                raise LitePoseError(f"{wrong}; name another folder with --output") from None
 
     def name(self, source: str, mark: str) -> Path:
         """A path no other source of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
@@ -146,9 +186,12 @@ class _Places:
 
 def _open_report(path: str | None) -> TextIO | None:
     from litepose.core.errors import LitePoseError
+    from litepose.imaging.listing import PICTURE_SUFFIXES
 
     if path is None:
         return None
+    if Path(path).suffix.lower() in PICTURE_SUFFIXES:  # as `--json *.jpg` would have it
+        raise LitePoseError(f"--json {path} names a picture; give a name such as people.jsonl")
     try:
         return Path(path).open("w", encoding="utf-8")
     except OSError as wrong:
@@ -162,34 +205,34 @@ def _one(
     places: _Places | None,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Predict and draw one picture; its record, with an `error` where that failed."""
+    """Predict and draw one picture; its record as far as it came, and the `error` that ended it."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.draw import draw_poses
     from litepose.imaging.draw_maps import draw_heatmaps
     from litepose.imaging.read import read_image
     from litepose.imaging.write import save_image
 
+    record: dict[str, Any] = {"source": source}
     try:
         image = read_image(source, predictor.limits)
         poses, maps, box = predictor.predict_maps(image, how)
-        record: dict[str, Any] = {"source": source, **poses.to_dict()}
+        record |= poses.to_dict()
         if places is not None:
             drawn = draw_poses(image, poses, threshold=options.keypoint_threshold)
             record["drawn"] = str(save_image(places.name(source, MARK), drawn))
         if places is not None and options.heatmaps:
             drawn = draw_heatmaps(image, maps.heatmaps[0][0], box)
             record["heatmaps"] = str(save_image(places.name(source, ".heatmaps"), drawn))
-        return record
     except LitePoseError as wrong:
-        return {"source": source, "error": str(wrong)}
+        record["error"] = str(wrong)
+    return record
 
 
-def _print(record: dict[str, Any], report: TextIO | None) -> dict[str, Any]:
+def _print(record: dict[str, Any], report: TextIO | None) -> None:
     line = json.dumps(record, separators=(",", ":"))
     print(line, flush=True)
     if report is not None:
         print(line, file=report, flush=True)
-    return record
 
 
 def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -205,7 +248,7 @@ def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
 def _finish(records: list[dict[str, Any]], options: argparse.Namespace) -> int:
     """Tell the user on stderr what came of it; the exit code."""
     failed = [r for r in records if "error" in r]
-    drawn = [r for r in records if "drawn" in r]
+    drawn = [r for r in records if "drawn" in r and "error" not in r]
     if not options.quiet:
         for record in drawn[:10]:
             people = len(record["people"])
@@ -214,5 +257,7 @@ def _finish(records: list[dict[str, Any]], options: argparse.Namespace) -> int:
         if len(drawn) > 10:
             print(f"... and {len(drawn) - 10} more pictures", file=sys.stderr)
     for record in failed:
-        print(f"failed: {record['source']}: {record['error']}", file=sys.stderr)
+        source, error = record["source"], record["error"]
+        named = "" if source in error else f"{source}: "
+        print(f"failed: {named}{error}", file=sys.stderr)
     return 1 if failed else 0

@@ -10,12 +10,12 @@ _WIDTH = 28
 
 
 class Progress:
-    """`step()` after each item; `close()` clears the line. Honours NO_COLOR."""
+    """`step()` after each item; `clear()` before other output. Honours NO_COLOR."""
 
     def __init__(self, total: int, what: str, quiet: bool = False) -> None:
         self._total, self._what, self._done = total, what, 0
         self._shown = total > 1 and not quiet and sys.stderr.isatty()
-        self._colour = "NO_COLOR" not in os.environ
+        self._colour = not os.environ.get("NO_COLOR")
         self._start = time.monotonic()
 
     def step(self) -> None:
@@ -31,6 +31,6 @@ class Progress:
         text = f"\r{track} {self._done}/{self._total} {self._what}, {left:.0f} s left \033[K"
         print(text, end="", file=sys.stderr, flush=True)
 
-    def close(self) -> None:
+    def clear(self) -> None:
         if self._shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
