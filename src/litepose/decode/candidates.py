@@ -87,3 +87,14 @@ def sample_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.
         lower = lower + u * (flat[corner + (down + right)] - lower)
         tags[..., t] = upper + v * (lower - upper)
     return tags
+
+
+def nearest_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.ndarray:
+    """As `sample_tags`, but the tags (..., T) of the tag cell that a place lies in: four times as
+    quick, and enough where distances are rounded."""
+    size, rows, columns = field.tags.shape[1:]
+    ratio = np.float32(field.stride / field.tag_stride)
+    cell = (cells_xy * ratio).astype(np.int32)
+    at = keypoint * (size * rows * columns) + cell[..., 1] * columns + cell[..., 0]
+    flat = field.tags.reshape(-1)
+    return np.stack([flat[at + t * (rows * columns)] for t in range(size)], axis=-1)

@@ -16,12 +16,12 @@ import numpy as np
 from litepose.core.assignment import match_edges
 from litepose.core.poses import pose_area, pose_similarity
 from litepose.core.skeleton import Skeleton
-from litepose.decode.candidates import Candidates, sample_tags, subpixel
+from litepose.decode.candidates import Candidates, nearest_tags, subpixel
 from litepose.decode.passes import Field
 
-# Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
+# Blocks searched per keypoint when filling, besides one for each person. Few is fast, and better: a
 # person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.
-FILL_BLOCKS = 16
+FILL_BLOCKS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,16 +112,16 @@ def fill_missing(people: People, field: Field, block: int) -> People:
     block = min(block, *field.heat.shape[1:])
     own = people.tags[person]  # (R, T)
     needed, slot = np.unique(joint, return_inverse=True)  # (J,) keypoints, (R,) place among them
-    blocks = _hot_blocks(field, needed, block, FILL_BLOCKS + 2 * len(people.scores))
+    blocks = _hot_blocks(field, needed, block, FILL_BLOCKS + len(people.scores))
     hottest = blocks.heat.argmax(axis=2)  # (J, B)
     places = blocks.corner_xy + _inside(hottest, block)
-    tags = sample_tags(field, needed[:, None], places)  # (J, B, T)
+    tags = nearest_tags(field, needed[:, None], places)  # (J, B, T)
     heat = np.take_along_axis(blocks.heat, hottest[..., None], axis=2)[..., 0]
     chosen = (heat[slot] - np.round(_distance(tags[slot], own))).argmax(axis=1)  # (R,)
 
     heat = blocks.heat[slot, chosen]  # (R, block * block)
     places = blocks.corner_xy[slot, chosen][:, None] + _inside(np.arange(block * block), block)
-    tags = sample_tags(field, joint[:, None], places)
+    tags = nearest_tags(field, joint[:, None], places)
     best = (heat - np.round(_distance(tags, own))).argmax(axis=1)
     row = np.arange(len(best))
     heat, places = heat[row, best], places[row, best]
@@ -145,12 +145,12 @@ def _hot_blocks(field: Field, joints: np.ndarray, block: int, most: int) -> _Blo
     """The blocks with the hottest cells, at most `most` for each of the J joints."""
     heat = field.heat if len(joints) == len(field.heat) else field.heat[joints]
     rows, columns = heat.shape[1] // block, heat.shape[2] // block
-    by_row = heat[:, : rows * block : block]
+    by_row = heat[:, : rows * block : block].copy()
     for inside in range(1, block):  # quicker than reductions over short axes
-        by_row = np.maximum(by_row, heat[:, inside : rows * block : block])
-    peak = by_row[..., : columns * block : block]
+        np.maximum(by_row, heat[:, inside : rows * block : block], out=by_row)
+    peak = by_row[..., : columns * block : block].copy()
     for inside in range(1, block):
-        peak = np.maximum(peak, by_row[..., inside : columns * block : block])
+        np.maximum(peak, by_row[..., inside : columns * block : block], out=peak)
     peak = peak.reshape(len(joints), rows * columns)
     most = min(most, rows * columns)
     hot = np.argpartition(-peak, most - 1, axis=1)[:, :most]  # (J, B)

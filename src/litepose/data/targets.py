@@ -1,0 +1,110 @@
+"""Keypoints -> heatmaps and tag cells, batched, on the device that the keypoints are on.
+
+Source: the target generator of HigherHRNet and Lite Pose (facts in docs/fidelity.md): per keypoint
+a Gaussian of `heatmap_sigma` cells, cut at 3 sigma + 1 cells, the maximum where people overlap.
+How ours differs: one scatter of small patches for the whole batch instead of a loop over people;
+any number of people; a sigma per keypoint if wanted; and beside the official Gaussian about the
+truncated cell (`floor`) one about the keypoint's true place (`none`), which has no half-cell bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Rounding = Literal["floor", "none"]
+
+
+class Targets(NamedTuple):
+    """What the maps of a batch should be.
+
+    heatmaps:   one (B, K, H, W) float32 in [0, 1] per stride
+    tag_cells:  (B, P, K) int64, `y * W + x` of each keypoint's cell on the tag map; 0 where absent
+    tag_labelled: (B, P, K) bool, False for absent keypoints and those outside the tag map
+    """
+
+    heatmaps: tuple[Tensor, ...]
+    tag_cells: Tensor
+    tag_labelled: Tensor
+
+
+def make_targets(
+    keypoints_xy: Tensor,
+    visibility: Tensor,
+    size_hw: tuple[int, int],
+    strides: Sequence[int],
+    heatmap_sigma: float | Sequence[float] = 2.0,
+    rounding: Rounding = "floor",
+) -> Targets:
+    """Targets of B inputs with at most P people each.
+
+    keypoints_xy: (B, P, K, 2), input pixels; visibility: (B, P, K), 0 where absent;
+    size_hw: the input's; strides: input pixels per cell, one per heatmap, the first also the tags';
+    heatmap_sigma: cells, one number or one per keypoint; rounding: where the Gaussian's centre is.
+    """
+    h, w = size_hw
+    present, k = visibility > 0, keypoints_xy.shape[2]
+    sigmas = [heatmap_sigma] * k if isinstance(heatmap_sigma, int | float) else heatmap_sigma
+    maps = tuple(
+        draw_heatmaps(keypoints_xy / stride, present, (h // stride, w // stride), sigmas, rounding)
+        for stride in strides
+    )
+    tag_hw = (h // strides[0], w // strides[0])
+    cells, labelled = map_cells(keypoints_xy / strides[0], present, tag_hw, rounding)
+    index = cells[..., 1] * tag_hw[1] + cells[..., 0]  # (B, P, K)
+    return Targets(maps, torch.where(labelled, index, 0), labelled)
+
+
+def map_cells(
+    points_xy: Tensor, present: Tensor, map_hw: tuple[int, int], rounding: Rounding
+) -> tuple[Tensor, Tensor]:
+    """Cells (..., 2) int64 that points in map units fall in, and which are present and inside.
+
+    `floor` truncates toward zero as the official `int()` does: -0.9 falls in cell 0. `none` holds
+    such a point for outside.
+    """
+    cells = (points_xy.trunc() if rounding == "floor" else points_xy.floor()).long()
+    limit = torch.tensor((map_hw[1], map_hw[0]), device=cells.device)
+    return cells, present & ((cells >= 0) & (cells < limit)).all(dim=-1)
+
+
+def draw_heatmaps(
+    points_xy: Tensor,
+    present: Tensor,
+    map_hw: tuple[int, int],
+    sigmas: Sequence[float],
+    rounding: Rounding,
+) -> Tensor:
+    """(B, K, H, W): the Gaussians of points (B, P, K, 2) in map units, their maximum over people.
+
+    A patch of (2 r + 1)^2 cells per present point is written by one scatter with maximum, so the
+    cost follows the number of people and never the size of a (B, P, K, H, W) array.
+    """
+    batch, _, k, _ = points_xy.shape
+    h, w = map_hw
+    all_cells, inside = map_cells(points_xy, present, map_hw, rounding)
+    b, _, which = inside.nonzero(as_tuple=True)  # (M,) each
+    cells = all_cells[inside]  # (M, 2)
+    sigma = torch.tensor(sigmas, dtype=torch.float32, device=cells.device)[which]  # (M,)
+    # A cell's centre is at + 0.5, so the true place lies there minus 0.5 in units of cell indices.
+    centre = cells.float() if rounding == "floor" else points_xy[inside].float() - 0.5  # (M, 2)
+
+    reach = 3 * sigma + 1
+    r = int(3 * max(sigmas) + 1)
+    offset = torch.arange(-r, r + 1, device=cells.device)  # (D,)
+    place = cells[:, :, None] + offset  # (M, 2, D)
+    away = place - centre[:, :, None]
+    bell = torch.exp(-(away**2) / (2 * sigma[:, None, None] ** 2))
+    limit = torch.tensor((w, h), device=cells.device)[:, None]
+    bell *= (away.abs() <= reach[:, None, None]) & (place >= 0) & (place < limit)
+    patch = bell[:, 1, :, None] * bell[:, 0, None, :]  # (M, D, D), rows are y
+
+    place = torch.minimum(place.clamp_(min=0), limit - 1)
+    row = (b * k + which)[:, None] * h + place[:, 1]  # (M, D)
+    index = row[:, :, None] * w + place[:, 0, None, :]  # (M, D, D)
+    flat = points_xy.new_zeros(batch * k * h * w, dtype=torch.float32)
+    flat.scatter_reduce_(0, index.flatten(), patch.flatten(), "amax")
+    return flat.view(batch, k, h, w)

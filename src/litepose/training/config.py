@@ -1,0 +1,245 @@
+"""TrainConfig: all that decides a training run; config_file.py reads it.
+
+Frozen and checked when built. The whole configuration is stored in each checkpoint of its run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from litepose.data.augment import AugmentSettings
+from litepose.data.targets import Rounding
+from litepose.training.losses import LossRule
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ModelConfig(Section):
+    """What is trained and from where.
+
+    name: a network of the zoo (tiny, p, xs, s, m, l); left out, that of `start`
+    start: weights to begin with: a zoo name, one of our checkpoints, an official .pth.tar;
+           empty means random ones
+    tags: learned or positional; empty keeps the network's own
+    skeleton: coco17, crowdpose14, lsp14, a TOML file; empty means that of `start` or of the data
+    input_size: short side in pixels when the trained model predicts; None keeps the network's own
+    freeze: parts by parameter name (`stem`, `blocks.0-11`) that keep their weights and norms
+    freeze_norms: batch norms keep their running mean and variance everywhere
+    heat_threshold, tag_threshold: of the decoder, stored in the checkpoint; None keeps its own
+    """
+
+    name: str = ""
+    start: str = ""
+    tags: Literal["", "learned", "positional"] = ""
+    skeleton: str = ""
+    input_size: PositiveInt | None = None
+    freeze: tuple[str, ...] = ()
+    freeze_norms: bool = False
+    heat_threshold: NonNegativeFloat | None = None
+    tag_threshold: PositiveFloat | None = None
+
+
+class Source(Section):
+    """Annotated pictures: a split in a dataset folder, a packed file, or drawn people.
+
+    root: the folder that split or packed lies in, seen from `data.root`
+    share: how often its pictures come, relative to the other sources
+    image_ids: of a split, only these pictures
+    synthetic: draw this many pictures instead of reading any, with `seed`
+    """
+
+    split: str = ""
+    packed: str = ""
+    root: str = ""
+    share: PositiveFloat = 1.0
+    image_ids: tuple[int, ...] = ()
+    synthetic: NonNegativeInt = 0
+    seed: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Source:
+        if bool(self.split) + bool(self.packed) + bool(self.synthetic) != 1:
+            raise ValueError(
+                "give one of split (a dataset's), packed (a file), synthetic (a number)"
+            )
+        if self.image_ids and not self.split:
+            raise ValueError("image_ids choose from a split")
+        return self
+
+
+class DataConfig(Section):
+    """root: the folder of all sources; length: pictures per epoch, None means all;
+    workers: processes that prepare pictures; max_unreadable: share of an epoch's pictures that may
+    be skipped because they cannot be read, more stop the run; on_device: the one packed training
+    source lives in the device's memory and is augmented there."""
+
+    root: str = ""
+    train: tuple[Source, ...]
+    val: Source
+    length: PositiveInt | None = None
+    workers: NonNegativeInt = 2
+    on_device: bool = False
+    max_unreadable: Share = 0.01
+
+
+class TargetConfig(Section):
+    """heatmap_sigma: cells; one number, or a table by keypoint name with `default` for the rest;
+    rounding: `floor` is the official Gaussian about the truncated cell, `none` the unbiased one."""
+
+    heatmap_sigma: PositiveFloat | dict[str, PositiveFloat] = 2.0
+    rounding: Rounding = "floor"
+
+
+class TeacherConfig(Section):
+    """A trained model that looks at the same pictures.
+
+    model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its heatmaps
+    flip: it looks at the mirrored picture too
+    ignore_above: cells hotter than this in its heatmaps, where the labels know of nobody, count for
+        nothing in pictures whose people are not all labelled; 0 is off
+    """
+
+    model: str = ""
+    flip: bool = False
+    ignore_above: Share = 0.0
+
+
+class OptimizerConfig(Section):
+    """AdamW and its schedule.
+
+    lr: peak learning rate; lr_of: others by parts of parameter names (`stem`, `blocks.0-11`)
+    schedule: one-cycle rises for `warmup` epochs and falls by a cosine to `final` of the peak;
+        step multiplies by `step_factor` at each epoch of `steps`
+    clip: largest norm of all gradients together, 0 is off
+    ema: decay of the averaged weights that are judged and kept, 0 is off
+    """
+
+    lr: PositiveFloat = 4e-3
+    lr_of: dict[str, PositiveFloat] = {}
+    weight_decay: NonNegativeFloat = 0.01
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    schedule: Literal["one-cycle", "step", "constant"] = "one-cycle"
+    warmup: NonNegativeFloat = 1.0
+    final: Share = 1e-3
+    steps: tuple[PositiveInt, ...] = ()
+    step_factor: PositiveFloat = 0.1
+    clip: NonNegativeFloat = 1.0
+    ema: Share = 0.999
+
+
+class Phase(Section):
+    """From epoch `start` on pictures have `size` pixels a side, `batch_size` of them a process.
+
+    sources: numbers, from 0, of the `data.train` sources to use; empty means all
+    mosaic: in place of `augment.mosaic`
+    """
+
+    start: NonNegativeInt = 0
+    size: Annotated[int, Field(ge=32, multiple_of=32)]
+    batch_size: PositiveInt
+    sources: tuple[NonNegativeInt, ...] = ()
+    mosaic: Share | None = None
+
+
+class RunConfig(Section):
+    """How it runs; no effect on what is learned beyond rounding.
+
+    precision: of the network's arithmetic; weights and losses stay float32
+    channels_last: auto measures both memory orders on the first batch's shape
+    accumulate: batches per optimizer step
+    threads: of torch on a CPU, 0 leaves its own choice
+    save_minutes: between checkpoints; evaluate_every: epochs between measurements of AP
+    samples: validation pictures drawn with predicted and true skeletons after each measurement
+    """
+
+    device: str = "auto"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    channels_last: Literal["auto", "on", "off"] = "auto"
+    compile: bool = False
+    accumulate: PositiveInt = 1
+    threads: NonNegativeInt = 0
+    save_minutes: PositiveFloat = 10.0
+    evaluate_every: PositiveInt = 1
+    samples: NonNegativeInt = 4
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`; did you mean 'lr'?`, or nothing where nothing is near."""
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _known_fields(kind: type) -> BeforeValidator:
+    """Pydantic lets unknown keys of plain dataclasses pass; this does not."""
+
+    def check(value: Any) -> Any:
+        names = [f.name for f in dataclasses.fields(kind)]
+        if isinstance(value, Mapping):
+            wrong = [f"unknown key {key!r}{nearest(key, names)}" for key in set(value) - {*names}]
+            if wrong:
+                raise ValueError("; ".join(sorted(wrong)))
+        return value
+
+    return BeforeValidator(check)
+
+
+class TrainConfig(Section):
+    """One training run. `output`: the folder for checkpoints and reports."""
+
+    name: str
+    output: str
+    seed: NonNegativeInt = 0
+    epochs: PositiveInt
+    phases: tuple[Phase, ...]
+    model: ModelConfig
+    data: DataConfig
+    augment: Annotated[AugmentSettings, _known_fields(AugmentSettings)] = AugmentSettings()
+    targets: TargetConfig = TargetConfig()
+    loss: Annotated[LossRule, _known_fields(LossRule)] = LossRule()
+    teacher: TeacherConfig = TeacherConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> TrainConfig:
+        if not (self.phases and self.data.train):
+            raise ValueError("a run needs one phase and one data.train source at least")
+        starts = [phase.start for phase in self.phases]
+        if starts[0] != 0 or sorted(set(starts)) != starts:
+            raise ValueError(f"phases must start at epoch 0 and then later and later; got {starts}")
+        if not (self.model.name or self.model.start):
+            raise ValueError("model needs a name (random weights) or a start (trained ones)")
+        if any(number >= len(self.data.train) for p in self.phases for number in p.sources):
+            raise ValueError(f"phases.sources are numbers from 0 to {len(self.data.train) - 1}")
+        on_device = self.data.on_device
+        if on_device and (len(self.data.train) > 1 or not self.data.train[0].packed):
+            raise ValueError("data.on_device needs one packed training source and no other")
+        if on_device and (self.augment.mosaic or self.data.length):
+            raise ValueError("data.on_device takes no augment.mosaic and no data.length")
+        needs_teacher = self.loss.dense_weight > 0 or self.teacher.ignore_above > 0
+        if needs_teacher and not self.teacher.model:
+            raise ValueError("loss.dense_weight and teacher.ignore_above need a teacher.model")
+        return self
+
+    def phase(self, epoch: int) -> Phase:
+        """The phase an epoch (from 0) belongs to."""
+        return [phase for phase in self.phases if phase.start <= epoch][-1]

@@ -1,0 +1,85 @@
+"""TOML file + `key=value` words -> TrainConfig, or one message with every mistake in it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from litepose.core.errors import LitePoseError
+from litepose.training.config import Section, TrainConfig, nearest
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """A TOML file, changed by `key=value` words such as `epochs=50` or `data.train.0.share=2`.
+
+    Values are TOML; what is none is text. Raises LitePoseError that lists every mistake.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read the configuration {path}: {wrong.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise LitePoseError(f"the configuration {path} is not TOML: {wrong}") from None
+    for word in overrides:
+        key, equals, value = word.partition("=")
+        if not equals or not key.strip():
+            raise LitePoseError(
+                f"an override looks like epochs=50 or data.root=folder; got {word!r}"
+            )
+        _put(table, key.strip().split("."), _value(value), word)
+    return config_from_dict(table, str(path))
+
+
+def config_from_dict(table: Mapping[str, Any], where: str = "the configuration") -> TrainConfig:
+    """Raises LitePoseError that lists every mistake, unknown keys with the nearest known one."""
+    try:
+        return TrainConfig.model_validate(table)
+    except ValidationError as wrong:
+        lines = [f"  {_explain(error)}" for error in wrong.errors()]
+        raise LitePoseError(f"{where} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(table: Any, keys: list[str], value: Any, word: str) -> None:
+    *parents, last = keys
+    try:
+        for key in parents:
+            table = table[int(key)] if isinstance(table, list) else table.setdefault(key, {})
+        table[int(last) if isinstance(table, list) else last] = value
+    except (ValueError, IndexError, TypeError, AttributeError):
+        raise LitePoseError(
+            f"the override {word!r} leads to no place in the configuration"
+        ) from None
+
+
+def _explain(error: Any) -> str:
+    place = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown key{nearest(str(error['loc'][-1]), _siblings(error['loc']))}"
+    text = error["msg"].removeprefix("Value error, ")
+    got = error["input"]
+    shown = "" if isinstance(got, Mapping) or error["type"] == "missing" else f"; got {got!r}"
+    return f"{place}: {text}{shown}" if place else text
+
+
+def _siblings(loc: Sequence[int | str]) -> list[str]:
+    """The known keys of the section that an error's place lies in."""
+    section: type[BaseModel] = TrainConfig
+    for key in loc[:-1]:
+        if isinstance(key, str) and key in section.model_fields:
+            annotation = section.model_fields[key].annotation
+            kinds = [annotation, *get_args(annotation)]
+            section = next(
+                (k for k in kinds if isinstance(k, type) and issubclass(k, Section)), section
+            )
+    return list(section.model_fields)

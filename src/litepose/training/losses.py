@@ -1,0 +1,156 @@
+"""Maps and targets -> named losses: heatmaps, pull and push of tags, a teacher's dense heatmaps.
+
+Source: associative embedding (Newell et al., 2017) as Lite Pose trains it (formulas and reference
+numbers in docs/fidelity.md); the focal loss is the quality focal loss of Li et al., 2020.
+How ours differs: no loop over people; tags of T numbers with Euclidean distance; keypoints that a
+dataset never labels and cells that hold unlabelled people count for nothing; each part has a name.
+Every loss of a picture depends on that picture alone and a batch's is their mean, so that several
+processes with equal shares of a batch find the same number as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from litepose.core.errors import LitePoseError
+from litepose.core.maps import Maps
+from litepose.data.targets import Targets
+
+
+class Losses(NamedTuple):
+    """Scalars; `total` is what is minimised, the others are parts before their weights."""
+
+    total: Tensor
+    heatmap: Tensor
+    pull: Tensor
+    push: Tensor
+    dense: Tensor
+
+
+@dataclass(frozen=True)
+class LossRule:
+    """How the parts add up: total = heatmap + pull_weight * pull + push_weight * push + dense.
+
+    heatmap:    "mse" (linear heads), "focal" (heads that end in a sigmoid)
+    foreground: extra weight of a cell whose target is 1; official 0. A large one makes every
+                doubtful place hot
+    push:       "exp" or "max", the two official forms
+    dense_weight: weight of the heatmap loss against a teacher's heatmaps
+    """
+
+    heatmap: Literal["mse", "focal"] = "mse"
+    foreground: float = 0.0
+    push: Literal["exp", "max"] = "exp"
+    pull_weight: float = 1e-3
+    push_weight: float = 1e-3
+    dense_weight: float = 0.0
+
+
+def pose_losses(
+    maps: Maps,
+    targets: Targets,
+    weights: tuple[Tensor, ...],
+    rule: LossRule,
+    teacher: tuple[Tensor, ...] | None = None,
+) -> Losses:
+    """Losses of a batch. `weights`: one (B, K, H, W) per stride, from `cell_weights`.
+
+    `teacher`: one (B, K, H, W) per stride, dense targets in [0, 1]; counts by `dense_weight`.
+    """
+    measure = focal_heatmap if rule.heatmap == "focal" else heatmap_mse
+    zero = targets.heatmaps[0].new_zeros(())
+    heatmap, dense = zero, zero
+    for i, (predicted, target) in enumerate(zip(maps.heatmaps, targets.heatmaps, strict=True)):
+        weight = weights[i] * (1 + rule.foreground * target) if rule.foreground else weights[i]
+        heatmap = heatmap + measure(predicted.float(), target, weight).mean()
+        if teacher is not None:
+            dense = dense + measure(predicted.float(), teacher[i], weights[i]).mean()
+    tags = gather_tags(maps.tags.float(), targets.tag_cells)  # (B, P, K, T)
+    pull, push = (part.mean() for part in pull_push(tags, targets.tag_labelled, rule.push))
+    total = heatmap + rule.pull_weight * pull + rule.push_weight * push + rule.dense_weight * dense
+    return Losses(total, heatmap, pull, push, dense)
+
+
+def heatmap_mse(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """(B,): weighted squared error, mean over all K * H * W cells, counted or not."""
+    return ((predicted - target) ** 2 * weight).mean(dim=(1, 2, 3))
+
+
+def focal_heatmap(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """(B,): cross-entropy weighted by (target - predicted)^2, per unit of the targets' mass.
+
+    predicted: probabilities. Its least value is at predicted = target for soft targets too, so it
+    serves sub-pixel Gaussians and a teacher's heatmaps. A picture without people counts as if it
+    held a mass of K.
+    """
+    p = predicted.clamp(1e-6, 1 - 1e-6)
+    entropy = -(target * p.log() + (1 - target) * (-p).log1p())
+    sums = ((target - predicted) ** 2 * entropy * weight).sum(dim=(1, 2, 3))
+    return sums / (target * weight).sum(dim=(1, 2, 3)).clamp(min=target.shape[1])
+
+
+def gather_tags(tags: Tensor, cells: Tensor) -> Tensor:
+    """(B, P, K, T): tags (B, K, T, H, W) at the cells (B, P, K) of people's keypoints."""
+    flat = tags.flatten(start_dim=3)  # (B, K, T, H * W)
+    index = cells.transpose(1, 2)[:, :, None].expand(-1, -1, flat.shape[2], -1)  # (B, K, T, P)
+    return flat.gather(3, index).permute(0, 3, 1, 2)
+
+
+def pull_push(
+    tags: Tensor, labelled: Tensor, form: Literal["exp", "max"] = "exp"
+) -> tuple[Tensor, Tensor]:
+    """(B,) pull and (B,) push of tags (B, P, K, T) where `labelled` (B, P, K).
+
+    Pull: per person the mean squared distance of its tags from their mean, mean over people.
+    Push: half the mean over ordered pairs of people of exp(-d^2) or max(0, 1 - d), d the distance
+    of their mean tags; 0 below two people. People without a labelled keypoint do not count.
+    """
+    mark = labelled[..., None].to(tags.dtype)  # (B, P, K, 1)
+    count = mark.sum(dim=2).clamp(min=1)  # (B, P, 1)
+    middle = (tags * mark).sum(dim=2) / count  # (B, P, T)
+    spread = ((tags - middle[:, :, None]) ** 2 * mark).sum(dim=(2, 3)) / count[..., 0]  # (B, P)
+    present = labelled.any(dim=2)  # (B, P)
+    n = present.sum(dim=1)  # (B,)
+    pull = spread.sum(dim=1) / n.clamp(min=1)
+
+    squared = ((middle[:, :, None] - middle[:, None]) ** 2).sum(dim=-1)  # (B, P, P)
+    distance = squared.clamp(min=1e-12).sqrt()  # a root has no slope at 0
+    alike = torch.exp(-squared) if form == "exp" else F.relu(1 - distance)
+    pair = present[:, :, None] & present[:, None]
+    pair = pair & ~torch.eye(pair.shape[1], dtype=torch.bool, device=pair.device)
+    push = 0.5 * (alike * pair).sum(dim=(1, 2)) / (n * (n - 1)).clamp(min=1)
+    return pull, push
+
+
+def cell_weights(valid_mask: Tensor, labelled: Tensor, map_hw: tuple[int, int]) -> Tensor:
+    """(B, K, H, W) float32: 0 over crowds and for keypoints never labelled, else 1.
+
+    valid_mask: (B, h, w) bool at the coarse map's stride; labelled: (B, K) bool.
+    """
+    mask = valid_mask[:, None].float()
+    if mask.shape[-2:] != map_hw:
+        mask = F.interpolate(mask, size=map_hw, mode="nearest")
+    return mask * labelled[:, :, None, None]
+
+
+def doubtful_cells(start: Tensor, target: Tensor, threshold: float) -> Tensor:
+    """(B, K, H, W) bool: where the starting network is sure and the labels know of nobody.
+
+    In pictures whose people are not all labelled such cells probably hold one: leave them out.
+    """
+    return (start > threshold) & (target < 0.01)
+
+
+def require_finite(losses: Losses, image_ids: Tensor) -> None:
+    """Raises LitePoseError that names the batch's pictures and the parts where a loss is not."""
+    if not bool(torch.isfinite(losses.total)):
+        parts = {name: round(value.item(), 6) for name, value in losses._asdict().items()}
+        raise LitePoseError(
+            f"the loss is not finite: {parts}; pictures of the batch: {image_ids.tolist()}."
+            " Lower the learning rate, clip gradients, or look at these pictures' annotations"
+        )

@@ -1,0 +1,120 @@
+"""Batch -> losses: the one place that knows how pictures, targets, teacher and network meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from litepose.core.maps import Maps
+from litepose.core.model_info import InputRule, ModelInfo
+from litepose.core.skeleton import Skeleton
+from litepose.data.sample import Batch
+from litepose.data.targets import Targets, make_targets
+from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
+from litepose.training.losses import Losses, cell_weights, doubtful_cells, pose_losses
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Teacher:
+    """A trained network that says what it sees on the same pictures."""
+
+    def __init__(self, model: nn.Module, info: ModelInfo, config: TeacherConfig) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.info = info
+        self.config = config
+
+    @torch.no_grad()
+    def heatmaps(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
+        """Its finest heatmaps in 0..1, (B, K, H, W) resized to each (H, W). images: uint8."""
+        pixels = normalised(images, self.info.input)
+        heat = self.model(pixels).heatmaps[-1].float()
+        if self.config.flip:
+            mirrored = self.model(pixels.flip(-1)).heatmaps[-1].float()
+            flip_index = torch.from_numpy(self.info.skeleton.flip_index).to(heat.device)
+            heat = (heat + mirrored[:, flip_index].flip(-1)) / 2
+        heat = heat.clamp(0, 1)
+        return tuple(
+            heat
+            if heat.shape[-2:] == size
+            else F.interpolate(heat, size=size, mode="bilinear", antialias=True)
+            for size in sizes
+        )
+
+
+class Objective:
+    """Losses of a network on batches, as one configuration wants them."""
+
+    def __init__(self, config: TrainConfig, info: ModelInfo, teacher: Teacher | None) -> None:
+        self.config = config
+        self.info = info
+        self.teacher = teacher
+        self.sigma = sigma_of(config.targets, info.skeleton)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
+        """batch: on the device of the model. Autocast covers the network; losses are float32."""
+        pixels = normalised(batch.images, self.info.input)
+        precision = PRECISIONS[self.config.run.precision]
+        with torch.autocast(pixels.device.type, precision, enabled=precision != torch.float32):
+            maps: Maps = model(pixels)
+        targets = self.targets(batch)
+        sizes = [(h.shape[2], h.shape[3]) for h in targets.heatmaps]
+        weights = [cell_weights(batch.valid_mask, batch.labelled, s) for s in sizes]
+        taught = None
+        if self.teacher is not None:
+            taught = self.teacher.heatmaps(batch.images, sizes)
+            if self.config.teacher.ignore_above:
+                weights = self._without_doubtful(weights, taught, targets, batch)
+        return pose_losses(maps, targets, tuple(weights), self.config.loss, taught)
+
+    def targets(self, batch: Batch) -> Targets:
+        height, width = batch.images.shape[-2:]
+        return make_targets(
+            batch.keypoints_xy,
+            batch.visibility,
+            (height, width),
+            self.info.strides,
+            self.sigma,
+            self.config.targets.rounding,
+        )
+
+    def _without_doubtful(
+        self, weights: list[Tensor], taught: tuple[Tensor, ...], targets: Targets, batch: Batch
+    ) -> list[Tensor]:
+        incomplete = ~batch.people_complete[:, None, None, None]
+        limit = self.config.teacher.ignore_above
+        return [
+            weight * ~(doubtful_cells(seen, target, limit) & incomplete)
+            for weight, seen, target in zip(weights, taught, targets.heatmaps, strict=True)
+        ]
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch's tensors on a device, in the memory order they had."""
+    if device.type == "cpu":
+        return batch
+    return Batch(*(t if t.is_cuda else t.pin_memory().to(device, non_blocking=True) for t in batch))
+
+
+def normalised(images: Tensor, rule: InputRule) -> Tensor:
+    """(B, 3, H, W) float32 from uint8, in the same memory order."""
+    mean = torch.tensor(rule.mean, device=images.device).view(1, 3, 1, 1)
+    scale = 1 / torch.tensor(rule.std, device=images.device).view(1, 3, 1, 1)
+    return (images.float() - mean) * scale
+
+
+def sigma_of(config: TargetConfig, skeleton: Skeleton) -> float | list[float]:
+    """Heatmap sigmas in cells: one number, or one per keypoint.
+
+    Raises LitePoseError where the table names a keypoint that the skeleton has not.
+    """
+    if not isinstance(config.heatmap_sigma, dict):
+        return config.heatmap_sigma
+    table = dict(config.heatmap_sigma)
+    sigmas = [table.pop("default", 2.0)] * skeleton.num_keypoints
+    for name, sigma in table.items():
+        sigmas[skeleton.index(name)] = sigma
+    return sigmas

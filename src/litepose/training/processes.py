@@ -1,0 +1,102 @@
+"""The processes of one run: a single one, or those that `torchrun` started.
+
+Every process trains on its share of each batch; the first one alone writes files and speaks. What
+must be the same everywhere (means, decisions, gathered results) passes through here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from litepose.core.errors import LitePoseError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """rank: this process, from 0; world: how many there are; device: this process's own."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model whose gradients are averaged over processes; itself where there is one."""
+        if self.world == 1:
+            return model
+        own = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=own)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over processes, everywhere."""
+        if self.world > 1:
+            values = values.to(self.device)
+            dist.all_reduce(values)
+        return values
+
+    def most(self, value: int) -> int:
+        """The largest value of all processes, everywhere."""
+        if self.world == 1:
+            return value
+        shared = torch.tensor(value, device=self.device)
+        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+        return int(shared)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Each process's value, by rank, everywhere. Plain values and CPU tensors."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
+
+
+@contextmanager
+def open_processes(device: str) -> Iterator[Processes]:
+    """Join the processes that torchrun started, and leave them at the end.
+
+    device: `auto`, `cpu`, `cuda` or `cuda:1`. Raises LitePoseError where it is not there.
+    """
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    chosen = _device(device, local)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    if world > 1:
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Processes(rank, world, chosen)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()
+
+
+def _device(name: str, local_rank: int) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise LitePoseError(f"no device is called {name!r}; use auto, cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise LitePoseError("device cuda was asked for and this torch sees none; use device = cpu")
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", local_rank)
+    if device.type == "cuda" and device.index >= torch.cuda.device_count():
+        raise LitePoseError(
+            f"there is no {device}: {torch.cuda.device_count()} GPUs are there; start as many"
+            " processes as GPUs"
+        )
+    return device

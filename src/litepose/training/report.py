@@ -1,0 +1,183 @@
+"""What a run tells: a bar or lines while it trains, a report per epoch, files to look at later.
+
+metrics.jsonl has one line per epoch, tensorboard/ the same as curves, samples/ pictures with the
+found people on the left and the annotated ones on the right. Only the first process speaks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.evaluation.matching import Interval
+from litepose.imaging.draw import draw_poses
+from litepose.training.validation import Seen
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+PLAIN_LINE_SECONDS = 30.0
+SAMPLE_THRESHOLD = 0.1
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch. Losses by name: total, heatmap, pull, push, dense; rate: the first group's.
+
+    validation and intervals (ap, ap50, ap75) are empty where it was not the epoch's turn.
+    wait_share: of the training time spent waiting for data; seconds_left: of the whole run
+    """
+
+    epoch: int
+    epochs: int
+    training: dict[str, float]
+    validation: dict[str, float]
+    intervals: dict[str, Interval]
+    rate: float
+    pictures_per_second: float
+    wait_share: float
+    unreadable: int
+    seconds: float
+    seconds_left: float
+
+    def to_text(self) -> str:
+        """One line."""
+        parts = [f"epoch {self.epoch}/{self.epochs}", f"training {_losses(self.training)}"]
+        if self.validation:
+            parts.append(f"validation {_losses(self.validation)}")
+        if self.intervals:
+            ap = self.intervals["ap"]
+            parts.append(
+                f"AP {ap.value:.1f} [{ap.low:.1f}, {ap.high:.1f}]"
+                f" AP50 {self.intervals['ap50'].value:.1f}"
+            )
+        parts.append(f"{self.pictures_per_second:.1f} pictures/s, waiting {self.wait_share:.0%}")
+        if self.unreadable:
+            parts.append(f"{self.unreadable} pictures unreadable")
+        parts.append(f"{duration(self.seconds)} done, {duration(self.seconds_left)} left")
+        return " | ".join(parts)
+
+
+class Reporter:
+    """Speaks on stderr and writes into the run's folder; a silent one does neither."""
+
+    def __init__(self, folder: Path, done_epochs: int, silent: bool) -> None:
+        self.folder = folder
+        self.silent = silent
+        self._bar: Bar | None = None
+        self._task: Any = None
+        self._last_line = time.monotonic()
+        if silent:
+            return
+        self.metrics = folder / "metrics.jsonl"
+        self._forget_after(done_epochs)
+        from torch.utils.tensorboard import SummaryWriter  # two seconds, so not at import
+
+        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=done_epochs + 1)
+
+    def say(self, text: str) -> None:
+        if self.silent:
+            return
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def begin(self, what: str, batches: int, done: int) -> None:
+        """A bar on a terminal; elsewhere a line now and then."""
+        self._last_line = time.monotonic()
+        if self.silent or not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        text = TextColumn("{task.description}")
+        self._bar = Bar(
+            text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=Console(stderr=True), transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task(what, total=batches, completed=done)
+        self._bar.start()
+
+    def advance(self, what: str, done: int, batches: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, description=what, completed=done)
+        elif time.monotonic() - self._last_line > PLAIN_LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self.say(f"{what} {done}/{batches}")
+
+    def end(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def write(self, report: EpochReport, seen: Sequence[Seen]) -> None:
+        """The report on the screen and in the files. Raises LitePoseError on a full disk."""
+        self.say(report.to_text())
+        if self.silent:
+            return
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(report)) + "\n")
+            self._write_curves(report)
+            self._write_samples(report.epoch, seen)
+        except OSError as wrong:
+            raise LitePoseError(f"cannot write the report to {self.folder}: {wrong}") from None
+
+    def close(self) -> None:
+        self.end()
+        if not self.silent:
+            self._curves.close()
+
+    def _write_curves(self, report: EpochReport) -> None:
+        for side in ("training", "validation"):
+            for name, value in getattr(report, side).items():
+                self._curves.add_scalar(f"{name}/{side}", value, report.epoch)
+        for name, interval in report.intervals.items():
+            self._curves.add_scalar(f"accuracy/{name}", interval.value, report.epoch)
+        self._curves.add_scalar(
+            "speed/pictures_per_second", report.pictures_per_second, report.epoch
+        )
+        self._curves.add_scalar("speed/wait_share", report.wait_share, report.epoch)
+        self._curves.add_scalar("rate", report.rate, report.epoch)
+        self._curves.flush()
+
+    def _write_samples(self, epoch: int, seen: Sequence[Seen]) -> None:
+        folder = self.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        for i, one in enumerate(seen):
+            found = draw_poses(one.image, one.found, threshold=SAMPLE_THRESHOLD)
+            both = np.hstack([found, draw_poses(one.image, one.truth)])
+            jpeg = cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR))[1]
+            (folder / f"epoch{epoch:04d}_{i}.jpg").write_bytes(jpeg.tobytes())
+
+    def _forget_after(self, epochs: int) -> None:
+        """Leave out what an interrupted run reported of epochs that are now done again."""
+        if self.metrics.exists():
+            lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]  # the last may be cut short
+            kept = [line for line in whole if json.loads(line)["epoch"] <= epochs]
+            self.metrics.write_text("".join(kept), encoding="utf-8")
+
+
+def duration(seconds: float) -> str:
+    """45 s, 12 min, 3 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _losses(parts: dict[str, float]) -> str:
+    named = [f"{name} {value:.4g}" for name, value in parts.items() if name != "total" and value]
+    return f"{parts['total']:.4g} ({', '.join(named)})"

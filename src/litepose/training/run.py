@@ -1,0 +1,193 @@
+"""Run: the objects of one training run, built from its configuration, and their state on disk."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from litepose.core.errors import LitePoseError
+from litepose.data.augment import AugmentSettings
+from litepose.data.augment_device import DeviceLoader, DevicePictures, to_device
+from litepose.data.loader import Loader, LoaderSettings
+from litepose.data.packed import PackedDataset
+from litepose.model import zoo
+from litepose.model.checkpoint import save_checkpoint
+from litepose.training.config import TrainConfig
+from litepose.training.memory_order import ORDERS, faster_in_channels_last
+from litepose.training.objective import PRECISIONS, Objective, Teacher
+from litepose.training.optimizer import average_weights, make_optimizer
+from litepose.training.processes import Processes
+from litepose.training.report import duration
+from litepose.training.resume import Progress, load_state, restore, save_state
+from litepose.training.sources import mixture, named_skeleton, open_source, training_data
+from litepose.training.start import make_start
+
+
+class Run:
+    """Data, network, optimizer and progress of a run, in the processes of `group`.
+
+    model: bare, for its weights; trained: the same, wrapped and compiled as wanted, for its steps;
+    average: its averaged weights or None; notes: sentences about what was set up.
+    Raises LitePoseError where configuration, data, weights and machine do not fit each other.
+    """
+
+    def __init__(self, config: TrainConfig, group: Processes) -> None:
+        self.config, self.group = config, group
+        self.folder = Path(config.output)
+        if config.run.threads:
+            torch.set_num_threads(config.run.threads)
+        torch.manual_seed(config.seed)
+        self._open_data()
+        start = make_start(config, self.val_data.skeleton)
+        self.info, self.notes = start.info, list(start.notes)
+        self.model = start.model.to(group.device)
+        self.objective = Objective(config, start.info, self._teacher())
+        self.optimizer = make_optimizer(self.model, config.optimizer)
+        self.average = average_weights(self.model) if config.optimizer.ema else None
+        fp16 = config.run.precision == "fp16"
+        self.scaler = torch.amp.GradScaler(group.device.type, enabled=fp16)
+        self.channels_last = config.run.channels_last == "on"
+        self.progress = Progress()
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.model if self.average is None else self.average.module
+
+    @property
+    def state_file(self) -> Path:
+        return self.folder / "resume.pt"
+
+    def open_folder(self, resume: bool) -> None:
+        """Take up the state in the output folder, or make sure that nothing is overwritten."""
+        there = self.state_file.exists()
+        if there and not resume:
+            raise LitePoseError(
+                f"{self.folder} holds a run already; go on with it (--resume) or give another"
+                " output"
+            )
+        self._check_room()
+        if there:
+            state = load_state(self.state_file, self.config)
+            self.channels_last = state["parts"]["channels_last"]
+        elif self.config.run.channels_last == "auto":
+            self.channels_last = self._measured_order()
+        for module in filter(None, (self.model, self.average)):
+            module.to(memory_format=ORDERS[self.channels_last])  # type: ignore[call-overload]
+        if there:
+            self.progress = restore(state, self._parts(), self.group)
+            at = f"epoch {self.progress.epoch + 1} after {self.progress.batch} batches"
+            self.notes.append(f"going on in {at}, {duration(self.progress.seconds)} done before")
+        order = "channels last" if self.channels_last else "channels first"
+        processes = f"{self.group.world} process(es) on {self.group.device.type}"
+        self.notes.append(f"{processes}, {self.config.run.precision}, {order}")
+        if self.config.run.compile:
+            self.model.compile()
+        self.trained = self.group.wrap(self.model)
+
+    def save(self) -> None:
+        """Write the state; all processes call this at the same batch."""
+        save_state(self.state_file, self.config, self.progress, self._parts(), self.group)
+
+    def save_weights(self, name: str, ap: float | None) -> Path:
+        """Write the judged weights as a checkpoint that the predictor takes."""
+        path = self.folder / name
+        extra = {
+            "training": self.config.model_dump_json(),
+            "epochs": str(self.progress.epoch + (self.progress.batch > 0)),
+            "validation_ap": "" if ap is None else f"{ap:.3f}",
+        }
+        save_checkpoint(path, self.judged, self.info, extra)
+        return path
+
+    def training_loader(self, epoch: int) -> Loader | DeviceLoader:
+        phase = self.config.phase(epoch)
+        settings = self._loader_settings(phase.size, phase.batch_size)
+        if self.device_pictures is not None:
+            return DeviceLoader(self.device_pictures, self.config.augment, settings)
+        augment = self.config.augment
+        if phase.mosaic is not None:
+            augment = replace(augment, mosaic=phase.mosaic)
+        return Loader(mixture(self.train_data, self.config.data, phase), augment, settings)
+
+    def validation_loader(self) -> Loader:
+        """Whole pictures in squares of the last phase's size, in order."""
+        phase = self.config.phases[-1]
+        settings = replace(self._loader_settings(phase.size, phase.batch_size), shuffle=False)
+        return Loader(self.val_data, AugmentSettings.none(), settings)
+
+    def _loader_settings(self, size: int, batch_size: int) -> LoaderSettings:
+        return LoaderSettings(
+            batch_size=batch_size,
+            size=size,
+            seed=self.config.seed,
+            workers=self.config.data.workers,
+            rank=self.group.rank,
+            world=self.group.world,
+            max_unreadable=self.config.data.max_unreadable,
+        )
+
+    def _open_data(self) -> None:
+        """Training and validation pictures; the first process draws people before others look."""
+        data, drawn = self.config.data, self.folder / "drawn"
+        if not self.group.first:
+            self.group.gather(None)
+        target = named_skeleton(self.config.model.skeleton)
+        if target is None and self.config.model.start:
+            target = zoo.load(self.config.model.start)[1].skeleton
+        self.val_data = open_source(data.val, data.root, target, drawn)
+        self.train_data = training_data(data, self.val_data.skeleton, drawn)
+        self.device_pictures: DevicePictures | None = None
+        if data.on_device:
+            packed = self.train_data[0]
+            assert isinstance(packed, PackedDataset)
+            self.device_pictures = to_device(packed, self.group.device)
+        if self.group.first:
+            self.group.gather(None)
+
+    def _teacher(self) -> Teacher | None:
+        if not self.config.teacher.model:
+            return None
+        model, info = zoo.load(self.config.teacher.model)
+        if info.skeleton != self.info.skeleton:
+            raise LitePoseError(
+                f"teacher {info.name} knows {info.skeleton.name}, the trained network"
+                f" {self.info.skeleton.name}; a teacher needs the same keypoints"
+            )
+        self.notes.append(f"taught by {info.name}")
+        return Teacher(model.to(self.group.device), info, self.config.teacher)
+
+    def _measured_order(self) -> bool:
+        phase = self.config.phases[0]
+        shape = (min(phase.batch_size, 8), 3, phase.size, phase.size)
+        precision = PRECISIONS[self.config.run.precision]
+        faster = faster_in_channels_last(self.model, shape, self.group.device, precision)
+        return bool(self.group.gather(faster)[0])
+
+    def _parts(self) -> dict[str, object]:
+        parts: dict[str, object] = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scaler": self.scaler,
+            "channels_last": self.channels_last,
+        }
+        return parts if self.average is None else {**parts, "average": self.average}
+
+    def _check_room(self) -> None:
+        """Raises LitePoseError where the folder or the disk cannot hold this run's files."""
+        weights = 4 * sum(p.numel() for p in self.model.parameters())
+        needed = 12 * weights + (10 << 20)  # two states of four times, best and last, and reports
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.folder).free
+        except OSError as wrong:
+            raise LitePoseError(f"cannot write to {self.folder}: {wrong.strerror}") from None
+        if free < needed:
+            raise LitePoseError(
+                f"this run needs {needed / 1e6:.0f} MB in {self.folder} and the disk has"
+                f" {free / 1e6:.0f} MB free; nothing was written"
+            )

@@ -1,0 +1,238 @@
+"""The training run: epochs of steps, a report after each, a state that survives any interruption.
+
+Source: the official recipe is one of the configurations (configs/s_coco.toml). How ours differs:
+weight decay and the samplers' epochs really take effect, best means best AP on held-out pictures,
+the averaged weights are judged and kept, and a run can stop anywhere and go on.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from litepose.data.sample import Batch
+from litepose.training.config import TrainConfig
+from litepose.training.interrupt import Signals
+from litepose.training.losses import Losses, require_finite
+from litepose.training.objective import on_device
+from litepose.training.optimizer import rate_factor, set_rates, update_average
+from litepose.training.parts import train_mode
+from litepose.training.processes import open_processes
+from litepose.training.report import EpochReport, Reporter, duration
+from litepose.training.run import Run
+from litepose.training.validation import Stopped, Validation, validate
+
+AGREE_EVERY = 16  # batches between the moments when several processes agree on stopping
+GO_ON, SAVE, STOP = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """finished: False where the run was asked to stop; `resume` goes on.
+
+    checkpoint: the best weights by AP on the validation pictures, None where none were kept yet
+    signal: the signal that asked to stop, 0 for none
+    """
+
+    finished: bool
+    epochs: int
+    best_ap: float | None
+    checkpoint: Path | None
+    seconds: float
+    signal: int
+
+
+def train(
+    config: TrainConfig, resume: bool = False, stop_after: float | None = None
+) -> TrainResult:
+    """Train as `config` says; go on where a run in its folder stopped if `resume`.
+
+    stop_after: minutes after which to save and leave. Under torchrun every process calls this.
+    Raises LitePoseError for settings, data or disks that cannot work, and for losses gone wrong.
+    """
+    deadline = None if stop_after is None else time.monotonic() + 60 * stop_after
+    with open_processes(config.run.device) as group, Signals() as signals:
+        run = Run(config, group)
+        run.open_folder(resume)
+        reporter = Reporter(run.folder, run.progress.epoch, silent=not group.first)
+        for note in run.notes:
+            reporter.say(note)
+        try:
+            return Trainer(run, reporter, signals, deadline).train()
+        finally:
+            reporter.close()
+
+
+class Trainer:
+    """Trains a run to its end, or until a signal or the deadline asks it to stop."""
+
+    def __init__(
+        self, run: Run, reporter: Reporter, signals: Signals, deadline: float | None
+    ) -> None:
+        self.run, self.reporter, self.signals, self.deadline = run, reporter, signals, deadline
+        self.config = run.config
+        self.seconds_before = run.progress.seconds
+        self.began_at = self.saved_at = time.monotonic()
+
+    def train(self) -> TrainResult:
+        run, progress = self.run, self.run.progress
+        finished = True
+        while finished and progress.epoch < self.config.epochs:
+            finished = self.train_epoch() and self.close_epoch()
+        self.save()
+        if finished and run.group.first:
+            run.save_weights("last.safetensors", None)
+        how = "finished" if finished else "stopped; resume goes on from here"
+        self.reporter.say(f"{how}, {duration(progress.seconds)} in all")
+        best = run.folder / "best.safetensors"
+        return TrainResult(
+            finished=finished,
+            epochs=progress.epoch,
+            best_ap=progress.best_ap,
+            checkpoint=best if best.exists() else None,
+            seconds=progress.seconds,
+            signal=self.signals.caught,
+        )
+
+    def train_epoch(self) -> bool:
+        """The rest of the current epoch; False where the run is to stop before its end."""
+        progress = self.run.progress
+        loader = self.run.training_loader(progress.epoch)
+        batches = loader.batches_per_epoch
+        what = f"epoch {progress.epoch + 1}/{self.config.epochs}"
+        train_mode(self.run.model, self.config.model.freeze, self.config.model.freeze_norms)
+        self.reporter.begin(what, batches, progress.batch)
+        mark = time.perf_counter()
+        for batch in loader.epoch(progress.epoch, progress.batch):
+            progress.wait_seconds += time.perf_counter() - mark
+            losses = self.step(batch, batches)
+            progress.train_seconds += time.perf_counter() - mark
+            mark = time.perf_counter()
+            self.reporter.advance(f"{what} loss {losses.total:.4g}", progress.batch, batches)
+            if progress.batch < batches and self._asked() == STOP:
+                break
+        progress.unreadable = len(loader.unreadable)
+        self.reporter.end()
+        return progress.batch == batches
+
+    def step(self, batch: Batch, batches: int) -> Losses:
+        """Forward and backward, and every `accumulate` batches a step of the optimizer."""
+        run, progress, accumulate = self.run, self.run.progress, self.config.run.accumulate
+        progress.batch += 1
+        steps_now = progress.batch % accumulate == 0 or progress.batch == batches
+        batch = on_device(batch, run.group.device)
+        if not run.channels_last:
+            batch = batch._replace(images=batch.images.contiguous())
+        alone = steps_now or run.group.world == 1
+        with nullcontext() if alone else run.trained.no_sync():  # type: ignore[operator]
+            losses = run.objective(run.trained, batch)
+            require_finite(losses, batch.image_ids)
+            run.scaler.scale(losses.total / accumulate).backward()
+        if steps_now:
+            self.update(progress.epoch + progress.batch / batches)
+        count = len(batch.image_ids)
+        values = torch.stack(losses).tolist()
+        progress.loss_sums = [
+            s + v * count for s, v in zip(progress.loss_sums, values, strict=True)
+        ]
+        progress.pictures += count
+        return losses
+
+    def update(self, at: float) -> None:
+        """One step of the optimizer, `at` epochs into the run."""
+        run, rule = self.run, self.config.optimizer
+        set_rates(run.optimizer, rate_factor(rule, self.config.epochs, at))
+        if rule.clip:
+            run.scaler.unscale_(run.optimizer)
+            nn.utils.clip_grad_norm_(run.model.parameters(), rule.clip)
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
+        run.optimizer.zero_grad()
+        if run.average is not None:
+            update_average(run.average, run.model, rule.ema, run.progress.step)
+        run.progress.step += 1
+
+    def close_epoch(self) -> bool:
+        """Validate, keep the best weights, report; False where the run is to stop before that."""
+        progress = self.run.progress
+        began = time.monotonic()
+        validation = None
+        number = progress.epoch + 1
+        if number % self.config.run.evaluate_every == 0 or number == self.config.epochs:
+            try:
+                validation = self.validate()
+            except Stopped:
+                return False
+            self._keep_if_best(validation)
+        report = self._report(validation, time.monotonic() - began)
+        self.reporter.write(report, validation.seen if validation else ())
+        progress.next_epoch()
+        return progress.epoch == self.config.epochs or self._asked() != STOP
+
+    def validate(self) -> Validation:
+        run = self.run
+
+        def stopping() -> (
+            bool
+        ):  # several processes would have to agree, so they validate to the end
+            return run.group.world == 1 and self._wish() == STOP
+
+        loader, samples = run.validation_loader(), self.config.run.samples
+        return validate(run.judged, loader, run.objective, run.group, samples, stopping)
+
+    def save(self) -> None:
+        self.run.progress.seconds = self.seconds_before + time.monotonic() - self.began_at
+        self.run.save()
+        self.saved_at = time.monotonic()
+
+    def _asked(self) -> int:
+        """What to do between batches, the same in all processes; saves where it is time."""
+        progress, world = self.run.progress, self.run.group.world
+        if progress.batch % self.config.run.accumulate:
+            return GO_ON
+        if world > 1 and progress.batch % (AGREE_EVERY * self.config.run.accumulate):
+            return GO_ON
+        asked = self.run.group.most(self._wish())
+        if asked == SAVE:
+            self.save()
+        return asked
+
+    def _wish(self) -> int:
+        now = time.monotonic()
+        if self.signals.caught or (self.deadline is not None and now > self.deadline):
+            return STOP
+        return SAVE if now - self.saved_at > 60 * self.config.run.save_minutes else GO_ON
+
+    def _keep_if_best(self, validation: Validation) -> None:
+        """The first process keeps weights whose AP is higher than any before."""
+        progress = self.run.progress
+        ap = validation.intervals["ap"].value if validation.intervals else None
+        if progress.best_ap is None or (ap is not None and ap > progress.best_ap):
+            progress.best_ap = ap
+            if self.run.group.first:
+                self.run.save_weights("best.safetensors", ap)
+
+    def _report(self, validation: Validation | None, validated_in: float) -> EpochReport:
+        progress, group = self.run.progress, self.run.group
+        sums = group.sum(torch.tensor([*progress.loss_sums, progress.pictures]).double())
+        means = (sums[:-1] / sums[-1]).tolist()
+        left = self.config.epochs - progress.epoch - 1
+        evaluations_left = -(-left // self.config.run.evaluate_every)
+        return EpochReport(
+            epoch=progress.epoch + 1,
+            epochs=self.config.epochs,
+            training=dict(zip(Losses._fields, means, strict=True)),
+            validation=validation.losses if validation else {},
+            intervals=validation.intervals if validation else {},
+            rate=self.run.optimizer.param_groups[0]["lr"],
+            pictures_per_second=float(sums[-1]) / max(progress.train_seconds, 1e-9),
+            wait_share=progress.wait_seconds / max(progress.train_seconds, 1e-9),
+            unreadable=progress.unreadable,
+            seconds=self.seconds_before + time.monotonic() - self.began_at,
+            seconds_left=progress.train_seconds * left + validated_in * evaluations_left,
+        )

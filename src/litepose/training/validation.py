@@ -1,0 +1,124 @@
+"""Validation: losses and AP of held-out pictures, and some of them drawn, after an epoch.
+
+AP is measured as in use: whole pictures through the predictor; losses on squares as in training,
+without augmentation. Work is shared between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from litepose.core.poses import Poses
+from litepose.core.skeleton import Skeleton
+from litepose.data.datasets import UnreadablePictureError
+from litepose.data.loader import Loader
+from litepose.data.records import Record
+from litepose.evaluation.matching import Interval, ap_intervals, match_pictures
+from litepose.evaluation.truth import group_results, truth_of
+from litepose.runtime.backends import RuntimeOptions, TorchBackend
+from litepose.runtime.predictor import Predictor
+from litepose.training.losses import Losses
+from litepose.training.objective import Objective, on_device
+from litepose.training.processes import Processes
+
+
+class Seen(NamedTuple):
+    """A validation picture (H, W, 3) with its annotated and its found people."""
+
+    image: np.ndarray
+    truth: Poses
+    found: Poses
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """losses: means over pictures, by name; intervals: ap, ap50, ap75 in 0..100, empty where the
+    pictures show nobody; seen: the first few pictures."""
+
+    losses: dict[str, float]
+    intervals: dict[str, Interval]
+    seen: tuple[Seen, ...]
+
+
+class Stopped(Exception):  # noqa: N818 (no error, a wish)
+    """The run is to stop; validation is left half done and done again by the resumed run."""
+
+
+def validate(
+    model: nn.Module,
+    loader: Loader,
+    objective: Objective,
+    group: Processes,
+    samples: int,
+    stopping: Callable[[], bool],
+) -> Validation:
+    """Losses and AP of all pictures. The model is set to eval mode. Raises Stopped."""
+    model.eval()
+    losses = mean_losses(model, loader, objective, group, stopping)
+    dataset, skeleton = loader.dataset, objective.info.skeleton
+    device = RuntimeOptions(device=str(group.device))
+    predictor = Predictor(TorchBackend(model, objective.info, device))
+    found: dict[int, Poses] = {}
+    seen: list[Seen] = []
+    for index in range(group.rank, len(dataset), group.world):
+        if stopping():
+            raise Stopped
+        try:
+            image = dataset[index].image
+        except UnreadablePictureError:
+            continue
+        found[index] = predictor.predict(image, threshold=0.0)
+        if len(seen) < samples and group.first:
+            seen.append(Seen(image, true_poses(dataset.records[index], skeleton), found[index]))
+    everybody = {i: poses for part in group.gather(found) for i, poses in part.items()}
+    intervals = measure_ap(dataset.records, everybody, skeleton) if group.first else {}
+    return Validation(losses, intervals, tuple(seen))
+
+
+@torch.no_grad()
+def mean_losses(
+    model: nn.Module,
+    loader: Loader,
+    objective: Objective,
+    group: Processes,
+    stopping: Callable[[], bool],
+) -> dict[str, float]:
+    """Means over the loader's pictures, by name."""
+    sums = torch.zeros(len(Losses._fields) + 1, dtype=torch.float64)
+    for batch in loader.epoch(0):
+        if stopping():
+            raise Stopped
+        count = len(batch.image_ids)
+        if count:  # the last processes may have no share of the last batch
+            losses = objective(model, on_device(batch, group.device))
+            sums[:-1] += torch.stack(losses).double().cpu() * count
+            sums[-1] += count
+    sums = group.sum(sums)
+    return dict(zip(Losses._fields, (sums[:-1] / sums[-1]).tolist(), strict=True))
+
+
+def measure_ap(
+    records: Sequence[Record], found: dict[int, Poses], skeleton: Skeleton
+) -> dict[str, Interval]:
+    """AP with bootstrap intervals over the pictures that were looked at, by place in `records`."""
+    truths = [truth_of(records[i]) for i in sorted(found)]
+    results = [one for i, poses in found.items() for one in poses.to_coco(records[i].image_id)]
+    people = group_results(results, truths, skeleton)
+    return ap_intervals(match_pictures(truths, people, skeleton))
+
+
+def true_poses(record: Record, skeleton: Skeleton) -> Poses:
+    """The annotated people as Poses: score 1 where a keypoint is labelled."""
+    return Poses(
+        keypoints_xy=record.keypoints_xy,
+        scores=(record.visibility > 0).astype(np.float32),
+        person_scores=np.ones(len(record), np.float32),
+        skeleton=skeleton,
+        image_wh=record.image_wh,
+    )

@@ -1,0 +1,101 @@
+"""Configurations: read, changed by words, refused with every mistake named at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import COCO17
+from litepose.training.config import TargetConfig, TrainConfig
+from litepose.training.config_file import config_from_dict, read_config
+from litepose.training.objective import sigma_of
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+LEAST = {
+    "name": "least",
+    "output": "runs/least",
+    "epochs": 3,
+    "phases": [{"size": 128, "batch_size": 4}],
+    "model": {"name": "tiny"},
+    "data": {"train": [{"split": "train"}], "val": {"split": "val"}},
+}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_we_ship_is_right(path):
+    config = read_config(path)
+    assert TrainConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_words_change_values_of_any_kind():
+    path = next(path for path in CONFIGS if path.stem == "tiny")
+    words = [
+        "epochs=50",
+        "data.root=some/folder",
+        "data.train.0.share=2.5",
+        "targets.rounding=floor",
+        "model.freeze=['stem']",
+        "optimizer.lr_of.stem=1e-4",
+    ]
+    config = read_config(path, words)
+    assert config.epochs == 50 and config.data.root == "some/folder"
+    assert config.data.train[0].share == 2.5 and config.targets.rounding == "floor"
+    assert config.model.freeze == ("stem",) and config.optimizer.lr_of == {"stem": 1e-4}
+    for word, reason in {"epochs": "looks like", "data.train.9.share=1": "no place"}.items():
+        with pytest.raises(LitePoseError, match=reason):
+            read_config(path, [word])
+
+
+def test_all_mistakes_are_in_one_message():
+    wrong = {
+        **LEAST,
+        "epochss": 4,
+        "phases": [{"size": 100, "batch_size": 4}],
+        "optimizer": {"lrr": 1e-3, "clip": -1},
+        "augment": {"rotatoin": 10},
+        "loss": {"heatmap": "focus"},
+        "data": {"train": [{"spilt": "train"}], "val": {"split": "val"}},
+    }
+    with pytest.raises(LitePoseError) as caught:
+        config_from_dict(wrong)
+    said = str(caught.value)
+    for part in (
+        "7 mistake(s)", "epochss: unknown key; did you mean 'epochs'?",
+        "optimizer.lrr: unknown key; did you mean 'lr'?", "optimizer.clip", "got -1",
+        "unknown key 'rotatoin'; did you mean 'rotation'?", "'mse' or 'focal'", "multiple of 32",
+        "data.train.0.spilt: unknown key; did you mean 'split'?",
+    ):  # fmt: skip
+        assert part in said, part
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"phases": [{"start": 2, "size": 128, "batch_size": 4}]}, "start at epoch 0"),
+        ({"model": {}}, "needs a name"),
+        ({"loss": {"dense_weight": 1.0}}, "need a teacher"),
+        ({"data": {**LEAST["data"], "on_device": True}}, "one packed training source"),
+        ({"data": {"train": [{}], "val": {"split": "val"}}}, "give one of split"),
+        ({"augment": {"flip": 2.0}}, "flip must lie in 0..1"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other(changes, reason):
+    with pytest.raises(LitePoseError, match=reason):
+        config_from_dict({**LEAST, **changes})
+
+
+def test_phases_follow_each_other():
+    phases = [{"size": 128, "batch_size": 4}, {"start": 2, "size": 256, "batch_size": 2}]
+    config = config_from_dict({**LEAST, "phases": phases})
+    assert [config.phase(epoch).size for epoch in range(4)] == [128, 128, 256, 256]
+
+
+def test_sigmas_by_keypoint_name():
+    table = TargetConfig(heatmap_sigma={"default": 1.15, "nose": 0.9, "left_hip": 1.4})
+    sigmas = sigma_of(table, COCO17)
+    assert sigmas[COCO17.index("nose")] == 0.9 and sigmas[COCO17.index("left_hip")] == 1.4
+    assert sigmas.count(1.15) == 15
+    with pytest.raises(LitePoseError, match="did you mean 'left_hip'"):
+        sigma_of(TargetConfig(heatmap_sigma={"left_hib": 1.4}), COCO17)
