@@ -31,7 +31,7 @@ def load(
     backend: str | None = None,
     input_size: int | None = None,
     threads: int = 0,
-    providers: tuple[str, ...] = ("CPUExecutionProvider",),
+    providers: str | tuple[str, ...] = ("CPUExecutionProvider",),
     device: str = "cpu",
 ) -> Predictor:
     """Open a model: the default one, or one by name (`litepose models`) or file.
@@ -47,7 +47,8 @@ def load(
     from litepose.runtime.backends import RuntimeOptions, open_backend
     from litepose.runtime.predictor import Predictor
 
-    options = RuntimeOptions(threads, tuple(providers), device)
+    chosen = (providers,) if isinstance(providers, str) else tuple(providers)
+    options = RuntimeOptions(threads, chosen, device)
     return Predictor(open_backend(model, backend, options), input_size=input_size)
 
 

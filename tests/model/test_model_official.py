@@ -18,9 +18,14 @@ from litepose.core.errors import LitePoseError  # noqa: E402
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton  # noqa: E402
 from litepose.model import zoo  # noqa: E402
 from litepose.model.arch import Arch, Stage  # noqa: E402
-from litepose.model.checkpoint import convert_official, load_checkpoint  # noqa: E402
+from litepose.model.checkpoint import load_checkpoint  # noqa: E402
 from litepose.model.network import LitePose  # noqa: E402
-from litepose.model.official import load_official, official_name, our_name  # noqa: E402
+from litepose.model.official import (  # noqa: E402
+    convert_official,
+    load_official,
+    official_name,
+    our_name,
+)
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,16 @@ class ModelInfo:
     licence: str = ""
     source: str = ""
 
+    def __post_init__(self) -> None:
+        sides = (*self.strides, self.tag_stride)
+        if not self.strides or not all(isinstance(s, int) and s > 0 for s in sides):
+            raise LitePoseError(
+                "strides are whole input pixels per map cell, 1 or more; got strides"
+                f" {self.strides}, tag_stride {self.tag_stride!r}"
+            )
+        if self.tag_kind not in ("learned", "positional"):
+            raise LitePoseError(f"tag_kind is learned or positional; got {self.tag_kind!r}")
+
     def with_input_size(self, size: int) -> ModelInfo:
         return replace(self, input=replace(self.input, size=size))
 
@@ -107,7 +117,8 @@ class ModelInfo:
         try:
             skeleton = data.pop("skeleton")
             rule = dict(data.pop("input"))
-            rule["mean"], rule["std"] = tuple(rule["mean"]), tuple(rule["std"])
+            for name in ("mean", "std"):
+                rule[name] = tuple(float(value) for value in rule[name])
             return cls(
                 skeleton=SKELETONS[skeleton]
                 if isinstance(skeleton, str)
@@ -117,5 +128,10 @@ class ModelInfo:
                 strides=tuple(data.pop("strides", (4, 2))),
                 **data,
             )
-        except (KeyError, TypeError) as wrong:
-            raise LitePoseError(f"the model's settings miss or misname a field: {wrong}") from None
+        except LitePoseError:
+            raise
+        except (KeyError, TypeError, ValueError) as wrong:
+            raise LitePoseError(
+                "a field of the model's settings is missing, misnamed or of the wrong kind:"
+                f" {wrong}"
+            ) from None

@@ -150,7 +150,7 @@ class Poses:
                 person_scores=np.array([p["score"] for p in people], np.float32),
                 skeleton=skeleton,
                 image_wh=None if size is None else (int(size[0]), int(size[1])),
-                ids=np.array([p["id"] for p in people]) if people and "id" in people[0] else None,
+                ids=np.array([p["id"] for p in people]) if any("id" in p for p in people) else None,
             )
         except (KeyError, TypeError, IndexError) as wrong:
             raise LitePoseError(f"the poses record misses or misnames a field: {wrong}") from None
@@ -163,7 +163,7 @@ class Poses:
     def from_json(cls, text: str) -> Poses:
         try:
             return cls.from_dict(json.loads(text))
-        except json.JSONDecodeError as wrong:
+        except (json.JSONDecodeError, TypeError) as wrong:
             raise LitePoseError(f"the poses record is not JSON: {wrong}") from None
 
     def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
@@ -171,7 +171,7 @@ class Poses:
         triples = np.concatenate([self.keypoints_xy, self.scores[..., None]], axis=2)  # (N, K, 3)
         return [
             {
-                "image_id": image_id,
+                "image_id": int(image_id),
                 "category_id": category_id,
                 "keypoints": [round(float(v), 3) for v in triples[i].reshape(-1)],
                 "score": round(float(self.person_scores[i]), 6),
@@ -182,6 +182,8 @@ class Poses:
     @classmethod
     def from_coco(cls, results: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> Poses:
         """Read the COCO results entries of one picture, as `to_coco` writes them."""
+        if results is None or not all(isinstance(entry, Mapping) for entry in results):
+            raise LitePoseError("COCO results are a list of records with keypoints and a score")
         if len({entry.get("image_id") for entry in results}) > 1:
             raise LitePoseError("these COCO results belong to several pictures; give those of one")
         k = skeleton.num_keypoints

@@ -131,7 +131,10 @@ def _parity(folded: Network, graph: onnx.ModelProto, info: ModelInfo) -> float:
         got: Sequence[np.ndarray] = session.run(output_names(info), {"images": images.numpy()})
         for ours, theirs in zip(got, expected, strict=True):
             largest = max(float(theirs.abs().max()), 1e-6)
-            worst = max(worst, float(np.abs(ours - theirs.numpy()).max()) / largest)
+            apart = float(np.abs(ours - theirs.numpy()).max()) / largest
+            worst = apart if np.isnan(apart) else max(worst, apart)  # max() would drop a NaN
+            if np.isnan(worst):
+                return worst
     return worst
 
 

@@ -13,6 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from litepose.core.errors import LitePoseError
+from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
+from litepose.core.skeleton import CROWDPOSE14, Skeleton
+
+PREFIX = "litepose-"  # of every name in the zoo
 
 
 @dataclass(frozen=True)
@@ -255,3 +259,16 @@ TINY = PyramidArch(
     tag_depth=2,
     tag_skips=(24, 24),
 )
+
+
+def litepose_info(size: str, arch: Arch, skeleton: Skeleton) -> ModelInfo:
+    """Settings of a network with the official layout, input rule and decoding."""
+    suffix = "-crowdpose" if skeleton == CROWDPOSE14 else ""
+    return ModelInfo(
+        name=f"{PREFIX}{size}{suffix}",
+        skeleton=skeleton,
+        input=InputRule(size=arch.input_size, multiple=64),
+        decode=DecodeSettings(heat_threshold=0.1, tag_threshold=1.0),
+        arch=arch.to_dict(),
+        source="Lite Pose (Wang et al., CVPR 2022)",
+    )

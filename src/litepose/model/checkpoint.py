@@ -1,8 +1,8 @@
 """Our checkpoint: one safetensors file that holds the weights and everything needed to use them.
 
 Ours differs from the official .pth.tar in that the architecture, skeleton, input rule and decoding
-travel in the header (key `litepose`), and that reading it cannot run code. Official files:
-`load_official`, `convert_official`.
+travel in the header (key `litepose`), and that reading it cannot run code. Official files are read
+in official.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,9 +23,7 @@ from torch import Tensor, nn
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
-from litepose.core.skeleton import Skeleton
 from litepose.model.network import Network, build_network
-from litepose.model.official import load_official
 
 KEY = "litepose"
 SPARE_BYTES = 1 << 20  # left free beside what is written
@@ -95,16 +92,6 @@ def read_header(path: str | Path) -> Header:
     if KEY not in metadata:
         raise LitePoseError(f"{path} is a safetensors file without our settings ({KEY!r})")
     return Header(ModelInfo.from_json(metadata.pop(KEY)), metadata)
-
-
-def convert_official(
-    source: str | Path, destination: str | Path, skeleton: Skeleton | None = None
-) -> ModelInfo:
-    """Official .pth.tar -> our checkpoint. Raises LitePoseError as `load_official` does."""
-    model, info = load_official(source, skeleton)
-    info = replace(info, source=f"converted from the official checkpoint {Path(source).name}")
-    save_checkpoint(destination, model, info)
-    return info
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

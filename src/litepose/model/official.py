@@ -11,6 +11,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from torch import Tensor
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.model.arch import XS, Arch, L, M, S, Stage
+from litepose.model.arch import XS, Arch, L, M, S, Stage, litepose_info
+from litepose.model.checkpoint import save_checkpoint
 from litepose.model.network import LitePose, build_network
-from litepose.model.zoo import litepose_info
 
 FIRST = "first.0.0.weight"
 STRIDES = (2, 2, 2, 1)  # not in the shapes; the same in every published network
@@ -102,6 +103,16 @@ def load_official(path: str | Path, skeleton: Skeleton | None = None) -> tuple[L
     _check_fit(state, model, path)
     model.load_state_dict({our_name(name): tensor for name, tensor in state.items()})
     return model.eval(), info
+
+
+def convert_official(
+    source: str | Path, destination: str | Path, skeleton: Skeleton | None = None
+) -> ModelInfo:
+    """Official .pth.tar -> our checkpoint. Raises LitePoseError as `load_official` does."""
+    model, info = load_official(source, skeleton)
+    info = replace(info, source=f"converted from the official checkpoint {Path(source).name}")
+    save_checkpoint(destination, model, info)
+    return info
 
 
 def _read_tensors(path: Path) -> Any:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.model.arch import TINY, XS, Arch, L, M, P, S
+from litepose.model.arch import PREFIX, TINY, XS, Arch, L, M, P, S, litepose_info
 
 if TYPE_CHECKING:
     from litepose.model.network import Network
 
-PREFIX = "litepose-"
 DEFAULT = "litepose-p"
 WEIGHTS_VARIABLE = "LITEPOSE_WEIGHTS"
 _HALF = (127.5, 127.5, 127.5)
@@ -65,19 +64,6 @@ class ZooModel:
         """Name of its weight files, without `.onnx` or `.safetensors`."""
         size = self.info.name.removesuffix("-crowdpose").replace("-", "_")
         return f"{size}_{self.info.skeleton.name}"
-
-
-def litepose_info(size: str, arch: Arch, skeleton: Skeleton) -> ModelInfo:
-    """Settings of a network with the official layout, input rule and decoding."""
-    suffix = "-crowdpose" if skeleton == CROWDPOSE14 else ""
-    return ModelInfo(
-        name=f"{PREFIX}{size}{suffix}",
-        skeleton=skeleton,
-        input=InputRule(size=arch.input_size, multiple=64),
-        decode=DecodeSettings(heat_threshold=0.1, tag_threshold=1.0),
-        arch=arch.to_dict(),
-        source="Lite Pose (Wang et al., CVPR 2022)",
-    )
 
 
 def _published(
