@@ -55,7 +55,7 @@ def crowd_maps(people: int, seed: int) -> Maps:
             window = heat[k, rows, columns]
             bump = np.exp(-((u + 0.5 - x) ** 2 + (v + 0.5 - y) ** 2) / 8)
             np.maximum(window, bump * rng.uniform(0.4, 1.0), out=window)
-            near = tags[k, max(int(y) - 2, 0) : int(y) + 3, max(int(x) - 2, 0) : int(x) + 3]
+            near = tags[k, max(int(y) - 1, 0) : int(y) + 2, max(int(x) - 1, 0) : int(x) + 2]
             near[:] = own_tags[n] + rng.normal(0, 0.05, near.shape)
         heatmaps.append(heat[None])
         if stride == 4:

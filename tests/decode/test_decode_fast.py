@@ -56,7 +56,7 @@ def test_same_people_as_the_reference(seed: int, kind, people: int) -> None:
     assert apart[slow.found].max() < limit, "quarter offset and parabola differ by little"
 
 
-@given(seeds, st.integers(2, 20))
+@given(seeds, st.integers(2, 8))  # a bump may lie in 4 blocks: 16 + 2 * 8 hold them all
 @settings(max_examples=15)
 def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people: int) -> None:
     """A keypoint below the heat threshold is found again through the tag."""
