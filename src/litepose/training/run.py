@@ -23,7 +23,13 @@ from litepose.training.optimizer import average_weights, make_optimizer
 from litepose.training.processes import Processes
 from litepose.training.report import duration
 from litepose.training.resume import Progress, load_state, restore, save_state
-from litepose.training.sources import mixture, named_skeleton, open_source, training_data
+from litepose.training.sources import (
+    check_known,
+    mixture,
+    named_skeleton,
+    open_source,
+    training_data,
+)
 from litepose.training.start import make_start
 
 
@@ -139,6 +145,8 @@ class Run:
         target = named_skeleton(self.config.model.skeleton)
         if target is None and self.config.model.start:
             target = zoo.load(self.config.model.start)[1].skeleton
+            own = open_source(data.val, data.root, None, drawn).skeleton
+            check_known(own, target)
         self.val_data = open_source(data.val, data.root, target, drawn)
         self.train_data = training_data(data, self.val_data.skeleton, drawn)
         self.device_pictures: DevicePictures | None = None

@@ -29,6 +29,17 @@ def named_skeleton(name: str) -> Skeleton | None:
     )
 
 
+def check_known(own: Skeleton, start: Skeleton) -> None:
+    """Raises LitePoseError where the data labels keypoints that the weights to start from lack."""
+    unknown = [k for k, at in zip(own.keypoints, own.mapping_from(start), strict=True) if at < 0]
+    if unknown:
+        raise LitePoseError(
+            f"the validation data has keypoints that the weights to start from do not know"
+            f" ({', '.join(unknown)}): say which are trained, with model.skeleton="
+            f"{start.name} (theirs) or a .toml file of your own (new heads)"
+        )
+
+
 def training_data(config: DataConfig, target: Skeleton, drawn: Path) -> list[PoseDataset]:
     """The training sources, in the keypoints of `target`."""
     return [
