@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import Any
 
 from litepose.apps.cli.options import need
@@ -30,11 +31,15 @@ def add_parser(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     need("train", "torch", "pydantic", "safetensors", "tensorboard", "rich", "faster_coco_eval")
+    # Threads that spin while they wait starve every other job of the machine, and each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from litepose.training.config_file import read_config
     from litepose.training.trainer import train
 
     config = read_config(options.config, options.overrides)
     result = train(config, options.resume, options.stop_after)
+    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process speaks
+        return 128 + result.signal if result.signal else 0
     print(
         json.dumps(
             {
