@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.candidates import find_candidates
 from litepose.decode.grouping import drop_duplicates, fill_missing, group
-from litepose.decode.passes import Pass, check_finite, combine
+from litepose.decode.passes import Field, Pass, check_finite, combine
 
 FILL_BLOCK_PX = 16  # side of the blocks that filling searches, in input pixels
 
@@ -22,17 +23,20 @@ def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:
     `info.decode.person_threshold` are left out before their missing keypoints are sought.
     Raises LitePoseError where a map holds NaN or infinity.
     """
-    settings = info.decode
     for one in passes:
         check_finite(one.maps)
-    field = combine(passes, info.tag_kind)
+    return decode_field(combine(passes, info.tag_kind), passes[0].box, info)
+
+
+def decode_field(field: Field, box: Letterbox, info: ModelInfo) -> Poses:
+    """As `decode`, from maps that were checked and merged already."""
+    settings = info.decode
     candidates = find_candidates(field, settings.heat_threshold, settings.max_candidates)
     people = group(candidates, info.skeleton, settings.tag_threshold)
     people = people.take(people.person_scores >= settings.person_threshold)
     if settings.fill:
         people = fill_missing(people, field, max(1, FILL_BLOCK_PX // field.stride))
     people = drop_duplicates(people, info.skeleton, settings.duplicate_oks)
-    box = passes[0].box
     points = box.to_image(
         _absent_to_middle(people.cells_xy, people.scores) * np.float32(field.stride)
     )

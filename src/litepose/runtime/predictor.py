@@ -16,8 +16,8 @@ from litepose.core.geometry import Letterbox, letterbox
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.decoder import decode
-from litepose.decode.passes import Pass, combine, unflip
+from litepose.decode.decoder import decode, decode_field
+from litepose.decode.passes import Pass, check_finite, combine, unflip
 from litepose.imaging.fetch import is_url
 from litepose.imaging.listing import list_images
 from litepose.imaging.read import ImageSource, Picture, ReadLimits, read_picture
@@ -167,9 +167,11 @@ class Predictor:
         """People of one picture, the merged maps they were found in (B = 1, one stride), and how
         the picture lay in the network's input."""
         passes = self.look(source, options)
-        field = combine(passes, self.info.tag_kind)
+        for one in passes:
+            check_finite(one.maps)
+        field, box = combine(passes, self.info.tag_kind), passes[0].box
         maps = Maps((field.heat[None],), (field.stride,), field.tags[None], field.tag_stride)
-        return self._decode(passes, options), maps, passes[0].box
+        return self._cut(decode_field(field, box, self._info(options)), options), maps, box
 
     def _predict_one(self, source: ImageSource, options: PredictOptions) -> Poses:
         return self._decode(self.look(source, options), options)
@@ -208,11 +210,16 @@ class Predictor:
         return passes
 
     def _decode(self, passes: list[Pass], options: PredictOptions) -> Poses:
-        info = self.info
-        if options.threshold is not None:
-            kept = replace(info.decode, person_threshold=options.threshold)
-            info = replace(info, decode=kept)
-        poses = decode(passes, info)
+        return self._cut(decode(passes, self._info(options)), options)
+
+    def _info(self, options: PredictOptions) -> ModelInfo:
+        if options.threshold is None:
+            return self.info
+        kept = replace(self.info.decode, person_threshold=options.threshold)
+        return replace(self.info, decode=kept)
+
+    @staticmethod
+    def _cut(poses: Poses, options: PredictOptions) -> Poses:
         return poses if options.max_people is None else poses[: options.max_people]
 
 
