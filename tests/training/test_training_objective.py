@@ -80,3 +80,16 @@ def test_only_incomplete_pictures_leave_out_what_the_teacher_sees(tiny):
     assert not left[0, :, 14, 14].any() and left[0, :, 5, 5].all()
     assert left[1].all()
     assert torch.isfinite(objective(model, batch).total)
+
+
+def test_answers_in_the_batch_are_the_dense_target(tiny):
+    model, info = tiny
+    table = {**TABLE, "teacher": {}, "loss": {"heatmap": "focal", "dense_weight": 1.0}}
+    table["data"] = {"train": [{"split": "train", "answers": "a"}], "val": {"split": "val"}}
+    objective = Objective(config_from_dict(table), info, None)
+    batch = batch_of_two(images())
+    with torch.no_grad():
+        own = model(normalised(batch.images, info.input)).heatmaps[0]
+        agreed = objective(model, batch._replace(taught=(own * 255).round().byte()))
+        denied = objective(model, batch._replace(taught=(255 - own * 255).round().byte()))
+    assert agreed.dense < 0.01 * denied.dense and denied.total > agreed.total

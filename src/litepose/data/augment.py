@@ -21,6 +21,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.data.sample import Sample
 
+MAP_STRIDE = 4  # of the valid mask and of a teacher's heatmaps in a batch
 _GREY = np.array([0.299, 0.587, 0.114])
 
 
@@ -123,13 +124,34 @@ def warp(
     flip_index: exchanges left and right keypoints; given exactly when `affine` mirrors.
     """
     image, pixels_affine = _shrunk(sample.image, affine)
+    taught = sample.taught
+    if taught is not None:
+        taught = _warp_heat(taught, sample.image.shape[1::-1], affine, size_wh, flip_index)
     mask = sample.valid_mask.view(np.uint8)
     valid = cv2.warpAffine(mask, affine.for_warp(), size_wh, flags=cv2.INTER_NEAREST)
     return replace(
         move_people(sample, affine, size_wh, flip_index),
         image=cv2.warpAffine(image, pixels_affine.for_warp(), size_wh, flags=cv2.INTER_LINEAR),
         valid_mask=valid.view(bool),
+        taught=taught,
     )
+
+
+def _warp_heat(
+    heat: np.ndarray,
+    image_wh: tuple[int, int],
+    affine: Affine,
+    size_wh: tuple[int, int],
+    flip_index: np.ndarray | None,
+) -> np.ndarray:
+    """Heatmaps (h, w, K) over a picture -> those over its warped picture, at MAP_STRIDE."""
+    to_image = Affine.scale_shift((image_wh[0] / heat.shape[1], image_wh[1] / heat.shape[0]))
+    cells = (Affine.scale_shift((1 / MAP_STRIDE, 1 / MAP_STRIDE)) @ affine @ to_image).for_warp()
+    map_wh = (size_wh[0] // MAP_STRIDE, size_wh[1] // MAP_STRIDE)
+    # OpenCV warps at most four channels at once.
+    fours = [heat[..., k : k + 4] for k in range(0, heat.shape[2], 4)]
+    warped = np.dstack([cv2.warpAffine(np.ascontiguousarray(f), cells, map_wh) for f in fours])
+    return warped if flip_index is None else warped[..., flip_index]
 
 
 def move_people(
@@ -186,7 +208,8 @@ def mosaic(
     It has the first one's id, and its `labelled` is what all four label.
     """
     w, h = size_wh
-    x, y = (int(v) for v in rng.uniform(0.35, 0.65, size=2) * size_wh)
+    # The tiles meet where map cells do.
+    x, y = (int(v) // MAP_STRIDE * MAP_STRIDE for v in rng.uniform(0.35, 0.65, size=2) * size_wh)
     corners = ((0, 0, x, y), (x, 0, w - x, y), (0, y, x, h - y), (x, y, w - x, h - y))
     image = np.zeros((h, w, 3), np.uint8)
     valid = np.zeros((h, w), bool)
@@ -208,7 +231,25 @@ def mosaic(
         areas=np.concatenate([tile.areas for tile in tiles]),
         labelled=np.all([tile.labelled for tile in tiles], axis=0),
         people_complete=all(tile.people_complete for tile in tiles),
+        taught=_joined([tile.taught for tile in tiles], corners, size_wh),
     )
+
+
+def _joined(
+    taught: Sequence[np.ndarray | None],
+    corners: Sequence[tuple[int, int, int, int]],
+    size_wh: tuple[int, int],
+) -> np.ndarray | None:
+    """The tiles' heatmaps in one; None where a tile has none."""
+    maps = [one for one in taught if one is not None]
+    if len(maps) < len(taught):
+        return None
+    w, h = (side // MAP_STRIDE for side in size_wh)
+    joined = np.zeros((h, w, maps[0].shape[2]), np.uint8)
+    for one, (left, top, _, _) in zip(maps, corners, strict=True):
+        x, y = left // MAP_STRIDE, top // MAP_STRIDE
+        joined[y : y + one.shape[0], x : x + one.shape[1]] = one
+    return joined
 
 
 def cut_out(sample: Sample, drawn: Draw) -> Sample:

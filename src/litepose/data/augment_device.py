@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.data.augment import (
+    MAP_STRIDE,
     AugmentSettings,
     Draw,
     draw,
@@ -28,7 +29,6 @@ from litepose.data.augment import (
     to_input,
 )
 from litepose.data.loader import (
-    MASK_STRIDE,
     LoaderSettings,
     batch_places,
     collate_people,
@@ -151,7 +151,7 @@ class DeviceLoader:
         k = self.dataset.skeleton.num_keypoints
         if not plan.indices:
             empty = torch.zeros((0, 3, size, size), dtype=torch.uint8, device=self.pictures.device)
-            coarse = empty[:, 0, ::MASK_STRIDE, ::MASK_STRIDE].bool()
+            coarse = empty[:, 0, ::MAP_STRIDE, ::MAP_STRIDE].bool()
             return collate_people([], k, empty, coarse)
         pixels, masks = self.pictures.canvas(plan.indices)
         images = warp_batch(pixels, plan.affines, size)
@@ -162,7 +162,7 @@ class DeviceLoader:
             for (left, top, right, bottom), grey in zip(boxes, drawn.grey, strict=True):
                 images[i, :, top:bottom, left:right] = int(grey)
         images = images.clamp_(0, 255).round_().to(torch.uint8)
-        coarse = F.avg_pool2d(valid, MASK_STRIDE)[:, 0] > 0.5
+        coarse = F.avg_pool2d(valid, MAP_STRIDE)[:, 0] > 0.5
         return collate_people(plan.people, k, images, coarse)
 
 

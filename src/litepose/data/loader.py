@@ -18,11 +18,10 @@ import numpy as np
 import torch
 
 from litepose.core.errors import LitePoseError
-from litepose.data.augment import AugmentSettings, augment, mosaic
+from litepose.data.augment import MAP_STRIDE, AugmentSettings, augment, mosaic
 from litepose.data.datasets import Mixture, PoseDataset, UnreadablePictureError
 from litepose.data.sample import Batch, Sample
 
-MASK_STRIDE = 4
 # So many unreadable pictures in a row mean a missing folder, not damaged files.
 MOST_IN_A_ROW = 100
 
@@ -48,7 +47,7 @@ class LoaderSettings:
     max_unreadable: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.size < 32 or self.size % MASK_STRIDE or self.workers < 0:
+        if self.batch_size < 1 or self.size < 32 or self.size % MAP_STRIDE or self.workers < 0:
             raise LitePoseError(
                 "a loader needs a batch size of 1 or more, a size of 32 or more that 4 divides and"
                 f" 0 or more workers; got {self.batch_size}, {self.size}, {self.workers}"
@@ -181,7 +180,7 @@ def collate(samples: list[Sample], size_wh: tuple[int, int], num_keypoints: int)
     """Samples of one size -> Batch. Images are uint8 and lie in memory as channels_last."""
     (w, h), b = size_wh, len(samples)
     images = np.empty((b, h, w, 3), np.uint8)
-    valid = np.empty((b, h // MASK_STRIDE, w // MASK_STRIDE), bool)
+    valid = np.empty((b, h // MAP_STRIDE, w // MAP_STRIDE), bool)
     for i, sample in enumerate(samples):
         images[i] = sample.image
         valid[i] = coarse_mask(sample.valid_mask)
@@ -203,6 +202,7 @@ def collate_people(
         labelled[i] = sample.labelled
     ids = np.array([s.image_id for s in samples], np.int64)
     complete = np.array([s.people_complete for s in samples], bool)
+    taught = [s.taught.transpose(2, 0, 1) for s in samples if s.taught is not None]
 
     def on_device(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(images.device, non_blocking=True)
@@ -215,11 +215,12 @@ def collate_people(
         labelled=on_device(labelled),
         image_ids=on_device(ids),
         people_complete=on_device(complete),
+        taught=on_device(np.stack(taught)) if taught and len(taught) == b else None,
     )
 
 
 def coarse_mask(mask: np.ndarray) -> np.ndarray:
     """(H, W) bool -> (H / 4, W / 4): a cell is valid where more than half of its pixels are."""
-    small = (mask.shape[1] // MASK_STRIDE, mask.shape[0] // MASK_STRIDE)
+    small = (mask.shape[1] // MAP_STRIDE, mask.shape[0] // MAP_STRIDE)
     share = cv2.resize(mask.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
     return share > 127

@@ -19,6 +19,7 @@ class Sample:
     valid_mask:   (H, W) bool; False over crowds and people without keypoints
     labelled:     (K,) bool; False for keypoints that this dataset never labels
     people_complete: False where people may be in view that nobody labelled
+    taught:       (h, w, K) uint8, a teacher's heatmaps in 1/255 over the whole picture, or None
     """
 
     image: np.ndarray
@@ -29,6 +30,7 @@ class Sample:
     labelled: np.ndarray
     image_id: int
     people_complete: bool = True
+    taught: np.ndarray | None = None
 
 
 class Batch(NamedTuple):
@@ -41,6 +43,7 @@ class Batch(NamedTuple):
     labelled:     (B, K) bool
     image_ids:    (B,) int64
     people_complete: (B,) bool; False where people may be in view that nobody labelled; None unknown
+    taught:       (B, K, H / 4, W / 4) uint8, a teacher's heatmaps in 1/255, or None
     """
 
     images: Any
@@ -50,3 +53,4 @@ class Batch(NamedTuple):
     labelled: Any
     image_ids: Any
     people_complete: Any = None
+    taught: Any = None

@@ -64,6 +64,8 @@ class Source(Section):
     root: the folder that split or packed lies in, seen from `data.root`
     share: how often its pictures come, relative to the other sources
     image_ids: of a split, only these pictures
+    answers: a folder of `litepose data answers` about its pictures, seen from `root`: what a
+        teacher saw, in place of asking `teacher.model` at every step
     synthetic: draw this many pictures instead of reading any, with `seed`
     """
 
@@ -72,6 +74,7 @@ class Source(Section):
     root: str = ""
     share: PositiveFloat = 1.0
     image_ids: tuple[int, ...] = ()
+    answers: str = ""
     synthetic: NonNegativeInt = 0
     seed: NonNegativeInt = 0
 
@@ -81,6 +84,8 @@ class Source(Section):
             raise ValueError(
                 "give one of split (a dataset's), packed (a file), synthetic (a number)"
             )
+        if self.answers and not self.split:
+            raise ValueError("answers belong to a split")
         if self.image_ids and not self.split:
             raise ValueError("image_ids choose from a split")
         return self
@@ -235,9 +240,15 @@ class TrainConfig(Section):
             raise ValueError("data.on_device needs one packed training source and no other")
         if on_device and (self.augment.mosaic or self.data.length):
             raise ValueError("data.on_device takes no augment.mosaic and no data.length")
+        answered = [bool(source.answers) for source in self.data.train]
+        if any(answered) and not all(answered):
+            raise ValueError("give answers for every data.train source, or for none")
         needs_teacher = self.loss.dense_weight > 0 or self.teacher.ignore_above > 0
-        if needs_teacher and not self.teacher.model:
-            raise ValueError("loss.dense_weight and teacher.ignore_above need a teacher.model")
+        if needs_teacher and not (self.teacher.model or all(answered)):
+            raise ValueError(
+                "loss.dense_weight and teacher.ignore_above need a teacher.model or data.train"
+                " sources with answers"
+            )
         return self
 
     def phase(self, epoch: int) -> Phase:

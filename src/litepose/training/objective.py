@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from litepose.core.maps import Maps
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.skeleton import Skeleton
+from litepose.data.answers import SCALE as ANSWER_SCALE
 from litepose.data.sample import Batch
 from litepose.data.targets import Targets, make_targets
 from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
@@ -37,12 +38,7 @@ class Teacher:
             flip_index = torch.from_numpy(self.info.skeleton.flip_index).to(heat.device)
             heat = (heat + mirrored[:, flip_index].flip(-1)) / 2
         heat = heat.clamp(0, 1)
-        return tuple(
-            heat
-            if heat.shape[-2:] == size
-            else F.interpolate(heat, size=size, mode="bilinear", antialias=True)
-            for size in sizes
-        )
+        return _resized(heat, sizes)
 
 
 class Objective:
@@ -64,10 +60,12 @@ class Objective:
         sizes = [(h.shape[2], h.shape[3]) for h in targets.heatmaps]
         weights = [cell_weights(batch.valid_mask, batch.labelled, s) for s in sizes]
         taught = None
-        if self.teacher is not None:
+        if batch.taught is not None:
+            taught = _resized(batch.taught.float() / ANSWER_SCALE, sizes)
+        elif self.teacher is not None:
             taught = self.teacher.heatmaps(batch.images, sizes)
-            if self.config.teacher.ignore_above:
-                weights = self._without_doubtful(weights, taught, targets, batch)
+        if taught is not None and self.config.teacher.ignore_above:
+            weights = self._without_doubtful(weights, taught, targets, batch)
         return pose_losses(maps, targets, tuple(weights), self.config.loss, taught)
 
     def targets(self, batch: Batch) -> Targets:
@@ -90,6 +88,16 @@ class Objective:
             weight * ~(doubtful_cells(seen, target, limit) & incomplete)
             for weight, seen, target in zip(weights, taught, targets.heatmaps, strict=True)
         ]
+
+
+def _resized(heat: Tensor, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
+    """(B, K, H, W) heatmaps at each (H, W)."""
+    return tuple(
+        heat
+        if heat.shape[-2:] == size
+        else F.interpolate(heat, size=size, mode="bilinear", antialias=True)
+        for size in sizes
+    )
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import SKELETONS, Skeleton
+from litepose.data.answers import Answered, Answers
 from litepose.data.datasets import Mixture, PoseDataset
 from litepose.data.layouts import find_dataset
 from litepose.data.packed import PackedDataset
@@ -79,6 +80,8 @@ def open_source(
         dataset = dataset.select([place[i] for i in source.image_ids])
     if not len(dataset):
         raise LitePoseError(f"{folder} split {source.split} has no picture with labelled people")
+    if source.answers:
+        return Answered(dataset, Answers(folder / source.answers, dataset.skeleton))
     return dataset
 
 

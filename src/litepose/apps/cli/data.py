@@ -1,4 +1,4 @@
-"""`litepose data VERB`: look after datasets: doctor, show, pack, synth, download."""
+"""`litepose data VERB`: look after datasets: doctor, show, pack, answers, synth, download."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from litepose.apps.cli.options import add_model_options, need, open_predictor, parse_scales
 from litepose.apps.cli.progress import Progress
 
 
@@ -17,6 +18,7 @@ def add_parser(verbs: Any) -> None:
     _add_doctor(tools)
     _add_show(tools)
     _add_pack(tools)
+    _add_answers(tools)
     _add_synth(tools)
     _add_download(tools)
 
@@ -101,6 +103,41 @@ def run_pack(options: argparse.Namespace) -> int:
     left_out = len(report.unreadable)
     print(json.dumps({"written": written, "pictures": report.pictures, "left_out": left_out}))
     return 1 if report.unreadable else 0
+
+
+def _add_answers(tools: Any) -> None:
+    parser = tools.add_parser("answers", help="what a model sees on each picture, to learn from")
+    _add_dataset(parser)
+    parser.add_argument("--output", required=True, help="folder to fill; called again, it goes on")
+    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--scales", default="1", help="multiples of the input size, finest first")
+    add_model_options(parser)
+    parser.set_defaults(run=run_answers)
+
+
+def run_answers(options: argparse.Namespace) -> int:
+    need("train", "torch", "safetensors")
+    from litepose.data.answers import write_answers
+    from litepose.data.layouts import find_dataset
+    from litepose.runtime.predictor import PredictOptions
+
+    predictor = open_predictor(options)
+    target = predictor.info.skeleton
+    dataset = find_dataset(options.data, options.split, target, skeleton=options.skeleton)
+    how = PredictOptions(options.flip_test, parse_scales(options.scales))
+    left_out = 0
+    progress = Progress(len(dataset), "pictures")
+    try:
+        for reason in write_answers(predictor, dataset, options.output, how):
+            progress.step()
+            if reason is not None:
+                left_out += 1
+                progress.clear()
+                print(f"left out: {reason}", file=sys.stderr)
+    finally:
+        progress.clear()
+    print(json.dumps({"written": options.output, "left_out": left_out}))
+    return 1 if left_out else 0
 
 
 def _add_synth(tools: Any) -> None:

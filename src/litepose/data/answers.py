@@ -1,0 +1,134 @@
+"""What a trained model saw on each picture of a dataset: dense targets for a network that learns.
+
+Ours. A look with its mirror image and at several scales sees more than one pass, and costs several;
+asked once per picture and kept, it costs the training nothing. One small file per picture holds the
+merged heatmaps in 1/255, so that writing can stop anywhere and go on. Such answers also speak of
+people whom nobody labelled.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Affine
+from litepose.core.skeleton import Skeleton
+from litepose.data.datasets import PoseDataset, UnreadablePictureError
+from litepose.data.sample import Sample
+from litepose.model.checkpoint import write_atomically
+from litepose.runtime.predictor import PredictOptions, Predictor
+
+SCALE = 255  # a probability of 1
+
+
+class Answered:
+    """A dataset whose samples carry the answers about them in `taught`."""
+
+    def __init__(self, dataset: PoseDataset, answers: Answers) -> None:
+        self.dataset, self.answers = dataset, answers
+        self.skeleton, self.records = dataset.skeleton, dataset.records
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        answer = self.answers[self.records[index].image_id]
+        return replace(self.dataset[index], taught=answer)
+
+
+class Answers:
+    """The answers in a folder, by picture id.
+
+    Raises LitePoseError where the folder is missing or its answers are for another skeleton.
+    """
+
+    def __init__(self, folder: str | Path, skeleton: Skeleton) -> None:
+        self.folder = Path(folder)
+        self.num_keypoints = skeleton.num_keypoints
+        if not self.folder.is_dir():
+            raise LitePoseError(
+                f"there is no folder of answers {self.folder}; `litepose data answers` writes one"
+            )
+
+    def __getitem__(self, image_id: int) -> np.ndarray:
+        """(h, w, K) uint8 over the whole picture, in 1/255.
+
+        Raises UnreadablePictureError where the file is missing, damaged or of other keypoints.
+        """
+        path = answer_path(self.folder, image_id)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                heat = stored["heat"]
+        except Exception as wrong:  # zip, header and decompression errors share no base class
+            raise UnreadablePictureError(f"no answer can be read from {path}: {wrong}") from None
+        if heat.dtype != np.uint8 or heat.ndim != 3 or heat.shape[2] != self.num_keypoints:
+            raise UnreadablePictureError(
+                f"{path} holds {heat.dtype} {heat.shape}, not heatmaps of"
+                f" {self.num_keypoints} keypoints"
+            )
+        return heat
+
+
+def answer_path(folder: Path, image_id: int) -> Path:
+    return folder / f"{image_id}.npz"
+
+
+def write_answers(
+    predictor: Predictor,
+    dataset: PoseDataset,
+    folder: str | Path,
+    options: PredictOptions,
+    indices: Sequence[int] | None = None,
+) -> Iterator[str | None]:
+    """Ask about every picture; yields None, or why a picture was left out, as each is done.
+
+    Pictures whose answer is there already are passed over. `indices`: only these pictures.
+    Raises LitePoseError where the model's keypoints are not the dataset's, or nothing can be
+    written.
+    """
+    if predictor.info.skeleton != dataset.skeleton:
+        raise LitePoseError(
+            f"{predictor.info.name} knows {predictor.info.skeleton.name}, the pictures are labelled"
+            f" with {dataset.skeleton.name}; answers need the same keypoints"
+        )
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        raise LitePoseError(f"cannot make the folder {folder}: {wrong.strerror}") from None
+    for i in range(len(dataset)) if indices is None else indices:
+        path = answer_path(folder, dataset.records[i].image_id)
+        if path.exists():
+            yield None
+            continue
+        try:
+            heat = ask(predictor, dataset[i].image, options)
+        except UnreadablePictureError as wrong:
+            yield str(wrong)
+            continue
+        packed = io.BytesIO()
+        np.savez_compressed(packed, heat=heat)
+        write_atomically(path, packed.getvalue())
+        yield None
+
+
+def ask(predictor: Predictor, image: np.ndarray, options: PredictOptions) -> np.ndarray:
+    """(h, w, K) uint8: the merged heatmaps of one picture, their cells laid over all of it."""
+    _, maps, box = predictor.predict_maps(image, options)
+    cells_w, cells_h = (side / maps.strides[0] for side in box.content_wh)
+    size_wh = (round(cells_w), round(cells_h))
+    onto = Affine.scale_shift((size_wh[0] / cells_w, size_wh[1] / cells_h)).for_warp()
+    heat = np.stack(
+        [
+            cv2.warpAffine(channel, onto, size_wh, borderMode=cv2.BORDER_REPLICATE)
+            for channel in maps.heatmaps[0][0]
+        ],
+        axis=-1,
+    )
+    return np.round(heat.clip(0, 1) * SCALE).astype(np.uint8)
