@@ -124,7 +124,7 @@ def _run_evaluator(
         ) from None
     if not truths:
         raise LitePoseError("there is no picture to judge: the choice of pictures is empty")
-    truth_coco = COCO(_truth_to_coco(truths, skeleton), print_function=_silent)
+    truth_coco = COCO(truth_to_coco(truths, skeleton), print_function=_silent)
     found_coco = truth_coco.loadRes(_found_to_coco(truths, found))
     judge = COCOeval_faster(
         truth_coco,
@@ -142,7 +142,7 @@ def _run_evaluator(
 def _silent(*_: object) -> None: ...
 
 
-def _truth_to_coco(truths: Sequence[PictureTruth], skeleton: Skeleton) -> dict[str, Any]:
+def truth_to_coco(truths: Sequence[PictureTruth], skeleton: Skeleton) -> dict[str, Any]:
     """Back to the evaluator's form: one category, ids from 1 (it takes id 0 for "unmatched")."""
     annotations: list[dict[str, Any]] = []
     for truth in truths:

@@ -13,10 +13,21 @@ import sys
 from collections.abc import Sequence
 
 from litepose import __version__
-from litepose.apps.cli import convert, cost, data, doctor, evaluate, export, models, predict, train
+from litepose.apps.cli import (
+    convert,
+    cost,
+    data,
+    doctor,
+    evaluate,
+    export,
+    models,
+    predict,
+    train,
+    verify,
+)
 from litepose.core.errors import LitePoseError
 
-VERBS = (predict, evaluate, cost, models, convert, export, train, data, doctor)
+VERBS = (predict, evaluate, cost, models, convert, export, train, data, verify, doctor)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,89 @@
+"""`litepose verify`: the ledger's numbers, computed again from what the models put out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from litepose.apps.cli.options import add_model_options, check_target, need, open_predictor
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "verify",
+        help="compute the claimed AP of the bundled models again",
+        description=(
+            "Computes AP from the stored people and labels of each ledger entry and compares it"
+            " with what is claimed, and the weights with those that were judged. With --record it"
+            " judges a model and writes an entry."
+        ),
+    )
+    parser.add_argument("entries", nargs="*", help="files (default: those inside the package)")
+    parser.add_argument("--record", metavar="FILE", help="write an entry; needs --data and --split")
+    parser.add_argument("--data", help="dataset folder, to record")
+    parser.add_argument("--split", help="e.g. val2017, to record")
+    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    need("train", "faster_coco_eval")
+    if options.record is not None:
+        return _record(options)
+    from litepose.core.errors import LitePoseError
+    from litepose.evaluation.ledger import entry_files, read_entry, verify
+
+    paths = [Path(name) for name in options.entries] or entry_files()
+    if not paths:
+        raise LitePoseError("this installation holds no ledger entries; name a file")
+    verdicts = {}
+    for path in paths:
+        verdict = verify(read_entry(path))
+        entry, found = verdict.entry, verdict.found
+        how = ", ".join(f"{name} {value}" for name, value in entry.settings.items())
+        print(f"{path.name}: {entry.model} on {entry.dataset} ({how}; {entry.date})")
+        for name, claim in entry.claimed.items():
+            print(
+                f"  {name:<20} claimed {claim:6.2f}  computed {found.get(name, float('nan')):6.2f}"
+            )
+        for problem in verdict.problems:
+            print(f"failed: {path.name}: {problem}", file=sys.stderr)
+        verdicts[path.name] = {"ok": not verdict.problems, "numbers": found}
+    print(json.dumps(verdicts))
+    return 0 if all(v["ok"] for v in verdicts.values()) else 1
+
+
+def _record(options: argparse.Namespace) -> int:
+    import datetime
+
+    from litepose.apps.cli.progress import Progress
+    from litepose.core.errors import LitePoseError
+    from litepose.data.layouts import find_dataset
+    from litepose.evaluation.evaluate import EvaluateOptions
+    from litepose.evaluation.ledger import SUFFIX, record, write_entry
+
+    if not (options.data and options.split):
+        raise LitePoseError("--record judges a model, so it needs --data and --split")
+    target = Path(options.record)
+    if not target.name.endswith(SUFFIX):
+        raise LitePoseError(f"the name of a ledger entry ends in {SUFFIX}; got {target}")
+    check_target(target, ".gz")
+    predictor = open_predictor(options)
+    dataset = find_dataset(options.data, options.split, target=predictor.info.skeleton)
+    how = EvaluateOptions(
+        flip_test=options.flip_test,
+        dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} pictures",
+    )
+    progress = Progress(len(dataset), "pictures")
+    try:
+        today = datetime.date.today().isoformat()
+        entry = record(predictor, dataset, how, today, lambda done, of: progress.step())
+    finally:
+        progress.clear()
+    write_entry(target, entry)
+    print(json.dumps({"written": str(target), **entry.claimed}))
+    return 0
