@@ -73,6 +73,7 @@ def test_all_mistakes_are_in_one_message():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"model": {"name": "tiny", "blend": 0.5}}, "mixes with the weights of model.start"),
         ({"phases": [{"start": 2, "size": 128, "batch_size": 4}]}, "start at epoch 0"),
         ({"model": {}}, "needs a name"),
         ({"loss": {"dense_weight": 1.0}}, "need a teacher"),

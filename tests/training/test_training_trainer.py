@@ -170,8 +170,33 @@ def test_frozen_parts_keep_their_weights_and_norms(people, undisturbed, tmp_path
         assert counts or torch.equal(before[name], after[name]) == name.startswith(frozen), name
 
 
+def test_blended_weights_lie_between_start_and_trained_also_after_a_stop(
+    people, undisturbed, tmp_path
+):
+    start = undisturbed / "last.safetensors"
+
+    def trained(blend: float, *, stops: bool = False) -> dict[str, torch.Tensor]:
+        output = tmp_path / str(blend)
+        model = {"name": "", "start": str(start), "blend": blend}
+        wanted = config(people, output, epochs=1, model=model)
+        if stops:
+            train(wanted, stop_after=0)
+        train(wanted, resume=stops)
+        return weights(output)
+
+    before, after = weights(undisturbed), trained(1.0)
+    between = trained(0.25, stops=True)
+    assert not same(before, after)
+    for name, value in between.items():
+        if value.is_floating_point():
+            expected = before[name] + 0.25 * (after[name] - before[name])
+            torch.testing.assert_close(value, expected)
+
+
 def test_another_skeleton_gets_new_heads_and_is_told(people, undisturbed, tmp_path, capsys):
     model = {"name": "", "start": str(undisturbed / "last.safetensors"), "skeleton": "crowdpose14"}
+    with pytest.raises(LitePoseError, match="leave blend at 1"):
+        train(config(people, tmp_path / "blend", model={**model, "blend": 0.5}))
     assert train(config(people, tmp_path / "run", model=model, epochs=1)).finished
     said = capsys.readouterr().err
     assert "made anew for this skeleton: heatmap.project, tag.output" in said

@@ -42,6 +42,8 @@ class ModelConfig(Section):
     tags: learned or positional; empty keeps the network's own
     skeleton: coco17, crowdpose14, lsp14, a TOML file; empty means that of `start` or of the data
     input_size: short side in pixels when the trained model predicts; None keeps the network's own
+    blend: the weights that are judged and kept lie this share of the way from those of `start` to
+           the trained ones; 1 is all the way
     freeze: parts by parameter name (`stem`, `blocks.0-11`) that keep their weights and norms
     freeze_norms: batch norms keep their running mean and variance everywhere
     heat_threshold, tag_threshold: of the decoder, stored in the checkpoint; None keeps its own
@@ -52,6 +54,7 @@ class ModelConfig(Section):
     tags: Literal["", "learned", "positional"] = ""
     skeleton: str = ""
     input_size: PositiveInt | None = None
+    blend: Share = 1.0
     freeze: tuple[str, ...] = ()
     freeze_norms: bool = False
     heat_threshold: NonNegativeFloat | None = None
@@ -233,6 +236,8 @@ class TrainConfig(Section):
             raise ValueError(f"phases must start at epoch 0 and then later and later; got {starts}")
         if not (self.model.name or self.model.start):
             raise ValueError("model needs a name (random weights) or a start (trained ones)")
+        if self.model.blend < 1 and not self.model.start:
+            raise ValueError("model.blend mixes with the weights of model.start; name one")
         if any(number >= len(self.data.train) for p in self.phases for number in p.sources):
             raise ValueError(f"phases.sources are numbers from 0 to {len(self.data.train) - 1}")
         on_device = self.data.on_device

@@ -19,7 +19,7 @@ from litepose.model.checkpoint import save_checkpoint
 from litepose.training.config import TrainConfig
 from litepose.training.memory_order import ORDERS, faster_in_channels_last
 from litepose.training.objective import PRECISIONS, Objective, Teacher
-from litepose.training.optimizer import average_weights, make_optimizer
+from litepose.training.optimizer import average_weights, blend, make_optimizer
 from litepose.training.processes import Processes
 from litepose.training.report import duration
 from litepose.training.resume import Progress, load_state, restore, save_state
@@ -52,6 +52,9 @@ class Run:
         self.info, self.notes = start.info, list(start.notes)
         self.model = start.model.to(group.device)
         self.objective = Objective(config, start.info, self._teacher())
+        self.start_weights = None
+        if config.model.blend < 1:
+            self.start_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.average = average_weights(self.model) if config.optimizer.ema else None
         fp16 = config.run.precision == "fp16"
@@ -62,7 +65,10 @@ class Run:
     @property
     def judged(self) -> nn.Module:
         """The network that is validated and kept."""
-        return self.model if self.average is None else self.average.module
+        trained = self.model if self.average is None else self.average.module
+        if self.start_weights is None:
+            return trained
+        return blend(trained, self.start_weights, self.config.model.blend)
 
     @property
     def state_file(self) -> Path:

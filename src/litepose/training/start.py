@@ -60,7 +60,7 @@ def make_start(config: TrainConfig, skeleton: Skeleton | None) -> Start:
     parameters = sum(p.numel() for p in model.parameters())
     notes = [f"{info.name}: {parameters / 1e6:.2f} M weights, {info.skeleton.name}"]
     if given is not None:
-        notes += _take_over(model, given, wanted.start, source.skeleton != info.skeleton)
+        notes += _take_over(model, given, wanted, source.skeleton != info.skeleton)
     frozen = freeze(model, wanted.freeze)
     if frozen:
         notes.append(
@@ -77,7 +77,9 @@ def _same_network(wanted: ModelConfig, info: ModelInfo) -> None:
         )
 
 
-def _take_over(model: nn.Module, given: nn.Module, origin: str, other_skeleton: bool) -> list[str]:
+def _take_over(
+    model: nn.Module, given: nn.Module, wanted: ModelConfig, other_skeleton: bool
+) -> list[str]:
     """Copy all weights whose shapes fit; layers that do not are made anew, whole, and named.
 
     With another skeleton the last layers are anew even where shapes fit by chance: their channels
@@ -89,7 +91,14 @@ def _take_over(model: nn.Module, given: nn.Module, origin: str, other_skeleton: 
         remade |= set(last_layers(model))
     own.update({k: v for k, v in theirs.items() if k.rpartition(".")[0] not in remade})
     model.load_state_dict(own)
-    notes = [f"weights from {origin}"]
+    notes = [f"weights from {wanted.start}"]
+    if wanted.blend < 1:
+        if remade:
+            raise LitePoseError(
+                f"model.blend mixes trained weights with those of {wanted.start}, but these layers"
+                f" are made anew: {', '.join(sorted(remade))}; leave blend at 1"
+            )
+        notes.append(f"kept weights: {wanted.blend:.0%} of the way to the trained ones")
     if remade:
         notes.append(f"made anew for this skeleton: {', '.join(sorted(remade))}")
     return notes
