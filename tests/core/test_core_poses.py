@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -17,7 +18,9 @@ from litepose.core.skeleton import COCO17, Skeleton
 SCHEMA = Path(__file__).parents[2] / "docs" / "poses.schema.json"
 
 
-def some_poses(n: int = 3, skeleton: Skeleton = COCO17, ids: bool = False) -> Poses:
+def some_poses(
+    n: int = 3, skeleton: Skeleton = COCO17, ids: bool = False, centres: bool = False
+) -> Poses:
     rng = np.random.default_rng(n)
     k = skeleton.num_keypoints
     scores = rng.uniform(0.1, 1, (n, k)).round(3)
@@ -29,17 +32,23 @@ def some_poses(n: int = 3, skeleton: Skeleton = COCO17, ids: bool = False) -> Po
         skeleton,
         (120, 100),
         np.arange(7, 7 + n) if ids else None,
+        rng.uniform(-9, 100, (n, 2)).round(2) if centres else None,
     )
 
 
-@pytest.mark.parametrize("ids", [False, True])
+@pytest.mark.parametrize("more", [False, True])
 @pytest.mark.parametrize("n", [0, 1, 4])
-def test_json_comes_back_and_follows_the_published_schema(n: int, ids: bool) -> None:
-    poses = some_poses(n, ids=ids and n > 0)
+def test_json_comes_back_and_follows_the_published_schema(n: int, more: bool) -> None:
+    """`more`: with ids and centres, which an empty record cannot say that it had."""
+    poses = some_poses(n, ids=more and n > 0, centres=more and n > 0)
     again = Poses.from_json(poses.to_json())
     assert np.allclose(again.keypoints_xy, poses.keypoints_xy)
     assert np.allclose(again.scores, poses.scores)
     assert again.to_json() == poses.to_json()
+    if poses.centres_xy is None:
+        assert again.centres_xy is None and '"centre"' not in poses.to_json()
+    else:
+        assert np.allclose(again.centres_xy, poses.centres_xy)
     jsonschema.validate(json.loads(poses.to_json()), json.loads(SCHEMA.read_text()))
 
 
@@ -62,7 +71,8 @@ def test_coco_results_come_back() -> None:
 
 
 def test_slicing_and_iteration() -> None:
-    poses = some_poses(4, ids=True)
+    poses = some_poses(4, ids=True, centres=True)
+    assert np.array_equal(poses[[2, 0]].centres_xy, poses.centres_xy[[2, 0]])
     assert len(poses[1]) == 1 and poses[1].ids.tolist() == [8]
     assert len(poses[1:]) == 3 and len(poses[poses.ids > 8]) == 2
     assert [p.ids[0] for p in poses] == [7, 8, 9, 10]
@@ -78,6 +88,8 @@ def test_boxes_hold_only_found_keypoints_and_move_along() -> None:
     assert poses.boxes_xyxy().tolist() == [[10, 20, 30, 60]]
     assert poses.moved(Affine.scale_shift((2, 1))).boxes_xyxy().tolist() == [[20, 20, 60, 60]]
     assert Poses.empty(COCO17).boxes_xyxy().shape == (0, 4)
+    centred = replace(poses, centres_xy=np.array([[15.0, 30.0]]))
+    assert centred.moved(Affine.scale_shift((2, 1))).centres_xy.tolist() == [[30, 30]]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +104,12 @@ def test_boxes_hold_only_found_keypoints_and_move_along() -> None:
 def test_wrong_poses_are_refused(points, scores, people, said) -> None:
     with pytest.raises(LitePoseError, match=said):
         Poses(points, scores, np.array(people), COCO17)
+
+
+@pytest.mark.parametrize("centres", [np.zeros((2, 2)), np.full((1, 2), np.nan)])
+def test_wrong_centres_are_refused(centres: np.ndarray) -> None:
+    with pytest.raises(LitePoseError, match=r"centres \(1, 2\)"):
+        replace(some_poses(1), centres_xy=centres)
 
 
 @pytest.mark.parametrize(

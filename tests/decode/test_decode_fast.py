@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,13 +10,13 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import Letterbox, mirror_keypoints
+from litepose.core.geometry import Affine, Letterbox, mirror_keypoints
 from litepose.core.maps import Maps
 from litepose.core.skeleton import COCO17
-from litepose.decode import grouping
+from litepose.decode import candidates, grouping
 from litepose.decode.candidates import Candidates, find_candidates
 from litepose.decode.decoder import decode
-from litepose.decode.passes import Pass, combine, merge_strides, unflip
+from litepose.decode.passes import Pass, combine, unflip
 from litepose.decode.reference import decode_reference
 from tests.decode.crowd import BOX, INPUT_WH, draw_crowd, info, one_pass
 
@@ -43,7 +44,7 @@ def test_everybody_is_found_where_they_are(people: int, strides, tag_size) -> No
 
 
 @given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 def test_same_people_as_the_reference(seed: int, kind, people: int) -> None:
     crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
     how = info(kind[0], fill=False, duplicate_oks=2)
@@ -57,7 +58,7 @@ def test_same_people_as_the_reference(seed: int, kind, people: int) -> None:
 
 
 @given(seeds, st.integers(2, 8))  # a bump may lie in 4 blocks: 16 + 2 * 8 hold them all
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people: int) -> None:
     """A keypoint below the heat threshold is found again through the tag."""
     crowd = draw_crowd(people, seed, missing=0)
@@ -76,7 +77,7 @@ def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people
 
 
 @given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 def test_a_mirrored_picture_gives_mirrored_people(seed: int, kind, people: int) -> None:
     crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
     how = info(kind[0], "positional" if kind[1] == 2 else "learned", duplicate_oks=2)
@@ -86,10 +87,14 @@ def test_a_mirrored_picture_gives_mirrored_people(seed: int, kind, people: int) 
     at = in_order_of(straight.keypoints_xy, back)
     matched = straight.scores > how.decode.heat_threshold
     assert np.abs(back[at] - straight.keypoints_xy)[matched].max() < 1e-3
+    if kind[1] == 2:
+        centres = Affine.mirror(INPUT_WH[0])(mirrored.centres_xy)
+        assert np.abs(centres[at] - straight.centres_xy).max() < 1e-3
     assert np.allclose(mirrored.person_scores, straight.person_scores, atol=1e-6)
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_unflipping_twice_changes_nothing(seed: int) -> None:
     crowd = draw_crowd(3, seed, tag_size=2)
     for kind in ("learned", "positional"):
@@ -99,7 +104,7 @@ def test_unflipping_twice_changes_nothing(seed: int) -> None:
 
 
 @given(seeds, st.integers(1, 20))
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 def test_the_order_of_candidates_does_not_matter(seed: int, people: int) -> None:
     crowd = draw_crowd(people, seed)
     field = combine(one_pass(crowd), "learned")
@@ -176,12 +181,52 @@ def test_a_plateau_gives_one_peak_and_the_border_counts() -> None:
     assert len(find_candidates(field, 0.1, 1).scores) == 2
 
 
+@pytest.mark.parametrize("size_wh", [(16, 12), (17, 13), (3, 30), (1, 1), (40, 24)])
+@pytest.mark.parametrize("stride", [1, 2, 4, 5, 32])
+def test_candidates_are_the_local_maxima_whatever_the_size(
+    monkeypatch, size_wh: tuple[int, int], stride: int
+) -> None:
+    """The shortcut through blocks against a plain loop over all cells."""
+    w, h = size_wh
+    heat = np.random.default_rng(w * stride).integers(0, 9, (17, h, w)).astype(np.float32) / 10
+    tags = np.zeros((1, 17, 1, h, w), np.float32)
+    field = combine([Pass(Maps((heat[None],), (stride,), tags, stride), BOX)], "learned")
+    assert np.array_equal(field.heat, heat)
+    wanted = set()
+    for k, y, x in np.argwhere(heat > 0.45).tolist():
+        around = [(v, u) for v in (y - 1, y, y + 1) for u in (x - 1, x, x + 1)]
+        if all(
+            heat[k, y, x] > heat[k, v, u] if (v, u) < (y, x) else heat[k, y, x] >= heat[k, v, u]
+            for v, u in around
+            if 0 <= v < h and 0 <= u < w
+        ):
+            wanted.add((k, x, y))
+    monkeypatch.setattr(candidates, "subpixel", lambda flat, at, columns: np.zeros((len(at), 2)))
+    found = find_candidates(field, 0.45, 10**6)
+    x, y = np.floor(found.cells_xy).astype(int).T.tolist()
+    assert sorted(zip(found.keypoint.tolist(), x, y, strict=True)) == sorted(wanted)
+
+
+def test_merging_a_few_keypoints_at_a_time_changes_nothing(monkeypatch) -> None:
+    crowd = draw_crowd(9, seed=6)
+    coarse, fine = crowd.maps.heatmaps
+    twice = [Pass(crowd.maps, BOX), Pass(unflip(crowd.maps, COCO17, "learned"), BOX)]
+    once = combine(twice[:1], "learned")
+    mean = [(cv2.resize(c, f.shape[::-1]) + f) / 2 for c, f in zip(coarse[0], fine[0], strict=True)]
+    assert np.allclose(once.heat, mean, atol=1e-6)
+    together = combine(twice, "learned")
+    monkeypatch.setattr("litepose.decode.passes.CACHED_CELLS", 1)
+    for usual, passes in ((once, twice[:1]), (together, twice)):
+        alone = combine(passes, "learned")
+        assert all(map(np.array_equal, (alone.cells, alone.peaks), (usual.cells, usual.peaks)))
+
+
 def test_flip_passes_average_positional_tags_and_append_learned_ones() -> None:
     crowd = draw_crowd(2, seed=1, tag_size=2)
     twice = [Pass(crowd.maps, BOX), Pass(crowd.maps, BOX)]
     assert combine(twice, "positional").tags.shape[1] == 2
     assert combine(twice, "learned").tags.shape[1] == 4
-    assert np.allclose(combine(twice, "learned").heat, merge_strides(crowd.maps))
+    assert np.allclose(combine(twice, "learned").heat, combine(twice[:1], "learned").heat)
 
 
 def test_another_scale_lends_its_heat_at_the_right_place() -> None:
@@ -205,6 +250,21 @@ def test_absent_keypoints_lie_in_the_middle_of_the_found_ones() -> None:
         assert np.allclose(poses.keypoints_xy[n, ~found], middle, atol=1e-2)
 
 
+def test_positional_tags_say_where_each_persons_middle_is_and_learned_ones_do_not() -> None:
+    crowd = draw_crowd(5, seed=8, tag_size=2, missing=0)
+    middle = crowd.points_xy.mean(axis=1)
+    tags = crowd.maps.tags.copy()
+    for own, place in zip(crowd.own_tags, (middle - 2) / 32, strict=True):  # cells of 4 pixels
+        here = (crowd.maps.tags == own[:, None, None]).all(axis=2)[0, 0]
+        tags[0, :, :, here] = place
+    twice_as_large = Letterbox((2 * INPUT_WH[0], 2 * INPUT_WH[1]), INPUT_WH, INPUT_WH)
+    passes = [Pass(crowd.maps._replace(tags=tags), twice_as_large)]
+    poses = decode(passes, info(tag_kind="positional"))
+    at = in_order_of(2 * crowd.points_xy, poses.keypoints_xy)
+    assert np.abs(poses.centres_xy[at] - 2 * middle).max() < 0.5
+    assert decode(passes, info(tag_kind="learned")).centres_xy is None
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("where", ["heatmaps", "tags"])
 @pytest.mark.parametrize("how", [decode, decode_reference])
@@ -214,6 +274,13 @@ def test_numbers_that_are_not_finite_are_refused(bad, where, how) -> None:
     spoilt.reshape(-1)[5] = bad
     with pytest.raises(LitePoseError, match="not finite"):
         how(one_pass(crowd), info())
+
+
+def test_a_number_that_is_not_finite_is_seen_in_the_last_cell_of_a_map_of_odd_size() -> None:
+    heat = np.zeros((1, 17, 13, 17), np.float32)
+    heat[0, 16, 12, 16] = np.nan
+    with pytest.raises(LitePoseError, match="heatmap"):
+        decode([Pass(Maps((heat,), (4,), np.zeros((1, 17, 1, 13, 17)), 4), BOX)], info((4,)))
 
 
 def test_the_reference_has_the_official_limit_of_30_people_and_ours_has_not() -> None:

@@ -63,32 +63,28 @@ def match_edges(
     """(num_rows,) column of each row, or -1: most pairs first, then the least cost.
 
     rows, columns, cost: (E,) the pairs that may be, each once; costs must stay within +-1000.
-    Where no row and no column has a choice there is nothing to decide. Components that are a star
-    (one row and columns that only it may take, or the reverse) are solved all at once; only the
-    others need a solver.
+    Where no row and no column has a choice there is nothing to decide. Where no pair joins a row
+    with a choice to a column with a choice, every component is a star (one row and columns that
+    only it may take, or the reverse), and a star's cheapest pair is the one that both of its ends
+    like best. Only other components need a solver.
     """
     matched = np.full(num_rows, -1)
     if not len(rows):
         return matched
     per_row, per_column = np.bincount(rows, minlength=num_rows), np.bincount(columns)
-    row_chooses, column_chooses = per_row[rows] > 1, per_column[columns] > 1
-    plain = ~row_chooses & ~column_chooses
-    matched[rows[plain]] = columns[plain]
-    if plain.all():
+    if per_row.max() == per_column.max() == 1:
+        matched[rows] = columns
         return matched
-    # Rows none of whose columns chooses, and columns that choose and none of whose rows does.
-    row_star = np.bincount(rows, column_chooses, num_rows)[rows] == 0
-    column_star = column_chooses & (np.bincount(columns, row_chooses)[columns] == 0)
     order = np.argsort(-cost, kind="stable")  # the cheapest is written last and stays
-    cheap = order[row_star[order]]
-    matched[rows[cheap]] = columns[cheap]
-    cheap = order[column_star[order]]
-    best = np.full(len(per_column), -1)
-    best[columns[cheap]] = rows[cheap]
-    taken = np.flatnonzero(best >= 0)
-    matched[best[taken]] = taken
-    hard = ~(row_star | column_star)
-    if hard.any():
+    by_row, by_column = rows.take(order), columns.take(order)
+    matched[by_row] = by_column
+    liked = np.empty(len(per_column), dtype=np.intp)  # each column's cheapest row
+    liked[by_column] = by_row
+    mutual = liked.take(matched) == np.arange(num_rows)
+    matched[~mutual] = -1
+    tangled = (per_row.take(rows) > 1) & (per_column.take(columns) > 1)
+    if tangled.any():
+        hard = np.bincount(rows, tangled)[rows] + np.bincount(columns, tangled)[columns] > 0
         _match_hard(rows[hard], columns[hard], cost[hard], matched)
     return matched
 
@@ -98,6 +94,7 @@ def _match_hard(
 ) -> None:
     """Solve the components of these edges one by one, into `matched`."""
     names, row = np.unique(rows, return_inverse=True)
+    matched[names] = -1
     places, column = np.unique(columns, return_inverse=True)
     table = np.full((len(names), len(places)), _FORBIDDEN)
     table[row, column] = cost

@@ -114,6 +114,21 @@ def letterbox(
     return Letterbox(image_wh=(w, h), content_wh=content, input_wh=(padded[0], padded[1]))
 
 
+def letterbox_into(image_wh: tuple[int, int], input_wh: tuple[int, int]) -> Letterbox:
+    """Scale a picture so that it just fits an input whose size is given.
+
+    Raises LitePoseError for an empty picture or input.
+    """
+    if min(*image_wh, *input_wh) < 1:
+        raise LitePoseError(f"cannot fit a picture of {image_wh} into an input of {input_wh}")
+    scale = min(input_wh[0] / image_wh[0], input_wh[1] / image_wh[1])
+    w, h = (
+        min(max(1, round(side * scale)), most)
+        for side, most in zip(image_wh, input_wh, strict=True)
+    )
+    return Letterbox(image_wh, (w, h), input_wh)
+
+
 def mirror_keypoints(keypoints_xy: np.ndarray, width: float, flip_index: np.ndarray) -> np.ndarray:
     """Keypoints (..., K, 2) of the mirrored picture: x -> width - x, left and right exchanged."""
     mirrored = keypoints_xy[..., flip_index, :].copy()

@@ -24,8 +24,10 @@ class Poses:
     scores:        (N, K) float32 in [0, 1]; 0 where the keypoint was not found, and its place is
                    then the middle of the person's found ones, never NaN and never a corner
     person_scores: (N,) float32 in [0, 1]
-    ids:           (N,) int64 from the tracker, or None
     image_wh:      size of the picture, or None where unknown
+    ids:           (N,) int64 from the tracker, or None
+    centres_xy:    (N, 2) float32, where the tags say each person's middle is; None for models whose
+                   tags are not positional
 
     `len(poses)`, `poses[0]`, `poses[:3]`, `poses[mask]` and iteration (Poses of one) work.
     Raises LitePoseError where shapes differ, or a number is not finite or a score not in [0, 1].
@@ -37,6 +39,7 @@ class Poses:
     skeleton: Skeleton
     image_wh: tuple[int, int] | None = None
     ids: np.ndarray | None = None
+    centres_xy: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         points = np.asarray(self.keypoints_xy, dtype=np.float32)
@@ -61,6 +64,13 @@ class Poses:
             if ids.shape != (n,):
                 raise LitePoseError(f"{n} people need {n} ids; got shape {ids.shape}")
             object.__setattr__(self, "ids", ids)
+        if self.centres_xy is not None:
+            centres = np.asarray(self.centres_xy, dtype=np.float32)
+            if centres.shape != (n, 2) or not np.isfinite(centres).all():
+                raise LitePoseError(
+                    f"{n} people need centres ({n}, 2) of finite numbers; got shape {centres.shape}"
+                )
+            object.__setattr__(self, "centres_xy", centres)
 
     @classmethod
     def empty(cls, skeleton: Skeleton, image_wh: tuple[int, int] | None = None) -> Poses:
@@ -79,6 +89,7 @@ class Poses:
             scores=self.scores[index],
             person_scores=self.person_scores[index],
             ids=None if self.ids is None else self.ids[index],
+            centres_xy=None if self.centres_xy is None else self.centres_xy[index],
         )
 
     def __iter__(self):
@@ -105,7 +116,9 @@ class Poses:
 
     def moved(self, affine: Affine, image_wh: tuple[int, int] | None = None) -> Poses:
         """The same people in the coordinates of another picture."""
-        return replace(self, keypoints_xy=affine(self.keypoints_xy), image_wh=image_wh)
+        centres = None if self.centres_xy is None else affine(self.centres_xy)
+        points = affine(self.keypoints_xy)
+        return replace(self, keypoints_xy=points, centres_xy=centres, image_wh=image_wh)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, schema 1 (docs/poses.schema.json): pixels to 0.01, scores to 0.0001."""
@@ -115,6 +128,8 @@ class Poses:
             person: dict[str, Any] = {} if self.ids is None else {"id": int(self.ids[i])}
             person["score"] = round(float(self.person_scores[i]), 4)
             person["box_xyxy"] = [round(float(v), 2) for v in boxes[i]]
+            if self.centres_xy is not None:
+                person["centre"] = [round(float(v), 2) for v in self.centres_xy[i]]
             person["keypoints"] = [
                 [round(float(x), 2), round(float(y), 2), round(float(s), 4)]
                 for (x, y), s in zip(self.keypoints_xy[i], self.scores[i], strict=True)
@@ -144,13 +159,16 @@ class Poses:
             people = data["people"]
             flat = np.array([p["keypoints"] for p in people], np.float32).reshape(-1, k, 3)
             size = data.get("image_wh")
+            tracked = any("id" in p for p in people)
+            centred = any("centre" in p for p in people)
             return cls(
                 keypoints_xy=flat[..., :2],
                 scores=flat[..., 2],
                 person_scores=np.array([p["score"] for p in people], np.float32),
                 skeleton=skeleton,
                 image_wh=None if size is None else (int(size[0]), int(size[1])),
-                ids=np.array([p["id"] for p in people]) if any("id" in p for p in people) else None,
+                ids=np.array([p["id"] for p in people]) if tracked else None,
+                centres_xy=np.array([p["centre"] for p in people]) if centred else None,
             )
         except (KeyError, TypeError, IndexError) as wrong:
             raise LitePoseError(f"the poses record misses or misnames a field: {wrong}") from None
@@ -200,18 +218,21 @@ class Poses:
         return cls(triples[..., :2], triples[..., 2], np.array(scores), skeleton)
 
 
+def pose_box(keypoints_xy: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest x, y (2, N) of each person's found keypoints; inf, -inf without any."""
+    places, found = np.moveaxis(keypoints_xy, -1, 0), scores > 0  # (2, N, K), (N, K)
+    low = np.where(found, places, np.inf).min(axis=-1)
+    return low, np.where(found, places, -np.inf).max(axis=-1)
+
+
 def pose_area(keypoints_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """(N,) 0.53 of the box around each person's found keypoints, at least 1 square pixel.
 
     It stands for the segment area that OKS asks for, where nobody drew a segment.
     """
-    sides = []
-    for axis in (0, 1):
-        place = keypoints_xy[..., axis]
-        high = np.where(scores > 0, place, -np.inf).max(axis=-1)
-        low = np.where(scores > 0, place, np.inf).min(axis=-1)
-        sides.append(np.maximum(high - low, 0))
-    return np.maximum(np.float32(0.53) * sides[0] * sides[1], 1)
+    low, high = pose_box(keypoints_xy, scores)
+    across, down = np.maximum(high - low, 0)
+    return np.maximum(np.float32(0.53) * across * down, 1)
 
 
 def pose_similarity(

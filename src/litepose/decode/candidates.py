@@ -29,39 +29,51 @@ class Candidates(NamedTuple):
 
 def find_candidates(field: Field, threshold: float, most: int) -> Candidates:
     """Local maxima (3x3) above `threshold`, at most `most` per keypoint."""
-    _, rows, columns = field.padded.shape
-    flat = field.padded.reshape(-1)
-    at = np.flatnonzero(flat > threshold)
-    value = flat[at]
-    for step in (1, columns - 1, columns, columns + 1):
+    _, rows, columns = field.cells.shape
+    flat = field.cells.reshape(-1)
+    at = _crests(field, threshold)
+    value = flat.take(at)
+    for step in (1, columns - 1, columns + 1):
         # Later neighbours may be equal, earlier ones must be lower: a plateau gives one peak.
-        keep = (value >= flat[at + step]) & (value > flat[at - step])
-        at, value = at[keep], value[keep]
+        keep = np.flatnonzero((value >= flat.take(at + step)) & (value > flat.take(at - step)))
+        at, value = at.take(keep), value.take(keep)
     keypoint, cell = np.divmod(at, rows * columns)
     order = np.lexsort((at, -value, keypoint))
-    keypoint, at, cell, value = keypoint[order], at[order], cell[order], value[order]
-    rank = np.arange(len(at)) - np.searchsorted(keypoint, keypoint)
-    strong = rank < most
+    rank = np.arange(len(at)) - np.searchsorted(keypoint, keypoint, sorter=order)[order]
+    strong = order[rank < most]
     keypoint, at, cell, value = keypoint[strong], at[strong], cell[strong], value[strong]
     y, x = np.divmod(cell, columns)
-    shift = subpixel(flat, at, columns)
-    cells_xy = np.stack([x - 0.5, y - 0.5], axis=1) + shift  # the border takes one cell off
-    cells_xy = cells_xy.astype(np.float32)
+    middle = np.stack([x, y], axis=1).astype(np.float32) + np.float32(0.5)
+    cells_xy = middle + subpixel(flat, at, columns)
     return Candidates(keypoint, cells_xy, value, sample_tags(field, keypoint, cells_xy))
+
+
+def _crests(field: Field, threshold: float) -> np.ndarray:
+    """Flat places of cells above `threshold`, above the cell over them and not below the next one.
+
+    Only blocks with such a cell are read, row by row: a row of a block is one piece of memory.
+    """
+    block, (_, _, columns) = field.block, field.peaks.shape
+    row, column = np.divmod(np.flatnonzero(field.peaks > threshold), columns)
+    first = row * (block * columns) + column
+    pieces = first + columns * np.arange(-1, block + 1)[:, None]  # (block + 2, M)
+    heat = field.cells.reshape(-1, block).take(pieces, axis=0, mode="wrap")
+    middle = heat[1:-1]  # (block, M, block)
+    crest = (middle > threshold) & (middle > heat[:-2]) & (middle >= heat[2:])
+    piece, inside = np.divmod(np.flatnonzero(crest), block)
+    return pieces[1:-1].reshape(-1).take(piece) * block + inside
 
 
 def subpixel(flat: np.ndarray, at: np.ndarray, columns: int) -> np.ndarray:
     """(M, 2) shift of each peak in x, y: vertex of the parabola through it and two neighbours."""
-    middle = flat[at]
-    shifts = np.zeros((len(at), 2), dtype=np.float32)
-    for axis, step in enumerate((1, columns)):
-        before, after = flat[at - step], flat[at + step]
-        inside = np.isfinite(before) & np.isfinite(after)  # not at the border
-        bend = np.where(inside, 2 * middle - before - after, 0)
-        lean = np.where(inside, after - before, 0)
-        curved = bend > 1e-6
-        np.divide(lean, 2 * bend, out=shifts[:, axis], where=curved)
-    return np.clip(shifts, -0.5, 0.5)
+    step = np.array([[1], [columns]])
+    before, after = flat.take(at - step), flat.take(at + step)  # (2, M)
+    bend = 2 * flat.take(at) - before - after
+    curved = (bend > 1e-6) & (bend < np.inf)  # infinite at the border
+    shifts = np.zeros_like(bend)
+    np.subtract(after, before, out=shifts, where=curved)
+    np.divide(shifts, 2 * bend, out=shifts, where=curved)
+    return np.clip(shifts, -0.5, 0.5).T
 
 
 def sample_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.ndarray:
@@ -82,19 +94,22 @@ def sample_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.
     tags = np.empty((*at.shape, size), dtype=np.float32)
     for t in range(size):
         corner = at + t * (rows * columns)
-        upper, lower = flat[corner], flat[corner + down]
-        upper = upper + u * (flat[corner + right] - upper)
-        lower = lower + u * (flat[corner + (down + right)] - lower)
+        upper, lower = flat.take(corner), flat.take(corner + down)
+        upper += u * (flat.take(corner + right) - upper)
+        lower += u * (flat.take(corner + (down + right)) - lower)
         tags[..., t] = upper + v * (lower - upper)
     return tags
 
 
-def nearest_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.ndarray:
-    """As `sample_tags`, but the tags (..., T) of the tag cell that a place lies in: four times as
-    quick, and enough where distances are rounded."""
+def nearest_tags(field: Field, keypoint: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """As `sample_tags`, but the tags (..., T) of the tag cell that the middle of heatmap cell x, y
+    (ints, cells of the border included) lies in: quicker, and enough where distances are rounded.
+    """
     size, rows, columns = field.tags.shape[1:]
-    ratio = np.float32(field.stride / field.tag_stride)
-    cell = (cells_xy * ratio).astype(np.int32)
-    at = keypoint * (size * rows * columns) + cell[..., 1] * columns + cell[..., 0]
+    column = np.minimum((2 * x + 1) * field.stride // (2 * field.tag_stride), columns - 1)
+    row = np.minimum((2 * y + 1) * field.stride // (2 * field.tag_stride), rows - 1)
+    at = keypoint * (size * rows * columns) + row * columns + column
     flat = field.tags.reshape(-1)
-    return np.stack([flat[at + t * (rows * columns)] for t in range(size)], axis=-1)
+    if size == 1:
+        return flat.take(at)[..., None]
+    return np.stack([flat.take(at + t * (rows * columns)) for t in range(size)], axis=-1)

@@ -11,9 +11,7 @@ from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.candidates import find_candidates
 from litepose.decode.grouping import drop_duplicates, fill_missing, group
-from litepose.decode.passes import Field, Pass, check_finite, combine
-
-FILL_BLOCK_PX = 16  # side of the blocks that filling searches, in input pixels
+from litepose.decode.passes import Field, Pass, combine, tag_places
 
 
 def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:
@@ -23,34 +21,38 @@ def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:
     `info.decode.person_threshold` are left out before their missing keypoints are sought.
     Raises LitePoseError where a map holds NaN or infinity.
     """
-    for one in passes:
-        check_finite(one.maps)
     return decode_field(combine(passes, info.tag_kind), passes[0].box, info)
 
 
 def decode_field(field: Field, box: Letterbox, info: ModelInfo) -> Poses:
-    """As `decode`, from maps that were checked and merged already."""
+    """As `decode`, from maps that were merged already."""
     settings = info.decode
     candidates = find_candidates(field, settings.heat_threshold, settings.max_candidates)
     people = group(candidates, info.skeleton, settings.tag_threshold)
     people = people.take(people.person_scores >= settings.person_threshold)
     if settings.fill:
-        people = fill_missing(people, field, max(1, FILL_BLOCK_PX // field.stride))
+        people = fill_missing(people, field)
     people = drop_duplicates(people, info.skeleton, settings.duplicate_oks)
     points = box.to_image(
         _absent_to_middle(people.cells_xy, people.scores) * np.float32(field.stride)
     )
+    centres = None
+    if info.tag_kind == "positional":
+        centres = box.to_image(tag_places(people.tags, field.tag_stride))
     return Poses(
         keypoints_xy=points.astype(np.float32),
         scores=np.clip(people.scores, 0, 1),
         person_scores=np.clip(people.person_scores, 0, 1),
         skeleton=info.skeleton,
         image_wh=box.image_wh,
+        centres_xy=centres,
     )
 
 
 def _absent_to_middle(cells_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Keypoints without a score are moved to the middle of the person's found ones."""
     found = (scores > 0)[..., None]
+    if found.all():
+        return cells_xy
     middle = (cells_xy * found).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
     return np.where(found, cells_xy, middle[:, None])

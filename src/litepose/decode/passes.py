@@ -19,6 +19,8 @@ from litepose.core.model_info import TagKind
 from litepose.core.skeleton import Skeleton
 
 TAG_UNIT_PX = 32  # positional tags count in this many input pixels
+BLOCK_PX = 16  # side of the blocks that the decoder looks at first, in input pixels
+CACHED_CELLS = 2**17  # so many cells, half a megabyte, are merged at a time
 
 
 class Pass(NamedTuple):
@@ -43,52 +45,65 @@ def unflip(maps: Maps, skeleton: Skeleton, tag_kind: TagKind) -> Maps:
     return maps._replace(heatmaps=heatmaps, tags=tags)
 
 
-class Field(NamedTuple):
-    """The merged maps of one picture, with a border so that every cell has neighbours.
+def tag_places(tags: np.ndarray, tag_stride: int) -> np.ndarray:
+    """Input pixels (..., 2) that positional tags (..., 2) mean; 0 is the first cell's centre."""
+    return tags * np.float32(TAG_UNIT_PX) + np.float32(tag_stride / 2)
 
-    padded: (K, H + 2, W + 2) heatmaps, border -inf; tags: (K, T, h, w);
-    stride, tag_stride: input pixels per cell of each
+
+class Field(NamedTuple):
+    """The merged maps of one picture, cut into square blocks of `block` cells a side.
+
+    cells: (K, R * block, C * block) heatmaps; right of the true columns and below the true rows at
+        least one cell of -inf, which is also what a step off the left or upper edge wraps to, so
+        every cell has eight neighbours in the flat array
+    peaks: (K, R, C) the hottest cell of each block
+    tags: (K, T, h, w)
+    size_wh: true width and height in cells; stride, tag_stride: input pixels per cell
     """
 
-    padded: np.ndarray
+    cells: np.ndarray
+    peaks: np.ndarray
     tags: np.ndarray
+    size_wh: tuple[int, int]
     stride: int
     tag_stride: int
 
     @property
     def heat(self) -> np.ndarray:
         """(K, H, W) without the border."""
-        return self.padded[:, 1:-1, 1:-1]
+        w, h = self.size_wh
+        return self.cells[:, :h, :w]
+
+    @property
+    def block(self) -> int:
+        return block_side(self.stride)
 
 
-def bordered(shape: tuple[int, ...]) -> np.ndarray:
-    """(K, H + 2, W + 2) around (K, H, W) cells still to be written."""
+def block_side(stride: int) -> int:
+    return max(1, BLOCK_PX // stride)
+
+
+def bordered(shape: tuple[int, ...], block: int) -> np.ndarray:
+    """(K, R * block, C * block) cells: room for (K, H, W) to be written, then -inf."""
     k, h, w = shape
-    padded = np.empty((k, h + 2, w + 2), dtype=np.float32)
-    padded[:, :: h + 1] = -np.inf
-    padded[:, :, :: w + 1] = -np.inf
-    return padded
+    cells = np.empty((k, (h // block + 1) * block, (w // block + 1) * block), dtype=np.float32)
+    cells[:, h:] = -np.inf
+    cells[:, :h, w:] = -np.inf
+    return cells
 
 
-def merge_strides(maps: Maps, out: np.ndarray | None = None) -> np.ndarray:
-    """(K, H, W) heatmap at the finest stride: mean of all strides, coarser ones resized bilinearly.
-
-    maps: of one picture (B = 1); out: where to write it, rows contiguous.
-    """
-    finest = maps.heatmaps[-1][0]
-    out = np.empty(finest.shape, np.float32) if out is None else out
-    if len(maps.heatmaps) == 1:
+def merge_strides(maps: Maps, keypoints: slice, out: np.ndarray) -> None:
+    """Write heatmaps (n, H, W) at the finest stride: the mean of all strides, coarser ones resized
+    bilinearly. maps: of one picture (B = 1); out: rows contiguous."""
+    *coarser, finest = (heatmaps[0, keypoints] for heatmaps in maps.heatmaps)
+    if not coarser:
         out[:] = finest
-        return out
-    finest = np.ascontiguousarray(finest)
-    size_wh = finest.shape[:0:-1]
-    for k in range(len(finest)):
-        mean = finest[k]
-        for seen, coarse in enumerate(maps.heatmaps[:-1], start=1):
+        return
+    for k, mean in enumerate(finest):
+        for seen, coarse in enumerate(coarser, start=1):
             share = 1 / (seen + 1)  # a running mean: one pass over the cells per stride
-            resized = cv2.resize(coarse[0, k], size_wh)
+            resized = cv2.resize(coarse[k], mean.shape[::-1])
             mean = cv2.addWeighted(mean, 1 - share, resized, share, 0.0, dst=out[k])
-    return out
 
 
 def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
@@ -96,41 +111,66 @@ def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
 
     Flip passes must be unflipped already. Passes of the first pass's size add their tags: learned
     ones as further tag numbers (T grows), positional ones averaged. Others lend heatmaps only.
+    All steps are done for a few keypoints before the next, while these are in the core's cache.
+    Raises LitePoseError where a map holds NaN or infinity (not for a cold heatmap cell of -inf).
     """
-    first = passes[0].maps
-    padded = bordered(first.heatmaps[-1].shape[1:])
-    heat = merge_strides(first, padded[:, 1:-1, 1:-1])
-    tags = [first.tags[0]]
-    for other in passes[1:]:
-        more = merge_strides(other.maps)
-        if other.box == passes[0].box:
-            tags.append(other.maps.tags[0])
-        else:
-            more = _carried(more, other, passes[0], heat.shape)
-        heat += more
-    if len(passes) > 1:
-        heat /= len(passes)
+    first, stride = passes[0].maps, passes[0].maps.strides[-1]
+    k, h, w = first.heatmaps[-1].shape[1:]
+    block = block_side(stride)
+    cells = bordered((k, h, w), block)
+    blocks = cells.reshape(k, -1, block, cells.shape[2])  # (K, R, block, C * block)
+    ridges = np.empty((k, blocks.shape[1], cells.shape[2]), np.float32)  # hottest along `block`
+    few = max(1, CACHED_CELLS // (h * w))
+    for start in range(0, k, few):
+        these = slice(start, start + few)
+        heat = cells[these, :h, :w]
+        merge_strides(first, these, heat)
+        for other in passes[1:]:
+            heat += _seen_from(passes[0], other, these)
+        if len(passes) > 1:
+            heat /= len(passes)
+        np.maximum.reduce(blocks[these], axis=2, out=ridges[these])
+    peaks = ridges[:, :, ::block].copy()
+    for inside in range(1, block):  # quicker than a reduction over a short axis
+        np.maximum(peaks, ridges[:, :, inside::block], out=peaks)
+    _refuse_unless_finite("heatmap", peaks[:, : -(-h // block), : -(-w // block)])
+    tags = _merge_tags([p.maps.tags[0] for p in passes if p.box == passes[0].box], tag_kind)
+    _refuse_unless_finite("tag map", tags)
+    return Field(cells, peaks, tags, (w, h), stride, first.tag_stride)
+
+
+def _merge_tags(tags: Sequence[np.ndarray], tag_kind: TagKind) -> np.ndarray:
     merged = tags[0]
     if len(tags) > 1:
         positional = tag_kind == "positional"
         merged = np.mean(tags, axis=0) if positional else np.concatenate(tags, axis=1)
-    merged = np.ascontiguousarray(merged, dtype=np.float32)
-    return Field(padded, merged, first.strides[-1], first.tag_stride)
+    return np.ascontiguousarray(merged, dtype=np.float32)
 
 
-def _carried(heat: np.ndarray, source: Pass, target: Pass, shape: tuple[int, ...]) -> np.ndarray:
-    """Heatmaps of one pass resampled onto the cells of another."""
+def _seen_from(target: Pass, source: Pass, keypoints: slice) -> np.ndarray:
+    """Merged heatmaps (n, H, W) of one pass, on the cells of another that may differ in size."""
+    finest = source.maps.heatmaps[-1][0, keypoints]
+    heat = np.empty(finest.shape, np.float32)
+    merge_strides(source.maps, keypoints, heat)
+    if source.box == target.box:
+        return heat
     to_input = target.box.to_input @ source.box.to_image
     here, there = source.maps.strides[-1], target.maps.strides[-1]
     cells = Affine.scale_shift((1 / there, 1 / there)) @ to_input @ Affine.scale_shift((here, here))
-    return np.stack([cv2.warpAffine(channel, cells.for_warp(), shape[:0:-1]) for channel in heat])
+    size_wh = target.maps.heatmaps[-1].shape[:1:-1]
+    return np.stack([cv2.warpAffine(one, cells.for_warp(), size_wh) for one in heat])
 
 
 def check_finite(maps: Maps) -> None:
     """Raises LitePoseError where a map holds NaN or infinity: such weights see nothing."""
-    for name, values in [*(("heatmap", h) for h in maps.heatmaps), ("tag map", maps.tags)]:
-        if not np.isfinite(values).all():
-            raise LitePoseError(
-                f"the network's {name} holds numbers that are not finite: the weights are damaged"
-                " or the input was; run `litepose doctor`, or convert the model again"
-            )
+    for heatmaps in maps.heatmaps:
+        _refuse_unless_finite("heatmap", heatmaps)
+    _refuse_unless_finite("tag map", maps.tags)
+
+
+def _refuse_unless_finite(name: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise LitePoseError(
+            f"the network's {name} holds numbers that are not finite: the weights are damaged"
+            " or the input was; run `litepose doctor`, or convert the model again"
+        )
