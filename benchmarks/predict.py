@@ -24,7 +24,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -34,6 +33,7 @@ from litepose.core.geometry import letterbox
 from litepose.core.maps import Maps
 from litepose.decode.passes import Pass
 from litepose.decode.reference import decode_reference
+from litepose.evaluation.cost import median_ms
 from litepose.imaging.read import read_image
 from litepose.imaging.resize import to_input
 from litepose.imaging.write import save_image
@@ -67,16 +67,6 @@ def eager_with_reference(path: Path) -> Callable[[], int]:
         return len(decode_reference([Pass(numbers, box)], info))
 
     return run
-
-
-def median_ms(call: Callable[[], Any], repeats: int) -> float:
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
 
 
 def whole_process(path: Path, repeats: int) -> dict[str, float]:

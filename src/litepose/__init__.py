@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from litepose import video as video
     from litepose.core.errors import LitePoseError as LitePoseError
     from litepose.core.poses import Poses as Poses
-    from litepose.imaging.read import ImageSource
+    from litepose.imaging.read import ImageSource, ReadLimits
+    from litepose.runtime.backends import Precision
     from litepose.runtime.predictor import Predictor
 
 __version__ = "0.1.0"
-__all__ = ["LitePoseError", "Poses", "draw", "load"]
+__all__ = ["LitePoseError", "Poses", "draw", "load", "video"]
 
 DRAWN_FROM = 0.2  # keypoints scoring below are guesses: reported, but not drawn by default
 
@@ -33,23 +35,34 @@ def load(
     threads: int = 0,
     providers: str | tuple[str, ...] = ("CPUExecutionProvider",),
     device: str = "cpu",
+    precision: Precision = "float32",
+    limits: ReadLimits | None = None,
 ) -> Predictor:
     """Open a model: the default one, or one by name (`litepose models`) or file.
 
-    model: None, a name such as "p" or "xs", an .onnx file, a checkpoint (.safetensors), or an
-           official .pth.tar (checkpoints need `litepose[torch]`)
-    backend: "onnxruntime" or "torch"; None takes what fits the file
+    model: None, a name such as "p" or "xs", an .onnx file, an OpenVINO .xml (`litepose[openvino]`),
+           a checkpoint (.safetensors), or an official .pth.tar (checkpoints need `litepose[torch]`)
+    backend: "onnxruntime", "openvino" or "torch"; None takes what fits the file; "auto" measures
+           which is the fastest here, once, and remembers it
     input_size: short side in pixels that pictures are resized to; None takes the model's own.
            Larger finds smaller people and costs more
-    threads: for the network; 0 takes all cores. providers: of onnxruntime. device: of PyTorch
+    threads: for the network; 0 takes all cores. providers: of onnxruntime. device: of PyTorch or
+           OpenVINO. precision: "bfloat16" is faster in OpenVINO on newer CPUs, and coarser
+    limits: what a picture may cost to read
     Raises LitePoseError where the model, its weights, a package, provider or device is missing.
     """
     from litepose.runtime.backends import RuntimeOptions, open_backend
     from litepose.runtime.predictor import Predictor
 
     chosen = (providers,) if isinstance(providers, str) else tuple(providers)
-    options = RuntimeOptions(threads, chosen, device)
-    return Predictor(open_backend(model, backend, options), input_size=input_size)
+    options = RuntimeOptions(threads, chosen, device, precision)
+    if backend == "auto":
+        from litepose.runtime.choice import choose
+
+        choice = choose(model, options, input_size)
+        backend, options = choice.backend, choice.options
+    opened = open_backend(model, backend, options)
+    return Predictor(opened, input_size=input_size, limits=limits)
 
 
 def draw(image: ImageSource, poses: Poses, *, threshold: float = DRAWN_FROM) -> Image:
@@ -71,6 +84,10 @@ def __getattr__(name: str) -> Any:
         from litepose.core.poses import Poses
 
         return Poses
+    if name == "video":
+        from importlib import import_module
+
+        return import_module("litepose.video")
     if name == "LitePoseError":
         from litepose.core.errors import LitePoseError
 

@@ -13,8 +13,7 @@ from PIL import Image
 import litepose
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import mirror_keypoints
-from litepose.imaging.read import read_image
-from litepose.model import zoo
+from litepose.imaging.read import ReadLimits, read_image
 from litepose.runtime import predictor
 from litepose.runtime.predictor import PredictionError, PredictOptions, Predictor
 
@@ -74,6 +73,38 @@ def test_eight_threads_give_the_sequential_results(model) -> None:
     assert together == alone
 
 
+def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
+    """Two workers, bad pictures among good ones: nothing lost, nothing swapped, nothing changed."""
+    model = litepose.load(threads=2, input_size=256)
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("not a picture")
+    sources = [ASTRONAUT, SCENE, bad, read_image(SCENE), ASTRONAUT, bad, SCENE]
+    assert len(sources) >= predictor.MANY_FROM and model.side_by_side()[1] == 2
+    found = list(model.predict_many(iter(sources)))
+    for source, one in zip(sources, found, strict=True):
+        if source is bad:
+            assert one.poses is None and "bad.jpg" in one.error
+        else:
+            assert one.poses.to_json() == model.predict(source).to_json()
+    assert found[0].source == str(ASTRONAUT) and found[3].source == "picture 3"
+
+
+def test_large_inputs_are_looked_at_one_by_one() -> None:
+    model = litepose.load(threads=8)
+    assert model.side_by_side()[1] == 8
+    assert model.side_by_side(PredictOptions(scales=(1.0, 3.0)))[1] == 1
+    assert litepose.load(threads=1).side_by_side()[1] == 1, "the other cores are left alone"
+
+
+def test_limits_reach_every_worker(tmp_path) -> None:
+    model = litepose.load(threads=2, limits=ReadLimits(max_pixels=1000))
+    for _ in range(2):
+        found = list(model.predict_many([ASTRONAUT] * 8))
+        assert all("pixels" in str(one.error) for one in found)
+    model.limits = ReadLimits()
+    assert all(one.error is None for one in model.predict_many([ASTRONAUT] * 8))
+
+
 def test_flip_test_mirrors_with_the_picture(model) -> None:
     """With the flip test a picture and its mirror image give mirrored people."""
     image = np.ascontiguousarray(read_image(SCENE)[:, :560])  # square: no padding on one side
@@ -131,11 +162,16 @@ def test_torch_sees_the_same(astronaut) -> None:
         ({"model": "litepose-z"}, "did you mean"),
         ({"model": "xs"}, "no weights for litepose-xs"),
         ({"model": "gone.onnx"}, "no model file gone.onnx"),
-        ({"backend": "tensorrt"}, "onnxruntime, torch"),
+        ({"backend": "tensorrt"}, "auto, onnxruntime, openvino, torch"),
         ({"providers": ("CUDAExecutionProvider",)}, "no provider CUDA"),
         ({"backend": "torch", "device": "cuda:7"}, "cannot use the device"),
-        ({"device": "cuda"}, "is for PyTorch"),
-        ({"backend": "torch", "providers": ("XExecutionProvider",)}, "are for onnxruntime"),
+        ({"device": "cuda"}, "device cuda cannot be given to onnxruntime: that is for PyTorch"),
+        (
+            {"backend": "torch", "providers": ("XExecutionProvider",)},
+            "XExec.*that is for onnxruntime",
+        ),
+        ({"precision": "bfloat16"}, "that is for OpenVINO"),
+        ({"precision": "float16"}, "float32 or bfloat16"),
         ({"threads": -1}, "threads"),
         ({"input_size": 3}, "size of 32"),
     ],
@@ -143,52 +179,6 @@ def test_torch_sees_the_same(astronaut) -> None:
 def test_what_is_missing_is_said(arguments, said) -> None:
     with pytest.raises(LitePoseError, match=said):
         litepose.load(**arguments)
-
-
-def test_files_that_are_no_models_are_refused(tmp_path) -> None:
-    for name in ("a.onnx", "a.safetensors", "a.pth.tar"):
-        path = tmp_path / name
-        path.write_bytes(b"neither this nor that")
-        with pytest.raises(LitePoseError, match=name):
-            litepose.load(path)
-    with pytest.raises(LitePoseError, match="export it first"):
-        litepose.load(tmp_path / "a.safetensors", backend="onnxruntime")
-
-
-def test_an_onnx_without_our_settings_is_refused(tmp_path) -> None:
-    onnx = pytest.importorskip("onnx")
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["x"], ["y"])],
-        "g",
-        [onnx.helper.make_tensor_value_info("x", 1, [1])],
-        [onnx.helper.make_tensor_value_info("y", 1, [1])],
-    )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    onnx.save(model, str(tmp_path / "other.onnx"))
-    with pytest.raises(LitePoseError, match="no litepose settings"):
-        litepose.load(tmp_path / "other.onnx")
-
-
-def test_an_onnx_of_another_skeleton_is_refused(tmp_path) -> None:
-    onnx = pytest.importorskip("onnx")
-    graph = onnx.load(str(zoo.find_weights("p")))
-    other = json.loads(litepose.load(threads=1).info.to_json()) | {"skeleton": "crowdpose14"}
-    onnx.helper.set_model_props(graph, {"litepose": json.dumps(other)})
-    onnx.save(graph, str(tmp_path / "other.onnx"))
-    with pytest.raises(LitePoseError, match=r"17 keypoints in heatmaps_4.*crowdpose14 has 14"):
-        litepose.load(tmp_path / "other.onnx")
-    other["schema"] = 99
-    onnx.helper.set_model_props(graph, {"litepose": json.dumps(other)})
-    onnx.save(graph, str(tmp_path / "later.onnx"))
-    with pytest.raises(LitePoseError, match=r"later\.onnx.*schema"):
-        litepose.load(tmp_path / "later.onnx")
-
-
-def test_a_model_file_of_another_suffix_is_not_taken_for_a_name(tmp_path) -> None:
-    (tmp_path / "model.bin").write_bytes(b"x")
-    with pytest.raises(LitePoseError, match=r"ends in \.onnx \.safetensors.*model\.bin"):
-        litepose.load(tmp_path / "model.bin")
 
 
 def test_an_input_of_gigabytes_is_refused(model, monkeypatch) -> None:

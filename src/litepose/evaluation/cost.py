@@ -7,16 +7,18 @@ high; ours are true counts. Memory is the whole process's, as a user pays it.
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
-from litepose.runtime.predictor import Predictor
+from litepose.runtime.predictor import Predictor, Timings
 
 _MEGABYTE = 2**20
 # A child inherits its parent's peak in getrusage through exec, so Linux is asked for the peak of
@@ -25,8 +27,8 @@ _PREDICT_AND_SAY_PEAK = """
 import pathlib, sys
 import numpy as np
 import litepose
-w, h, times = map(int, sys.argv[2:])
-model = litepose.load(sys.argv[1])
+w, h, times, size = map(int, sys.argv[3:])
+model = litepose.load(sys.argv[1], backend=sys.argv[2] or None, input_size=size or None)
 for _ in range(times):
     model.predict(np.zeros((h, w, 3), np.uint8))
 status = pathlib.Path("/proc/self/status")
@@ -42,10 +44,12 @@ else:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """params: trained numbers;  macs: multiply-accumulates of one picture of `input_wh`."""
+    """params: trained numbers;  macs: multiply-accumulates of one picture of `input_wh`;
+    traffic: bytes that its convolutions read and write, weights too, were no cache to help them."""
 
     params: int
     macs: int
+    traffic: int
     input_wh: tuple[int, int]
 
 
@@ -75,6 +79,7 @@ def network_cost(info: ModelInfo, input_wh: tuple[int, int] | None = None) -> Ne
     """
     try:
         import torch
+        from torch import nn
         from torch.utils.flop_counter import FlopCounterMode
 
         from litepose.model.network import build_network
@@ -84,10 +89,16 @@ def network_cost(info: ModelInfo, input_wh: tuple[int, int] | None = None) -> Ne
     with torch.device("meta"):
         network = build_network(info).eval()
         picture = torch.empty(1, 3, height, width)
+    params = sum(p.numel() for p in network.parameters())
+    numbers = [params]
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(
+                lambda _, seen, made: numbers.append(seen[0].numel() + made.numel())
+            )
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(picture)
-    params = sum(p.numel() for p in network.parameters())
-    return NetworkCost(params, counter.get_total_flops() // 2, (width, height))
+    return NetworkCost(params, counter.get_total_flops() // 2, 4 * sum(numbers), (width, height))
 
 
 def measure_latency(
@@ -96,25 +107,50 @@ def measure_latency(
     """Predict the pictures in turn, `runs` times in all, after `warm_up` that do not count."""
     if not images or runs < 1:
         raise LitePoseError("measuring latency needs at least one picture and one run")
-    rows = []
+    rows: list[Timings] = []
     for i in range(warm_up + runs):
         _, t = predictor.predict_timed(images[i % len(images)])
         if i >= warm_up:
-            rows.append((t.pre, t.net, t.decode, t.pre + t.net + t.decode))
-    low, high = 1000 * np.percentile(rows, [50, 95], axis=0)
+            rows.append(t)
+    return summarise(rows)
+
+
+def summarise(rows: Sequence[Timings]) -> Latency:
+    """Percentiles of several runs."""
+    parts = [(t.pre, t.net, t.decode, t.pre + t.net + t.decode) for t in rows]
+    low, high = 1000 * np.percentile(parts, [50, 95], axis=0)
     pre, net, decode, total = (
-        Percentiles(float(a), float(b)) for a, b in zip(low, high, strict=True)
+        Percentiles(round(float(a), 3), round(float(b), 3)) for a, b in zip(low, high, strict=True)
     )
-    return Latency(pre, net, decode, total, runs)
+    return Latency(pre, net, decode, total, len(rows))
 
 
-def peak_memory_mb(model: str, image_wh: tuple[int, int] = (640, 480), times: int = 3) -> float:
+def median_ms(call: Callable[[], object], repeats: int) -> float:
+    """Milliseconds of a call, after one that does not count."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3
+
+
+def peak_memory_mb(
+    model: str,
+    image_wh: tuple[int, int] = (640, 480),
+    times: int = 3,
+    *,
+    backend: str | None = None,
+    input_size: int | None = None,
+) -> float:
     """Peak memory (MiB) of a fresh process that loads a model and predicts a picture.
 
     Raises LitePoseError with the process's own last words where it fails.
     """
     w, h = image_wh
-    command = [sys.executable, "-c", _PREDICT_AND_SAY_PEAK, model, str(w), str(h), str(times)]
+    numbers = map(str, (w, h, times, input_size or 0))
+    command = [sys.executable, "-c", _PREDICT_AND_SAY_PEAK, model, backend or "", *numbers]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

@@ -21,7 +21,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from litepose.core.errors import LitePoseError
 
 _CHUNK = 1 << 16
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
 # IPv6 addresses that stand for an IPv4 address somewhere behind a gateway: it cannot be checked.
 _TUNNELS = tuple(map(ipaddress.ip_network, ("2002::/16", "2001::/32", "64:ff9b::/96")))
 
@@ -66,10 +66,10 @@ def fetch(url: str, limits: FetchLimits) -> bytes:
 
 def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
     """The body, or the address that the answer redirects to."""
-    connection, target = _connect(url, deadline, limits.allow_private)
+    connection, target = connect(url, deadline, limits.allow_private)
     sock = connection.sock
     # Socket timeouts start anew with each byte; only a watchdog cuts a server that drips.
-    watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, [sock])
+    watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), hang_up, [sock])
     watchdog.daemon = True
     watchdog.start()
     try:
@@ -78,7 +78,7 @@ def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
         connection.request("GET", target, headers={"User-Agent": "litepose", "Accept": "image/*"})
         response = connection.getresponse()
         place = response.getheader("Location")
-        if response.status in _REDIRECTS and place:
+        if response.status in REDIRECTS and place:
             return urljoin(url, place)
         if response.status != 200:
             raise LitePoseError(
@@ -114,7 +114,7 @@ def _read_body(
     )
 
 
-def _connect(
+def connect(
     url: str, deadline: float, allow_private: bool
 ) -> tuple[http.client.HTTPConnection, str]:
     """A connection to a checked address of the URL's host, and the target to ask it for."""
@@ -167,7 +167,7 @@ def _is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _hang_up(sock: socket.socket) -> None:
+def hang_up(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):  # the other side was quicker
         sock.shutdown(socket.SHUT_RDWR)
 

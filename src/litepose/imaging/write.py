@@ -61,8 +61,12 @@ def check_writable(path: str | Path) -> None:
 
     An existing file at `path` is not touched.
     """
-    path = Path(path)
-    _setting(path)
+    _setting(Path(path))
+    check_place(Path(path))
+
+
+def check_place(path: Path) -> None:
+    """Raise LitePoseError where no new file can be made at `path`."""
     if path.is_dir():
         raise LitePoseError(f"cannot write {path}: it is a folder; name a file in it")
     part = _part_of(path)

@@ -1,205 +1,271 @@
-"""What runs the network: onnxruntime by default, PyTorch where it is installed. One protocol.
+"""What runs the network: onnxruntime by default, OpenVINO or PyTorch where installed; one protocol.
 
 A backend takes a batch of inputs and gives `Maps`; the settings of the model come with it, from
-the metadata of the ONNX file or the header of the checkpoint. What was asked for and is missing is
-an error, never a silent fallback.
+the metadata of the ONNX or OpenVINO file or the header of the checkpoint. What was asked for and is
+missing is an error, never a silent fallback.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
+from litepose.runtime.machine import usable_cores
 
 METADATA_KEY = "litepose"
-INSTALL = {"torch": "pip install 'litepose[torch]'"}
+CHECKPOINTS = (".safetensors", ".pth", ".tar", ".pt")
+SUFFIXES = (".onnx", ".xml", *CHECKPOINTS)  # of model files
+BACKENDS: Mapping[str, tuple[str, ...]] = {  # and the files that each runs
+    "onnxruntime": (".onnx",),
+    "openvino": (".onnx", ".xml"),
+    "torch": CHECKPOINTS,
+}
+_PACKAGES = {"onnxruntime": ("onnxruntime",), "openvino": ("openvino",)} | {
+    "torch": ("torch", "safetensors")
+}
+Precision = Literal["float32", "bfloat16"]
 
 
 class Backend(Protocol):
-    """Runs one network. `run` may be called from several threads at once."""
+    """Runs one network. `run` may be called from several threads at once.
+
+    threads: cores it may use; fixed_wh: the one input size of the file, None where it is free
+    """
 
     name: str
     info: ModelInfo
+    threads: int
+    fixed_wh: tuple[int, int] | None
 
     def run(self, images: np.ndarray) -> Maps:
         """images: (B, 3, H, W) float32, normalised -> Maps of numpy arrays."""
         ...
 
+    def side_by_side(self, workers: int) -> Backend:
+        """The same model, its cores shared out to `workers` callers of `run` at once."""
+        ...
+
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """threads: for the network, 0 leaves it to the runtime (all cores);
-    providers: onnxruntime execution providers, best first; device: PyTorch device."""
+    """threads: for the network, 0 takes all cores that this process may use;
+    providers: onnxruntime execution providers, best first; device: of PyTorch or OpenVINO;
+    precision: of OpenVINO's arithmetic; bfloat16 is faster where the CPU has it, and coarser."""
 
     threads: int = 0
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     device: str = "cpu"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.threads < 0:
             raise LitePoseError(f"threads must be 0 (all cores) or more; got {self.threads}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise LitePoseError(f"precision is float32 or bfloat16; got {self.precision!r}")
 
+    @property
+    def cores(self) -> int:
+        return self.threads or usable_cores()
 
-class OnnxBackend:
-    """An exported model in onnxruntime.
-
-    Raises LitePoseError where the file is missing, is not ONNX, holds no settings of ours, or a
-    provider is not there.
-    """
-
-    name = "onnxruntime"
-
-    def __init__(self, path: Path, options: RuntimeOptions = RuntimeOptions()) -> None:
-        import onnxruntime
-
-        if options.device != RuntimeOptions.device:
-            raise LitePoseError(
-                f"the device {options.device!r} is for PyTorch (--backend torch); onnxruntime is"
-                " told where to run by a provider, such as CUDAExecutionProvider"
-            )
-        here = onnxruntime.get_available_providers()
-        for provider in options.providers:
-            if provider not in here:
+    def refuse(self, backend: str, *names: str) -> None:
+        """Raise LitePoseError where one of these options, of another backend, was given."""
+        meant = {
+            "providers": "onnxruntime",
+            "device": "PyTorch and OpenVINO (--backend torch, openvino)",
+            "precision": "OpenVINO (--backend openvino)",
+        }
+        for name in names:
+            given = getattr(self, name)
+            if given != getattr(RuntimeOptions, name):
+                shown = ", ".join(given) if isinstance(given, tuple) else given
                 raise LitePoseError(
-                    f"onnxruntime here has no provider {provider}; it has {', '.join(here)}"
+                    f"the {name} {shown} cannot be given to {backend}: that is for {meant[name]}"
                 )
-        if not path.is_file():
-            raise LitePoseError(f"no model file {path}")
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = options.threads
-        settings.log_severity_level = 3  # errors reach the user as exceptions
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), settings, providers=list(options.providers)
-            )
-        except Exception as wrong:  # onnxruntime's errors share no public base class
-            raise LitePoseError(
-                f"{path} is not an ONNX model that onnxruntime can run; get or export it again:"
-                f" {first_line(wrong)}"
-            ) from None
-        self.info = self._read_info(path)
-        self._input = self._session.get_inputs()[0].name
-
-    def _read_info(self, path: Path) -> ModelInfo:
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if text is None:
-            raise LitePoseError(
-                f"{path} holds no litepose settings, so how to feed and read it is unknown;"
-                " export it with `litepose export`"
-            )
-        try:
-            info = ModelInfo.from_json(text)
-        except LitePoseError as wrong:
-            raise LitePoseError(f"{path}: {wrong}") from None
-        outputs = self._session.get_outputs()
-        found = [output.name for output in outputs]
-        wanted = [*(f"heatmaps_{stride}" for stride in info.strides), "tags"]
-        if found != wanted:
-            raise LitePoseError(f"{path} puts out {found}; its settings promise {wanted}")
-        for output in outputs:
-            keypoints = output.shape[1]  # a name where the graph leaves it open
-            if isinstance(keypoints, int) and keypoints != info.skeleton.num_keypoints:
-                raise LitePoseError(
-                    f"{path} puts out {keypoints} keypoints in {output.name}; its skeleton"
-                    f" {info.skeleton.name} has {info.skeleton.num_keypoints}"
-                )
-        return info
-
-    def run(self, images: np.ndarray) -> Maps:
-        try:
-            *heatmaps, tags = self._session.run(None, {self._input: images})
-        except Exception as wrong:
-            raise LitePoseError(
-                f"onnxruntime failed on an input of {images.shape}: {first_line(wrong)}"
-            ) from None
-        return Maps(tuple(heatmaps), self.info.strides, tags, self.info.tag_stride)
 
 
-class TorchBackend:
-    """A network in PyTorch, batch norms folded, channels last."""
-
-    name = "torch"
-
-    def __init__(
-        self, network: Any, info: ModelInfo, options: RuntimeOptions = RuntimeOptions()
-    ) -> None:
-        import torch
-
-        from litepose.model.layers import fold_batch_norms
-
-        if options.providers != RuntimeOptions.providers:
-            raise LitePoseError(
-                f"the providers {', '.join(options.providers)} are for onnxruntime; PyTorch is told"
-                " where to run by a device, such as cuda"
-            )
-        self.info = info
-        try:
-            self._device = torch.device(options.device)
-            network = fold_batch_norms(network).to(self._device)
-        except (RuntimeError, AssertionError) as wrong:
-            raise LitePoseError(
-                f"PyTorch cannot use the device {options.device!r}: {first_line(wrong)}"
-            ) from None
-        self._network = network.eval().to(memory_format=torch.channels_last)
-        if options.threads:
-            torch.set_num_threads(options.threads)
-
-    def run(self, images: np.ndarray) -> Maps:
-        import torch
-
-        with torch.inference_mode():
-            batch = torch.from_numpy(images).to(self._device, memory_format=torch.channels_last)
-            maps = self._network(batch)
-        heatmaps = tuple(h.cpu().numpy() for h in maps.heatmaps)
-        return Maps(heatmaps, self.info.strides, maps.tags.cpu().numpy(), self.info.tag_stride)
-
-
-BACKENDS: Sequence[str] = ("onnxruntime", "torch")
-SUFFIXES = (".onnx", ".safetensors", ".pth", ".tar", ".pt")  # of model files
+DEFAULTS = RuntimeOptions()
 
 
 def open_backend(
     model: str | os.PathLike[str] | None,
     backend: str | None,
-    options: RuntimeOptions = RuntimeOptions(),
+    options: RuntimeOptions = DEFAULTS,
 ) -> Backend:
-    """Open a model by name (None: the default one) or file: .onnx, our checkpoint, official.
+    """Open a model by name (None: the default one) or file: .onnx, .xml, our checkpoint, official.
 
-    backend None takes onnxruntime for ONNX files and names, PyTorch for checkpoints.
-    Raises LitePoseError for unknown names, missing weights, packages or devices.
+    backend None takes onnxruntime for ONNX files and names, OpenVINO for its own files, PyTorch for
+    checkpoints. Raises LitePoseError for unknown names, missing weights, packages or devices.
+    """
+    if backend not in (None, *BACKENDS):
+        raise LitePoseError(f"no backend {backend!r}; there are auto, {', '.join(BACKENDS)}")
+    path = model_file(model)
+    chosen = backend or _natural(path)
+    if path is not None and path.suffix not in BACKENDS[chosen]:
+        raise LitePoseError(_cannot_run(chosen, path))
+    missing = [package for package in _PACKAGES[chosen] if find_spec(package) is None]
+    if missing:
+        raise LitePoseError(
+            f"{_named(model)} in {chosen} needs {', '.join(missing)}, not installed here:"
+            f" pip install 'litepose[{chosen}]'"
+        )
+    if chosen == "torch":
+        from litepose.runtime.torch_backend import open_torch
+
+        return open_torch(_named(model), options)
+    path = path or _exported(_named(model))
+    if chosen == "openvino":
+        from litepose.runtime.openvino_backend import OpenVinoBackend
+
+        return OpenVinoBackend(path, options)
+    from litepose.runtime.onnx_backend import OnnxBackend
+
+    return OnnxBackend(path, options)
+
+
+def installed_backends(model: str | os.PathLike[str] | None) -> list[str]:
+    """Names of the backends here that can run the model, the usual one first."""
+    from litepose.model import zoo
+
+    path = model_file(model)
+    suffixes = {path.suffix} if path else set()
+    if path is None:
+        suffixes = {s for s in (".onnx", ".safetensors") if zoo.find_weights(_named(model), s)}
+    return [
+        name
+        for name, runs in BACKENDS.items()
+        if suffixes & set(runs) and all(find_spec(package) for package in _PACKAGES[name])
+    ]
+
+
+def model_file(model: str | os.PathLike[str] | None) -> Path | None:
+    """The file that is meant, None where it is a name of the zoo.
+
+    Raises LitePoseError where it is a file that is missing, or no model's by its suffix.
     """
     from litepose.model import zoo
 
-    if backend not in (None, *BACKENDS):
-        raise LitePoseError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
-    name = zoo.DEFAULT if model is None else os.fspath(model)
-    is_file = Path(name).suffix in SUFFIXES
-    if is_file and not Path(name).is_file():
-        raise LitePoseError(f"no model file {name}")
-    if not is_file and Path(name).suffix and Path(name).is_file():
-        raise LitePoseError(f"the name of a model file ends in {' '.join(SUFFIXES)}; got {name}")
-    if is_file and Path(name).suffix != ".onnx":
-        if backend == "onnxruntime":
+    name = _named(model)
+    path = Path(name)
+    if path.suffix in SUFFIXES:
+        if not path.is_file():
+            raise LitePoseError(f"no model file {name}")
+        return path
+    try:
+        zoo.find_model(name)
+    except LitePoseError:
+        beside = [path.with_name(path.name + s) for s in SUFFIXES]
+        near = next((p for p in beside if p.is_file()), None)
+        if near is not None:
+            raise LitePoseError(f"no model {name!r}; did you mean the file {near}?") from None
+        if path.is_dir():
+            raise LitePoseError(f"{name} is a folder; name the model file in it") from None
+        if path.is_file():
             raise LitePoseError(
-                f"onnxruntime cannot run the checkpoint {name}; export it first"
-                " (`litepose export`), or use --backend torch"
+                f"the name of a model file ends in {' '.join(SUFFIXES)}; got {name}"
+            ) from None
+        raise
+    return None
+
+
+def file_of(model: str | os.PathLike[str] | None) -> Path | None:
+    """The file whose weights a model has: the one meant, or the zoo's; None where it has none."""
+    from litepose.model import zoo
+
+    path = model_file(model)
+    if path is not None:
+        return path
+    name = _named(model)
+    return zoo.find_weights(name, ".onnx") or zoo.find_weights(name, ".safetensors")
+
+
+def parse_info(text: str | None, path: Path) -> ModelInfo:
+    """The settings inside a model file. Raises LitePoseError where it holds none of ours."""
+    if text is None:
+        raise LitePoseError(
+            f"{path} holds no litepose settings, so how to feed and read it is unknown;"
+            " export it with `litepose export`"
+        )
+    try:
+        return ModelInfo.from_json(text)
+    except LitePoseError as wrong:
+        raise LitePoseError(f"{path}: {wrong}") from None
+
+
+def check_outputs(info: ModelInfo, path: Path, outputs: Sequence[tuple[str, int | None]]) -> None:
+    """outputs: name and keypoints (None: open) of each, as the file has them.
+
+    Raises LitePoseError where they are not those that the settings promise.
+    """
+    found = [name for name, _ in outputs]
+    wanted = [*(f"heatmaps_{stride}" for stride in info.strides), "tags"]
+    if found == ["scores", "xy", "tags"]:
+        raise LitePoseError(
+            f"{path} holds the decoder's first half, for programs of your own: `people_of` of"
+            " litepose.export.decoded groups what it puts out; for litepose.load export without it"
+        )
+    if found != wanted:
+        raise LitePoseError(f"{path} puts out {found}; its settings promise {wanted}")
+    for name, keypoints in outputs:
+        if keypoints not in (None, info.skeleton.num_keypoints):
+            raise LitePoseError(
+                f"{path} puts out {keypoints} keypoints in {name}; its skeleton"
+                f" {info.skeleton.name} has {info.skeleton.num_keypoints}"
             )
-        return _open_torch(name, options)
+
+
+def fixed_size(path: Path, shape: Sequence[int | None]) -> tuple[int, int] | None:
+    """(width, height) of a file that was exported for one size; None where it takes any.
+
+    shape: (B, 3, H, W) of its input, None where open. Raises LitePoseError for any other input.
+    """
+    if len(shape) == 4 and shape[0] in (None, 1) and shape[1] in (None, 3):
+        height, width = shape[2:]
+        if height is None and width is None:
+            return None
+        if height is not None and width is not None:
+            return width, height
+    shown = ", ".join("any" if side is None else str(side) for side in shape)
+    raise LitePoseError(
+        f"{path} takes inputs of ({shown}); litepose gives (1, 3, height, width): export it with a"
+        " batch of 1 or any, and both sides fixed or none"
+    )
+
+
+def first_line(wrong: BaseException) -> str:
+    """The first line of a library's message, without its file paths below."""
+    return (str(wrong).strip().splitlines() or [type(wrong).__name__])[0]
+
+
+def _named(model: str | os.PathLike[str] | None) -> str:
+    from litepose.model import zoo
+
+    return zoo.DEFAULT if model is None else os.fspath(model)
+
+
+def _natural(path: Path | None) -> str:
+    if path is None:
+        return "onnxruntime"
+    return next(name for name, runs in BACKENDS.items() if path.suffix in runs)
+
+
+def _cannot_run(backend: str, path: Path) -> str:
     if backend == "torch":
-        if is_file:
-            raise LitePoseError(f"PyTorch cannot run {name}; give the checkpoint it came from")
-        return _open_torch(name, options)
-    path = Path(name) if is_file else _exported(name)
-    return OnnxBackend(path, options)
+        return f"PyTorch cannot run {path}; give the checkpoint it came from"
+    if path.suffix in CHECKPOINTS:
+        return (
+            f"{backend} cannot run the checkpoint {path}; export it first (`litepose export`), or"
+            " use --backend torch"
+        )
+    return f"{backend} runs {' '.join(BACKENDS[backend])}; got {path}"
 
 
 def _exported(name: str) -> Path:
@@ -213,17 +279,3 @@ def _exported(name: str) -> Path:
             " `litepose models` lists what there is"
         )
     return path
-
-
-def _open_torch(name: str, options: RuntimeOptions) -> Backend:
-    if find_spec("torch") is None or find_spec("safetensors") is None:
-        raise LitePoseError(f"{name} needs PyTorch, which is not installed: {INSTALL['torch']}")
-    from litepose.model import zoo
-
-    network, info = zoo.load(name)
-    return TorchBackend(network, info, options)
-
-
-def first_line(wrong: BaseException) -> str:
-    """The first line of a library's message, without its file paths below."""
-    return (str(wrong).strip().splitlines() or [type(wrong).__name__])[0]

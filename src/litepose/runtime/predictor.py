@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import Letterbox, letterbox
+from litepose.core.geometry import Letterbox, letterbox, letterbox_into
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
@@ -22,64 +23,23 @@ from litepose.imaging.fetch import is_url
 from litepose.imaging.listing import list_images
 from litepose.imaging.read import ImageSource, Picture, ReadLimits, read_picture
 from litepose.imaging.resize import to_input
+from litepose.imaging.video import Frames
+from litepose.imaging.video_source import VideoSource
 from litepose.runtime.backends import Backend
+from litepose.runtime.many import in_order
+from litepose.runtime.prediction import (
+    AS_USUAL,
+    Prediction,
+    PredictionError,
+    PredictOptions,
+    Timings,
+)
+from litepose.runtime.stream import PosedFrame, stream
 
 MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes in the network; more is a slip of the hand
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How to look at a picture.
-
-    flip_test: look at its mirror image too (twice the time, better);
-    scales:    look at it at these multiples of the input size too, e.g. (1.0, 0.5, 2.0); the first
-               is the one that tags and places come from;
-    threshold: people scoring below are left out; None takes the model's own;
-    max_people: keep only so many of the best; None keeps all
-    """
-
-    flip_test: bool = False
-    scales: tuple[float, ...] = (1.0,)
-    threshold: float | None = None
-    max_people: int | None = None
-
-    def __post_init__(self) -> None:
-        if not self.scales or not all(0.1 <= s <= 8 for s in self.scales):
-            raise LitePoseError(f"scales must be numbers from 0.1 to 8; got {list(self.scales)}")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise LitePoseError(f"the threshold must lie in [0, 1]; got {self.threshold}")
-        if self.max_people is not None and self.max_people < 1:
-            raise LitePoseError(f"max_people must be 1 or more; got {self.max_people}")
-
-
-class Timings(NamedTuple):
-    """Seconds spent on one picture."""
-
-    read: float
-    pre: float
-    net: float
-    decode: float
-
-
-class Prediction(NamedTuple):
-    """One of many: `poses`, or None and the `error` that says why."""
-
-    source: str
-    poses: Poses | None
-    error: str | None
-
-
-class PredictionError(LitePoseError):
-    """Some of many pictures failed; `predictions` holds everything, the finished work too."""
-
-    def __init__(self, predictions: list[Prediction]) -> None:
-        bad = [p for p in predictions if p.error is not None]
-        shown = "; ".join(f"{p.source}: {p.error}" for p in bad[:3])
-        super().__init__(
-            f"{len(bad)} of {len(predictions)} pictures failed ({shown}"
-            f"{'; ...' if len(bad) > 3 else ''}); the others are in .predictions of this error"
-        )
-        self.predictions = predictions
+MANY_FROM = 6  # pictures; opening the network once more for fewer takes longer than it saves
+MANY_WORKERS = 16
+MANY_INPUT_PIXELS = 1 << 22  # of all inputs looked at side by side: about 1.5 GB in the network
 
 
 class Predictor:
@@ -92,17 +52,26 @@ class Predictor:
         input_size: int | None = None,
         limits: ReadLimits | None = None,
     ) -> None:
+        """Raises LitePoseError where the file has one input size and `input_size` is another."""
         self.backend = backend
-        self.info: ModelInfo = (
-            backend.info if input_size is None else backend.info.with_input_size(input_size)
-        )
+        size = input_size
+        if backend.fixed_wh is not None:
+            size = min(backend.fixed_wh)
+            if input_size not in (None, size):
+                w, h = backend.fixed_wh
+                raise LitePoseError(
+                    f"this model file has one input size, {w}x{h}; for {input_size} export it again"
+                )
+        self.info: ModelInfo = backend.info if size is None else backend.info.with_input_size(size)
         self.limits = limits or ReadLimits()
+        self._opening = threading.Lock()
+        self._many: Predictor | None = None
 
     def __repr__(self) -> str:
         info = self.info
         return (
             f"Predictor({info.name}, {info.skeleton.name}, short side {info.input.size} px,"
-            f" {self.backend.name})"
+            f" {self.backend.name}, {self.backend.threads} threads)"
         )
 
     def predict(
@@ -132,18 +101,49 @@ class Predictor:
         return [one.poses for one in done]
 
     def predict_many(
-        self, sources: Iterable[ImageSource], options: PredictOptions = PredictOptions()
+        self, sources: Iterable[ImageSource], options: PredictOptions = AS_USUAL
     ) -> Iterator[Prediction]:
-        """One Prediction after the other; a picture that cannot be read does not stop the rest."""
-        for i, source in enumerate(sources):
-            named = str(source) if isinstance(source, str | Path) else f"picture {i}"
-            try:
-                yield Prediction(named, self._predict_one(source, options), None)
-            except LitePoseError as wrong:
-                yield Prediction(named, None, str(wrong))
+        """One Prediction after the other, in order; a picture that cannot be read stops nothing.
+
+        Several pictures are read, looked at and grouped at once, one core each, with the results of
+        one at a time. `sources` is taken a few ahead, so memory stays bounded.
+        """
+        numbered = enumerate(sources)
+        if isinstance(sources, Sized) and len(sources) < MANY_FROM:
+            yield from (self._attempt(one, options) for one in numbered)
+            return
+        many, workers = self.side_by_side(options)
+        yield from in_order(lambda one: many._attempt(one, options), numbered, workers)
+
+    def side_by_side(self, options: PredictOptions = AS_USUAL) -> tuple[Predictor, int]:
+        """This model with its cores shared out, and to how many callers at once: for folders.
+
+        Give both to `in_order`, as `predict_many` does. With one core, or inputs so large that two
+        would not fit in memory, it is this Predictor and 1.
+        """
+        rule = self.info.input
+        pixels = 16 / 9 * (rule.size * max(options.scales)) ** 2
+        workers = min(self.backend.threads, MANY_WORKERS, int(MANY_INPUT_PIXELS / pixels))
+        if workers <= 1:
+            return self, 1
+        with self._opening:
+            if self._many is None:
+                backend = self.backend.side_by_side(workers)
+                size = None if backend.fixed_wh else rule.size
+                self._many = Predictor(backend, input_size=size)
+            self._many.limits = self.limits
+        return self._many, workers
+
+    def _attempt(self, one: tuple[int, ImageSource], options: PredictOptions) -> Prediction:
+        i, source = one
+        named = str(source) if isinstance(source, str | Path) else f"picture {i}"
+        try:
+            return Prediction(named, self._predict_one(source, options), None)
+        except LitePoseError as wrong:
+            return Prediction(named, None, str(wrong))
 
     def predict_timed(
-        self, source: ImageSource, options: PredictOptions = PredictOptions()
+        self, source: ImageSource, options: PredictOptions = AS_USUAL
     ) -> tuple[Poses, Timings]:
         """As `predict` of one picture, with the seconds that each part took."""
         start = time.perf_counter()
@@ -157,12 +157,12 @@ class Predictor:
         end = time.perf_counter()
         return poses, Timings(read - start, pre - read, net - pre, end - net)
 
-    def look(self, source: ImageSource, options: PredictOptions = PredictOptions()) -> list[Pass]:
+    def look(self, source: ImageSource, options: PredictOptions = AS_USUAL) -> list[Pass]:
         """The network's maps of one picture, one Pass per look; what the decoders take."""
         return self._look(self._inputs(self._read(source), options), options)
 
     def predict_maps(
-        self, source: ImageSource, options: PredictOptions = PredictOptions()
+        self, source: ImageSource, options: PredictOptions = AS_USUAL
     ) -> tuple[Poses, Maps, Letterbox]:
         """People of one picture, the merged maps they were found in (B = 1, one stride), and how
         the picture lay in the network's input."""
@@ -172,6 +172,23 @@ class Predictor:
         field, box = combine(passes, self.info.tag_kind), passes[0].box
         maps = Maps((field.heat[None],), (field.stride,), field.tags[None], field.tag_stride)
         return self._cut(decode_field(field, box, self._info(options)), options), maps, box
+
+    def stream(
+        self,
+        source: VideoSource | Frames,
+        options: PredictOptions = AS_USUAL,
+        *,
+        track: bool = False,
+        smooth: bool = False,
+    ) -> Iterator[PosedFrame]:
+        """Frame after frame of a moving picture with its people.
+
+        source: what `litepose.video.frames` takes, or what it gave; it is closed at the end
+        track: people keep their `ids` from frame to frame; smooth: their keypoints do not tremble
+        (which needs ids: it tracks as well)
+        Raises LitePoseError where it cannot be opened, has no frames or stalls.
+        """
+        return stream(self, source, options, track=track, smooth=smooth)
 
     def _predict_one(self, source: ImageSource, options: PredictOptions) -> Poses:
         return self._decode(self.look(source, options), options)
@@ -186,8 +203,7 @@ class Predictor:
         rule = self.info.input
         inputs = []
         for scale in options.scales:
-            size = max(rule.multiple, round(rule.size * scale))
-            box = letterbox(picture.image_wh, size, rule.multiple)
+            box = self._box(picture.image_wh, scale)
             if math.prod(box.input_wh) > MAX_INPUT_PIXELS:
                 raise LitePoseError(
                     f"the network's input would have {box.input_wh[0]}x{box.input_wh[1]} pixels,"
@@ -197,6 +213,18 @@ class Predictor:
             to_input(picture.image, box, rule.mean, rule.std, image[0])
             inputs.append((image, box))
         return inputs
+
+    def _box(self, image_wh: tuple[int, int], scale: float) -> Letterbox:
+        rule, fixed_wh = self.info.input, self.backend.fixed_wh
+        if fixed_wh is None:
+            size = max(rule.multiple, round(rule.size * scale))
+            return letterbox(image_wh, size, rule.multiple)
+        if scale != 1:
+            raise LitePoseError(
+                f"this model file has one input size, {fixed_wh[0]}x{fixed_wh[1]}; other scales"
+                " need one that was exported for any size"
+            )
+        return letterbox_into(image_wh, fixed_wh)
 
     def _look(
         self, inputs: list[tuple[np.ndarray, Letterbox]], options: PredictOptions

@@ -21,8 +21,9 @@ from litepose.data.loader import Loader
 from litepose.data.records import Record
 from litepose.evaluation.matching import Interval, ap_intervals, match_pictures
 from litepose.evaluation.truth import group_results, truth_of
-from litepose.runtime.backends import RuntimeOptions, TorchBackend
+from litepose.runtime.backends import RuntimeOptions
 from litepose.runtime.predictor import Predictor
+from litepose.runtime.torch_backend import TorchBackend
 from litepose.training.losses import Losses
 from litepose.training.objective import Objective, on_device
 from litepose.training.processes import Processes

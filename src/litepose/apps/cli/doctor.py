@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     report = {
         "packages": _packages(),
         "machine": _machine(),
-        "providers": _providers(),
+        "backends": _backends(),
         "models": _models(),
         "self_test": _self_test(),
     }
@@ -52,27 +52,33 @@ def _packages() -> dict[str, str]:
 
 
 def _machine() -> dict[str, Any]:
+    from litepose.runtime.machine import cpu_name, usable_cores
+
     features: list[str] = []
-    name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         lines = cpuinfo.read_text().splitlines()
         words = next((line.split() for line in lines if line.startswith("flags")), [])
         features = [feature for feature in CPU_FEATURES if feature in words]
-        name = next((ln.split(":")[1].strip() for ln in lines if ln.startswith("model name")), name)
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
-        "cpu": name,
+        "cpu": cpu_name(),
         "cores": os.cpu_count() or 0,
+        "usable_cores": usable_cores(),
         "cpu_features": features,
     }
 
 
-def _providers() -> dict[str, Any]:
+def _backends() -> dict[str, Any]:
     import onnxruntime
 
-    return {"onnxruntime": onnxruntime.get_available_providers()}
+    from litepose.runtime.backends import installed_backends
+
+    return {
+        "onnxruntime": onnxruntime.get_available_providers(),
+        "for the default model": installed_backends(None),
+    }
 
 
 def _models() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`litepose export`: a checkpoint -> an ONNX file with its settings inside."""
+"""`litepose export`: a checkpoint -> a file for a runtime, compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -10,26 +10,84 @@ from typing import Any
 
 from litepose.apps.cli.options import check_target, need
 
+FORMATS = ("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript")
+
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser("export", help="checkpoint -> ONNX, ready for litepose.load")
+    parser = verbs.add_parser(
+        "export",
+        help="checkpoint -> ONNX, OpenVINO, ncnn, TorchScript, 8 bits",
+        description=(
+            "Writes a model for another runtime, with its settings inside, after comparing it with"
+            " PyTorch on real pictures: more than 0.5 px apart, and nothing is written. An 8-bit"
+            " model is refused (exit code 1, the numbers in the JSON) where it is less right than"
+            " allowed or not faster on this machine."
+        ),
+    )
     parser.add_argument("--model", help="checkpoint, official .pth.tar or name (default: p)")
-    parser.add_argument("--format", default="onnx", choices=("onnx",))
-    parser.add_argument("--output", help="default: the checkpoint's name with .onnx, here")
+    parser.add_argument("--format", default="onnx", metavar="|".join(FORMATS))
+    parser.add_argument("--output", help="default: the model's name with the format's suffix, here")
+    parser.add_argument("--size", metavar="WxH", help="the only input size (default: any)")
+    parser.add_argument(
+        "--decoder", action="store_true", help="put the decoder's first half into the graph"
+    )
+    parser.add_argument(
+        "--flip-test", action="store_true", help="with --decoder: and the look at the mirror image"
+    )
+    parser.add_argument("--images", metavar="DIR", help="pictures to compare on")
+    int8 = parser.add_argument_group("8 bits")
+    int8.add_argument("--calibration", metavar="DIR", help="pictures to find the ranges on")
+    int8.add_argument("--data", metavar="DIR", help="dataset folder to judge AP on (COCO layout)")
+    int8.add_argument("--split", default="val2017", help="of --data (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    need("export", "torch", "onnx", "onnxscript", "onnxslim", "safetensors")
-    from litepose.export.onnx import export_onnx
+    need("export", "torch", "safetensors")
+    from litepose.export.export import ExportRequest, check, export_model
+    from litepose.export.formats import find_format
+    from litepose.export.quantize import RefusedError
     from litepose.model import zoo
 
-    name = options.model or zoo.DEFAULT
-    target = Path(options.output or Path(name).name.split(".")[0] + ".onnx")
-    check_target(target, ".onnx")
-    network, info = zoo.load(name)
-    print(f"exporting {info.name}, 10 to 30 s ...", file=sys.stderr)
-    difference = export_onnx(network, info, target)
-    print(f"wrote {target}; it equals PyTorch to {difference:.1e} of the largest value")
-    print(json.dumps({"written": str(target), "model": info.name, "difference": difference}))
+    name, suffix = options.model or zoo.DEFAULT, find_format(options.format).suffixes[0]
+    ending = f".int8{suffix}" if find_format(options.format).int8 else suffix
+    target = Path(options.output or Path(name).name.split(".")[0] + ending)
+    check_target(target, suffix)
+    request = ExportRequest(
+        model=name,
+        format=options.format,
+        target=target,
+        size_wh=parse_size(options.size),
+        decoder=options.decoder,
+        flip=options.flip_test,
+        images=options.images,
+        calibration=options.calibration,
+        data=options.data,
+        split=options.split,
+    )
+    check(request)
+    print(f"exporting {name} to {options.format}, up to some minutes ...", file=sys.stderr)
+    try:
+        report = export_model(request, lambda text: print(text, file=sys.stderr))
+    except RefusedError as refused:
+        print(f"litepose export: {refused}", file=sys.stderr)
+        print(json.dumps({"written": None, "model": name, "int8": refused.report.to_dict()}))
+        return 1
+    if report.int8 is not None:
+        print(report.int8.text())
+    print(f"{report.pictures}: {report.parity.text()}")
+    print(f"wrote {', '.join(map(str, report.written))}")
+    print(json.dumps(report.to_dict()))
     return 0
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """`512x384` -> (512, 384). Raises LitePoseError for anything else."""
+    from litepose.core.errors import LitePoseError
+
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise LitePoseError(f"--size wants width x height in pixels, such as 512x384; got {text!r}")
+    return int(width), int(height)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from litepose import __version__
 from litepose.apps.cli import (
+    bench,
     convert,
     cost,
     data,
@@ -27,7 +28,7 @@ from litepose.apps.cli import (
 )
 from litepose.core.errors import LitePoseError
 
-VERBS = (predict, evaluate, cost, models, convert, export, train, data, verify, doctor)
+VERBS = (predict, evaluate, bench, cost, models, convert, export, train, data, verify, doctor)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from litepose.imaging.read import ReadLimits
     from litepose.runtime.predictor import PredictOptions, Predictor
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument(
-        "--model", help="name, .onnx, checkpoint or official .pth.tar (default: the bundled one)"
+        "--model",
+        help="name, .onnx, OpenVINO .xml, checkpoint or official .pth.tar (default: the bundled)",
     )
-    model.add_argument("--backend", help="onnxruntime or torch (default: what fits the model)")
+    model.add_argument(
+        "--backend",
+        help="onnxruntime, openvino, torch, or auto: the fastest here, measured once and remembered"
+        " (default: what fits the model)",
+    )
     model.add_argument("--size", type=int, help="short side of the input in pixels")
     model.add_argument("--threads", type=int, default=0, help="for the network; 0: all cores")
     model.add_argument("--provider", action="append", help="onnxruntime provider, best first")
-    model.add_argument("--device", default="cpu", help="PyTorch device (default: %(default)s)")
+    model.add_argument("--device", default="cpu", help="of torch or openvino (default: cpu)")
+    model.add_argument(
+        "--precision",
+        default="float32",
+        help="of openvino: bfloat16 is faster on newer CPUs, and coarser (default: %(default)s)",
+    )
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +48,20 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
 
 
 def open_predictor(options: argparse.Namespace) -> Predictor:
-    import litepose
+    """The model that the options ask for; what `--backend auto` chose is said on stderr."""
+    from litepose.runtime.backends import RuntimeOptions, open_backend
+    from litepose.runtime.predictor import Predictor
 
     providers = tuple(options.provider or ["CPUExecutionProvider"])
-    return litepose.load(
-        options.model,
-        backend=options.backend,
-        input_size=options.size,
-        threads=options.threads,
-        providers=providers,
-        device=options.device,
-    )
+    how = RuntimeOptions(options.threads, providers, options.device, options.precision)
+    backend = options.backend
+    if backend == "auto":
+        from litepose.runtime.choice import choose
+
+        choice = choose(options.model, how, options.size)
+        print(choice, file=sys.stderr)
+        backend, how = choice.backend, choice.options
+    return Predictor(open_backend(options.model, backend, how), input_size=options.size)
 
 
 def predict_options(options: argparse.Namespace) -> PredictOptions:
@@ -57,6 +73,18 @@ def predict_options(options: argparse.Namespace) -> PredictOptions:
         threshold=options.threshold,
         max_people=options.max_people,
     )
+
+
+def read_limits(options: argparse.Namespace) -> ReadLimits:
+    from litepose.core.errors import LitePoseError
+    from litepose.imaging.read import ReadLimits
+
+    limits = ReadLimits(allow_private=options.allow_private)
+    if options.max_pixels is None:
+        return limits
+    if options.max_pixels < 1:
+        raise LitePoseError(f"--max-pixels must be 1 or more; got {options.max_pixels}")
+    return replace(limits, max_pixels=options.max_pixels)
 
 
 def parse_scales(text: str) -> tuple[float, ...]:

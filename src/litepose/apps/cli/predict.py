@@ -1,13 +1,16 @@
-"""`litepose predict SOURCE...`: pictures in, pictures with skeletons and JSON out."""
+"""`litepose predict SOURCE...`: pictures in, pictures with skeletons and JSON out.
+
+Films, cameras and streams go on to predict_video.py.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litepose import DRAWN_FROM
 from litepose.apps.cli.options import (
@@ -15,26 +18,40 @@ from litepose.apps.cli.options import (
     add_predict_options,
     open_predictor,
     predict_options,
+    read_limits,
 )
+from litepose.apps.cli.results import MARK, Places, open_report, print_record
 
 if TYPE_CHECKING:
-    from litepose.imaging.read import ReadLimits
     from litepose.runtime.predictor import PredictOptions, Predictor
 
-MARK = ".pose"  # photo.jpg -> photo.pose.jpg
+
+class _Job(NamedTuple):
+    """A picture and where what is drawn of it goes; None: nothing is drawn."""
+
+    source: str
+    drawn: Path | None
+    heatmaps: Path
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "predict",
-        help="find people in pictures",
+        help="find people in pictures and films",
         description=(
             "Finds every person in each picture, draws them into PICTURE.pose.jpg, and prints one"
-            " line of JSON per picture (and, after several, one that sums up)."
+            " line of JSON per picture (and, after several, one that sums up). Of a film, a camera"
+            " (0 is the first) or a stream it draws FILM.pose.webm; there is one line of JSON per"
+            " frame, on stdout where that is no terminal and in --json FILE, and one that sums up."
         ),
     )
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="picture, folder, glob or URL")
-    parser.add_argument("--output", metavar="DIR", help="folder for the drawn pictures")
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="pictures (file, folder, glob, URL), or films (file, glob, URL, number of a camera)",
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder for the drawn pictures and films")
     parser.add_argument("--json", metavar="FILE", help="write the JSON lines here too")
     parser.add_argument("--no-draw", action="store_true", help="JSON only, no pictures")
     parser.add_argument(
@@ -51,34 +68,65 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 100 million)"
     )
+    _add_film_options(parser)
     add_model_options(parser)
     add_predict_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_film_options(parser: argparse.ArgumentParser) -> None:
+    film = parser.add_argument_group("films, cameras and streams")
+    film.add_argument(
+        "--frames",
+        action="store_true",
+        help="SOURCE is a film whatever its name: a folder or glob is its frames, a URL a stream",
+    )
+    film.add_argument("--fps", type=float, help="of a folder of frames (default: 25)")
+    film.add_argument("--track", action="store_true", help="number people, the same all through")
+    film.add_argument("--smooth", action="store_true", help="calm keypoints down; tracks as well")
+    film.add_argument("--show", action="store_true", help="a window that shows it; q closes it")
+    film.add_argument(
+        "--film-size",
+        type=int,
+        default=1280,
+        metavar="N",
+        help="long side of the drawn film at most, in pixels (default: %(default)s; 0: as it is)",
+    )
+    film.add_argument(
+        "--stall",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="longest wait for a frame (default: %(default)s)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     from litepose.apps.cli.progress import Progress
 
     _check(options)
+    if _are_films(options):
+        from litepose.apps.cli.predict_video import run_films
+
+        return run_films(options)
     how = predict_options(options)
     sources, missing = _find(options.sources)
-    places = _Places(options.output)
+    places = Places(options.output)
     if not options.no_draw:
         places.check(sources)
     predictor = open_predictor(options)
-    predictor.limits = _limits(options)
-    report = _open_report(options.json)
+    predictor.limits = read_limits(options)
+    report = open_report(options.json)
     progress = Progress(len(sources), "pictures", options.quiet)
     records: list[dict[str, Any]] = []
     try:
         for record in missing:
             records.append(record)
-            _print(record, report)
-        for source in sources:
-            record = _one(predictor, source, how, None if options.no_draw else places, options)
+            print_record(record, report)
+        for record in _records(predictor, sources, how, places, options):
             records.append(record)
             progress.clear()
-            _print(record, report)
+            print_record(record, report)
             progress.step()
     finally:
         progress.clear()
@@ -100,16 +148,22 @@ def _check(options: argparse.Namespace) -> None:
         raise LitePoseError("--no-draw makes no pictures: leave out --heatmaps and --output")
 
 
-def _limits(options: argparse.Namespace) -> ReadLimits:
+def _are_films(options: argparse.Namespace) -> bool:
     from litepose.core.errors import LitePoseError
-    from litepose.imaging.read import ReadLimits
+    from litepose.imaging.video_source import is_video
 
-    limits = ReadLimits(allow_private=options.allow_private)
-    if options.max_pixels is None:
-        return limits
-    if options.max_pixels < 1:
-        raise LitePoseError(f"--max-pixels must be 1 or more; got {options.max_pixels}")
-    return replace(limits, max_pixels=options.max_pixels)
+    films = [source for source in options.sources if options.frames or is_video(source)]
+    if films and len(films) < len(options.sources):
+        other = next(source for source in options.sources if source not in films)
+        raise LitePoseError(
+            f"{films[0]} is a film and {other} is not: give films and pictures in two commands"
+        )
+    for given in ("track", "smooth", "show", "fps"):
+        if not films and getattr(options, given):
+            raise LitePoseError(
+                f"--{given} is for films; where these pictures are the frames of one, add --frames"
+            )
+    return bool(films)
 
 
 def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -140,70 +194,29 @@ def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     return found, missing
 
 
-class _Places:
-    """Where drawn pictures go: beside each picture, or all into one folder."""
+def _records(
+    predictor: Predictor,
+    sources: list[str],
+    how: PredictOptions,
+    places: Places,
+    options: argparse.Namespace,
+) -> Iterator[dict[str, Any]]:
+    """The record of each picture, in order; of many, several are worked on side by side."""
+    from litepose.runtime.many import in_order
+    from litepose.runtime.predictor import MANY_FROM
 
-    def __init__(self, folder: str | None) -> None:
-        self._folder = None if folder is None else Path(folder)
-        self._taken: set[Path] = set()
-
-    def check(self, sources: list[str]) -> None:
-        """Make the folder and see that it can be written, before work starts."""
-        from litepose.core.errors import LitePoseError
-        from litepose.imaging.write import check_writable
-
-        if self._folder is not None:
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            except OSError as wrong:
-                raise LitePoseError(
-                    f"cannot make the folder {self._folder}: {wrong.strerror}"
-                ) from None
-        for folder in {self._beside(source) for source in sources}:
-            try:
-                check_writable(folder / f"picture{MARK}.jpg")
-            except LitePoseError as wrong:
-                raise LitePoseError(f"{wrong}; name another folder with --output") from None
-
-    def name(self, source: str, mark: str) -> Path:
-        """A path no other source of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
-        stem = Path(source.split("?")[0].rstrip("/")).stem or "picture"
-        folder, number = self._beside(source), 1
-        path = folder / f"{stem}{mark}.jpg"
-        while path in self._taken:
-            number += 1
-            path = folder / f"{stem}-{number}{mark}.jpg"
-        self._taken.add(path)
-        return path
-
-    def _beside(self, source: str) -> Path:
-        from litepose.imaging.fetch import is_url
-
-        if self._folder is not None:
-            return self._folder
-        return Path() if is_url(source) else Path(source).parent
-
-
-def _open_report(path: str | None) -> TextIO | None:
-    from litepose.core.errors import LitePoseError
-    from litepose.imaging.listing import PICTURE_SUFFIXES
-
-    if path is None:
-        return None
-    if Path(path).suffix.lower() in PICTURE_SUFFIXES:  # as `--json *.jpg` would have it
-        raise LitePoseError(f"--json {path} names a picture; give a name such as people.jsonl")
-    try:
-        return Path(path).open("w", encoding="utf-8")
-    except OSError as wrong:
-        raise LitePoseError(f"cannot write {path}: {wrong.strerror}") from None
+    jobs = []
+    for source in sources:
+        drawn = None if options.no_draw else places.name(source, MARK)
+        jobs.append(_Job(source, drawn, places.name(source, ".heatmaps")))
+    worker, side_by_side = predictor, 1
+    if len(jobs) >= MANY_FROM:
+        worker, side_by_side = predictor.side_by_side(how)
+    return in_order(lambda job: _one(worker, job, how, options), jobs, side_by_side)
 
 
 def _one(
-    predictor: Predictor,
-    source: str,
-    how: PredictOptions,
-    places: _Places | None,
-    options: argparse.Namespace,
+    predictor: Predictor, job: _Job, how: PredictOptions, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Predict and draw one picture; its record as far as it came, and the `error` that ended it."""
     from litepose.core.errors import LitePoseError
@@ -212,27 +225,20 @@ def _one(
     from litepose.imaging.read import read_image
     from litepose.imaging.write import save_image
 
-    record: dict[str, Any] = {"source": source}
+    record: dict[str, Any] = {"source": job.source}
     try:
-        image = read_image(source, predictor.limits)
+        image = read_image(job.source, predictor.limits)
         poses, maps, box = predictor.predict_maps(image, how)
         record |= poses.to_dict()
-        if places is not None:
+        if job.drawn is not None:
             drawn = draw_poses(image, poses, threshold=options.keypoint_threshold)
-            record["drawn"] = str(save_image(places.name(source, MARK), drawn))
-        if places is not None and options.heatmaps:
+            record["drawn"] = str(save_image(job.drawn, drawn))
+        if options.heatmaps:
             drawn = draw_heatmaps(image, maps.heatmaps[0][0], box)
-            record["heatmaps"] = str(save_image(places.name(source, ".heatmaps"), drawn))
+            record["heatmaps"] = str(save_image(job.heatmaps, drawn))
     except LitePoseError as wrong:
         record["error"] = str(wrong)
     return record
-
-
-def _print(record: dict[str, Any], report: TextIO | None) -> None:
-    line = json.dumps(record, separators=(",", ":"))
-    print(line, flush=True)
-    if report is not None:
-        print(line, file=report, flush=True)
 
 
 def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,19 +10,29 @@ _WIDTH = 28
 
 
 class Progress:
-    """`step()` after each item; `clear()` before other output. Honours NO_COLOR."""
+    """`step()` after each item; `clear()` before other output. Honours NO_COLOR.
 
-    def __init__(self, total: int, what: str, quiet: bool = False) -> None:
+    total: None where nobody knows: then it counts and tells the pace.
+    """
+
+    def __init__(self, total: int | None, what: str, quiet: bool = False) -> None:
         self._total, self._what, self._done = total, what, 0
-        self._shown = total > 1 and not quiet and sys.stderr.isatty()
+        self._shown = total != 1 and total != 0 and not quiet and sys.stderr.isatty()
         self._colour = not os.environ.get("NO_COLOR")
         self._start = time.monotonic()
 
-    def step(self) -> None:
-        self._done += 1
+    def step(self, to: int | None = None) -> None:
+        """One more is done, or as many as `to`."""
+        self._done = self._done + 1 if to is None else to
         if not self._shown:
             return
         spent = time.monotonic() - self._start
+        if self._total is None:
+            pace = self._done / max(spent, 1e-3)
+            text = f"\r{self._done} {self._what}, {pace:.1f} a second \033[K"
+            print(text, end="", file=sys.stderr, flush=True)
+            return
+        self._total = max(self._total, self._done)
         left = spent / self._done * (self._total - self._done)
         bar = "━" * round(_WIDTH * self._done / self._total)
         track = bar.ljust(_WIDTH, "─")

@@ -1,0 +1,166 @@
+"""`litepose bench`: how fast models are on this machine, as a table, a plot and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from litepose.evaluation.bench_folder import FolderRate
+    from litepose.evaluation.bench_report import ModelReport
+
+PICTURE_WH = (640, 480)
+FOLDERS_WH = ((640, 480), (1920, 1080))
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "bench",
+        help="how fast models are on this machine",
+        description=(
+            "Times models stage by stage, on every backend that is installed, for crowds of"
+            " several sizes, beside the official way (PyTorch and the official decoding) where"
+            " PyTorch is installed. Writes bench.json and bench.png; minutes, or --quick."
+        ),
+    )
+    parser.add_argument(
+        "--models",
+        help="names or files, commas between; models without weights are timed with random ones"
+        " (default: p,xs,s, or p without litepose[export])",
+    )
+    parser.add_argument(
+        "--backends",
+        help="such as onnxruntime,openvino:bfloat16,torch (default: all installed, in float32)",
+    )
+    parser.add_argument("--people", default="1,10,30", help="crowds (default: %(default)s)")
+    parser.add_argument("--sizes", help="input sizes, short side (default: each model's own)")
+    parser.add_argument("--pictures", type=int, default=200, help="of the folder (default: 200)")
+    parser.add_argument("--quick", action="store_true", help="fewer runs: coarse, in a minute")
+    parser.add_argument(
+        "--output", default="bench", metavar="DIR", help="folder (default: %(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from litepose.evaluation.bench_machine import measure_machine
+    from litepose.evaluation.bench_plot import draw_bench
+    from litepose.evaluation.bench_report import BenchReport
+    from litepose.imaging.write import save_image
+
+    people = _numbers(options.people, "--people")
+    sizes = _numbers(options.sizes, "--sizes") if options.sizes else [None]
+    if options.pictures < 0:
+        raise _wrong(f"--pictures must be 0 or more; got {options.pictures}")
+    folder = _folder(options.output)
+    _tell("the machine itself")
+    machine = measure_machine(0.3 if options.quick else 1.0)
+    with tempfile.TemporaryDirectory() as scratch:
+        models = [
+            _one_model(name, size, people, options, Path(scratch))
+            for name in _models(options.models)
+            for size in sizes
+        ]
+        first = _models(options.models)[0]
+        folders = _folders(first, sizes[0], options, Path(scratch)) if options.pictures else []
+    report = BenchReport(machine, datetime.now(UTC).date().isoformat(), models, folders)
+    _tell("")
+    print(report.table())
+    record = report.to_dict()
+    (folder / "bench.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    save_image(folder / "bench.png", draw_bench(report))
+    print(f"written: {folder / 'bench.png'}, {folder / 'bench.json'}", file=sys.stderr)
+    print(json.dumps(record))
+    return 0
+
+
+def _one_model(
+    name: str, size: int | None, people: list[int], options: argparse.Namespace, scratch: Path
+) -> ModelReport:
+    import numpy as np
+
+    from litepose.apps.cli.bench_models import open_model
+    from litepose.data.synthetic import SceneSettings, draw_scene
+    from litepose.evaluation.bench import BenchPlan, bench_model
+    from litepose.evaluation.bench_report import ModelReport
+    from litepose.evaluation.cost import network_cost
+    from litepose.runtime.machine import Bystanders
+
+    model = open_model(name, size, options.backends, scratch, _tell)
+    scene = draw_scene(np.random.default_rng(0), SceneSettings(size_wh=PICTURE_WH)).image
+    plan = BenchPlan(scene, tuple(people))
+    if options.quick:
+        plan = BenchPlan(scene, tuple(people), runs=6, rounds=2, reference_runs=1)
+    others = Bystanders()
+    rows = bench_model(model.ways, model.network, plan, _tell)
+    busy = others.share()
+    cost = None
+    if find_spec("torch") is not None and model.info.arch is not None:
+        cost = network_cost(model.info, rows[0].input_wh)
+    memory = {}
+    for way in list(model.ways)[: 1 if options.quick else None]:
+        _tell(f"{name}, {way}: memory")
+        memory[way] = model.peak_mb(way, PICTURE_WH)
+    return ModelReport(model.info.name, model.random, rows, cost, memory, busy)
+
+
+def _folders(
+    name: str, size: int | None, options: argparse.Namespace, scratch: Path
+) -> list[FolderRate]:
+    from litepose.apps.cli.bench_models import open_model
+    from litepose.evaluation.bench_folder import draw_folder, measure_folder
+
+    pictures = min(options.pictures, 40) if options.quick else options.pictures
+    ways = open_model(name, size, options.backends, scratch, _tell).ways
+    predictor = next(iter(ways.values()))
+    rates = []
+    for size_wh in FOLDERS_WH:
+        _tell(f"a folder of {pictures} pictures of {size_wh[0]}x{size_wh[1]}")
+        place = scratch / f"{size_wh[0]}"
+        place.mkdir()
+        rates.append(measure_folder(predictor, draw_folder(place, pictures, size_wh)))
+    return rates
+
+
+def _models(text: str | None) -> list[str]:
+    if text:
+        return [name.strip() for name in text.split(",") if name.strip()]
+    can_export = all(find_spec(p) for p in ("torch", "safetensors", "onnxscript", "onnxslim"))
+    return ["p", "xs", "s"] if can_export else ["p"]
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise _wrong(f"{option} wants whole numbers such as 1,10,30; got {text!r}")
+    return numbers
+
+
+def _folder(name: str) -> Path:
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        raise _wrong(f"cannot make the folder {folder}: {wrong.strerror}") from None
+    return folder
+
+
+def _wrong(text: str) -> Exception:
+    from litepose.core.errors import LitePoseError
+
+    return LitePoseError(text)
+
+
+def _tell(text: str) -> None:
+    """What is being done now, on one line of a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="" if text else "\r", file=sys.stderr, flush=True)

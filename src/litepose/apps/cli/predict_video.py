@@ -1,0 +1,217 @@
+"""`litepose predict` of films, cameras and streams: a drawn film and one line of JSON per frame."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import cv2
+
+from litepose.apps.cli.film_screen import Screen, check_window
+from litepose.apps.cli.options import open_predictor, predict_options, read_limits
+from litepose.apps.cli.progress import Progress
+from litepose.apps.cli.results import MARK, Places, open_report, print_record
+from litepose.core.errors import LitePoseError
+from litepose.imaging.video import Frames, frames
+from litepose.imaging.video_source import is_camera, list_videos
+from litepose.imaging.video_write import check_video
+from litepose.imaging.web_video import without_password
+from litepose.runtime.predictor import Predictor
+from litepose.runtime.stream import PosedFrame
+
+
+def run_films(options: argparse.Namespace) -> int:
+    _check(options)
+    sources = [one for given in options.sources for one in _films(given, options)]
+    places = Places(options.output)
+    targets: list[Path | None] = [None] * len(sources)
+    if not options.no_draw:
+        places.check(sources)
+        targets = [places.name(source, MARK, ".webm") for source in sources]
+        for path in filter(None, targets):
+            check_video(path)
+    if options.show:
+        check_window()
+    _silence_libraries()
+    predictor = open_predictor(options)
+    predictor.limits = read_limits(options)
+    report = open_report(options.json)
+    records = []
+    try:
+        for source, target in zip(sources, targets, strict=True):
+            record = _film(predictor, source, target, report, options)
+            records.append(record)
+            print(json.dumps(record), flush=True)
+            _tell(record, options.quiet)
+            if record.get("interrupted"):
+                break
+    finally:
+        if len(sources) > 1:
+            failed = {r["source"]: r["error"] for r in records if "error" in r}
+            summary = {"films": len(records), "failed": len(failed), "errors": failed}
+            print(json.dumps(summary), flush=True)
+        if report is not None:
+            report.close()
+    if any(record.get("interrupted") for record in records):
+        return 130
+    return 1 if any("error" in record for record in records) else 0
+
+
+def _films(given: str, options: argparse.Namespace) -> list[str]:
+    return [given] if options.frames else list_videos(given)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.heatmaps:
+        raise LitePoseError("--heatmaps is for pictures; leave it out for films")
+    if options.film_size and options.film_size < 32:
+        raise LitePoseError(f"--film-size must be 32 or more, or 0; got {options.film_size}")
+    if not options.stall > 0:
+        raise LitePoseError(f"--stall must be above 0 seconds; got {options.stall}")
+
+
+def _silence_libraries() -> None:
+    """OpenCV and FFmpeg write about every damaged byte to stderr; we say what matters."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        # OpenCV 4 and 5 name it differently.
+        set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+        set_level(0)
+
+
+def _film(
+    predictor: Predictor,
+    source: str,
+    target: Path | None,
+    report: TextIO | None,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """Work through one film; its record as far as it came, and the `error` that ended it."""
+    shown = without_password(source)
+    record: dict[str, Any] = {"source": shown}
+    try:
+        opened = frames(
+            source, fps=options.fps, stall_seconds=options.stall, limits=predictor.limits
+        )
+    except LitePoseError as wrong:
+        return record | {"error": str(wrong)}
+    tally = _Tally(shown, opened)
+    try:
+        with _stopping(opened) as caught, Screen(target, opened, options) as screen:
+            _work(predictor, opened, screen, tally, report, options)
+    except LitePoseError as wrong:
+        record["error"] = str(wrong)
+    record |= tally.record()
+    if target is not None and tally.frames:
+        record["drawn"] = str(target)
+    if caught:
+        record["interrupted"] = True
+    return record
+
+
+def _work(
+    predictor: Predictor,
+    opened: Frames,
+    screen: Screen,
+    tally: _Tally,
+    report: TextIO | None,
+    options: argparse.Namespace,
+) -> None:
+    total = None if opened.duration is None else max(1, round(opened.duration * opened.fps))
+    progress = Progress(total, "frames", options.quiet)
+    piped = not sys.stdout.isatty()  # on a terminal thousands of lines would bury all else
+    how = predict_options(options)
+    try:
+        for frame in predictor.stream(opened, how, track=options.track, smooth=options.smooth):
+            print_record(tally.count(frame), report, shown=piped)
+            screen.add(frame)
+            progress.step(round(frame.seconds * opened.fps) + 1 if total else None)
+            if screen.closed:
+                break
+    finally:
+        progress.clear()
+
+
+class _Tally:
+    """What the line that sums a film up says."""
+
+    def __init__(self, source: str, opened: Frames) -> None:
+        self._source, self._opened = source, opened
+        self.frames = self._most = 0
+        self._seconds, self._ids = 0.0, set[int]()
+        self._start = time.monotonic()
+
+    def count(self, frame: PosedFrame) -> dict[str, Any]:
+        """Count a frame; its own record."""
+        self.frames += 1
+        self._most = max(self._most, len(frame.poses))
+        self._seconds = frame.seconds
+        if frame.poses.ids is not None:
+            self._ids.update(frame.poses.ids.tolist())
+        where = {"source": self._source, "frame": frame.number, "seconds": round(frame.seconds, 4)}
+        return where | frame.poses.to_dict()
+
+    def record(self) -> dict[str, Any]:
+        spent = max(time.monotonic() - self._start, 1e-3)
+        record: dict[str, Any] = {
+            "frames": self.frames,
+            "broken": self._opened.broken,
+            "dropped": self._opened.dropped,
+            "seconds": round(self._seconds, 4),
+            "most_people": self._most,
+            "frames_per_second": round(self.frames / spent, 2),
+        }
+        if self._ids:
+            record["ids"] = len(self._ids)
+        if self._opened.ended_early:
+            record["warning"] = self._opened.ended_early
+        return record
+
+
+@contextlib.contextmanager
+def _stopping(opened: Frames) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM end the film after this frame; a second one ends everything at once."""
+    caught: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        opened.stop()
+
+    if threading.current_thread() is not threading.main_thread():  # only there may one listen
+        yield caught
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield caught
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _tell(record: dict[str, Any], quiet: bool) -> None:
+    """Say on stderr what came of a film."""
+    source, error = record["source"], record.get("error")
+    name = f"camera {source}" if is_camera(source) else source
+    if not quiet and record.get("frames"):
+        parts = [f"{record['frames']} frames, {record['frames_per_second']} a second"]
+        parts += [f"{record[k]} {k}" for k in ("broken", "dropped") if record[k]]
+        drawn = f" -> {record['drawn']}" if "drawn" in record else ""
+        stopped = " (stopped)" if record.get("interrupted") else ""
+        print(f"{name}: {', '.join(parts)}{stopped}{drawn}", file=sys.stderr)
+    if "warning" in record and not quiet:
+        print(f"note: {record['warning']}", file=sys.stderr)
+    if error is not None:
+        named = "" if name in error else f"{name}: "
+        print(f"failed: {named}{error}", file=sys.stderr)

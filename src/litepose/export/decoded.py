@@ -1,0 +1,44 @@
+"""Graphs that hold the decoder's first half: candidates in, people out. Needs no torch.
+
+The graph gives, per picture, `scores` (K, M), `xy` (K, M, 2) in input pixels and `tags` (K, M, T);
+`people_of` groups them with the same functions as the default decoder. Missing keypoints are not
+filled: that looks into the maps again, which stay inside the graph.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from litepose.core.geometry import Letterbox
+from litepose.core.model_info import ModelInfo
+from litepose.core.poses import Poses
+from litepose.decode.candidates import Candidates
+from litepose.decode.grouping import drop_duplicates, group
+
+
+def people_of(
+    scores: np.ndarray, xy: np.ndarray, tags: np.ndarray, box: Letterbox, info: ModelInfo
+) -> Poses:
+    """People of one picture, best first, in its pixels.
+
+    scores: (K, M), 0 where there is no candidate; xy: (K, M, 2) input pixels; tags: (K, M, T);
+    box: how the picture lay in the input.
+    """
+    settings, stride = info.decode, np.float32(info.strides[-1])
+    keypoint, place = np.nonzero(scores > 0)
+    candidates = Candidates(
+        keypoint, xy[keypoint, place] / stride, scores[keypoint, place], tags[keypoint, place]
+    )
+    people = group(candidates, info.skeleton, settings.tag_threshold)
+    people = people.take(people.person_scores >= settings.person_threshold)
+    people = drop_duplicates(people, info.skeleton, settings.duplicate_oks)
+    found = (people.scores > 0)[..., None]
+    middle = (people.cells_xy * found).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+    cells_xy = np.where(found, people.cells_xy, middle[:, None])  # absent: in the middle
+    return Poses(
+        keypoints_xy=box.to_image(cells_xy * stride).astype(np.float32),
+        scores=np.clip(people.scores, 0, 1),
+        person_scores=np.clip(people.person_scores, 0, 1),
+        skeleton=info.skeleton,
+        image_wh=box.image_wh,
+    )

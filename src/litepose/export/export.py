@@ -1,0 +1,174 @@
+"""One model into one format: checked first, converted aside, compared with PyTorch, put in place.
+
+Nothing appears under the target's name before the comparison is passed. Source: our own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.data.layouts import find_dataset
+from litepose.data.synthetic import SceneSettings, draw_scene
+from litepose.export.formats import Format, find_format
+from litepose.export.parity import TOLERANCE, Parity, check_graph, compare
+from litepose.export.quantize import QuantizeReport, Say, quantize
+from litepose.export.source import load_source
+from litepose.imaging.listing import list_images
+from litepose.imaging.read import read_image
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "images"  # in a checkout
+MOST_PICTURES = 16  # to compare on
+MOST_CALIBRATION = 64
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is wanted.
+
+    model: name, checkpoint or official file;  format: a key of FORMATS;  target: file to write
+    size_wh: the only input size of the file; None leaves it open (ncnn: a square of the model's)
+    decoder, flip: the decoder's first half, and the look at the mirror image, inside the graph
+    images: folder, pattern or file to compare on; None: the examples of a checkout, else drawn ones
+    calibration: the same, for int8;  data, split: annotated pictures to judge int8 by
+    """
+
+    model: str
+    format: str
+    target: Path
+    size_wh: tuple[int, int] | None = None
+    decoder: bool = False
+    flip: bool = False
+    images: str | None = None
+    calibration: str | None = None
+    data: str | None = None
+    split: str = "val2017"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and how it compares.
+
+    difference: largest on noise, as a share of an output's largest value; None where it says
+    nothing (8 bits; candidates, whose order noise decides)
+    """
+
+    written: tuple[Path, ...]
+    model: str
+    format: str
+    pictures: str
+    parity: Parity
+    int8: QuantizeReport | None = None
+    difference: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        parity = {key: round(value, 6) for key, value in asdict(self.parity).items()}
+        return {
+            "written": str(self.written[0]),
+            "files": [str(path) for path in self.written],
+            "model": self.model,
+            "format": self.format,
+            "pictures": self.pictures,
+            "parity": parity,
+            "difference": self.difference,
+            "int8": None if self.int8 is None else self.int8.to_dict(),
+        }
+
+
+def check(request: ExportRequest) -> Format:
+    """Everything that can be known before the work. Raises LitePoseError."""
+    form = find_format(request.format)
+    form.need(request.format)
+    if request.target.suffix != form.suffixes[0]:
+        raise LitePoseError(
+            f"the name of a file in format {request.format} must end in {form.suffixes[0]};"
+            f" got {request.target}"
+        )
+    if request.decoder and not form.decoder:
+        raise LitePoseError(f"the format {request.format} cannot hold the decoder; leave it out")
+    if form.int8 and request.calibration is None:
+        raise LitePoseError(
+            f"the format {request.format} needs pictures like those to come, to find the ranges of"
+            " its numbers: --calibration DIR (not the ones you judge it by)"
+        )
+    if not form.int8 and (request.calibration or request.data):
+        raise LitePoseError(
+            f"calibration and annotated pictures are for int8; {request.format} takes neither"
+        )
+    return form
+
+
+def export_model(request: ExportRequest, say: Say = lambda text: None) -> ExportReport:
+    """Convert, compare, write. Takes 5 s to some minutes; `say` hears how far it is.
+
+    Raises LitePoseError, and writes nothing, where something is missing or wrong beforehand, the
+    file and PyTorch put a keypoint more than 0.5 px apart, or 8 bits are not worth having
+    (`quantize.RefusedError`).
+    """
+    form = check(request)
+    pictures, what = comparison_pictures(request.images)
+    calibration = [] if request.calibration is None else calibration_pictures(request.calibration)
+    source = load_source(request.model, request.size_wh, request.decoder, request.flip)
+    if form.fixed and source.size_wh is None:
+        side = -(-source.info.input.size // source.info.input.multiple)
+        source = replace(source, size_wh=(side * source.info.input.multiple,) * 2)
+    module = form.open_module()
+    with tempfile.TemporaryDirectory(
+        dir=request.target.parent, prefix=f".{request.target.stem}."
+    ) as folder:
+        staged = Path(folder) / request.target.name
+        int8, apart = None, None
+        if form.int8:
+            dataset = None
+            if request.data is not None:
+                dataset = find_dataset(request.data, request.split, target=source.info.skeleton)
+            model, int8 = quantize(source, module, calibration, dataset, say)
+            module.save(model, source, staged)
+            run = module.run(model)
+        else:
+            module.write(source, staged)
+            run = module.open_runner(source, staged)
+            apart = None if source.decoder else check_graph(source, run, TOLERANCE)
+        parity = compare(source, run, pictures)
+        if not form.int8 and not parity.ok:
+            raise LitePoseError(
+                f"the exported file is too far from PyTorch: {parity.text()}; allowed are 0.5 px,"
+                " a score of 0.02 and the same people. Nothing was written"
+            )
+        written = put_in_place(staged, request.target, form.suffixes)
+    return ExportReport(written, source.info.name, request.format, what, parity, int8, apart)
+
+
+def put_in_place(staged: Path, target: Path, suffixes: Sequence[str]) -> tuple[Path, ...]:
+    """Move the staged files under the target's name, the one that is named last."""
+    written = []
+    for suffix in (*suffixes[1:], suffixes[0]):
+        written.append(target.with_suffix(suffix))
+        staged.with_suffix(suffix).replace(written[-1])
+    return tuple(reversed(written))
+
+
+def comparison_pictures(images: str | None) -> tuple[list[np.ndarray], str]:
+    """Pictures to compare on, and what they are, in words."""
+    if images is None and not EXAMPLES.is_dir():
+        settings = SceneSettings((640, 480))
+        drawn = [draw_scene(np.random.default_rng(seed), settings).image for seed in range(4)]
+        return drawn, "4 drawn scenes (no example pictures here; --images DIR takes yours)"
+    paths = spread(list_images(images or EXAMPLES), MOST_PICTURES)
+    return [read_image(path) for path in paths], f"{len(paths)} pictures of {images or 'examples'}"
+
+
+def calibration_pictures(folder: str) -> list[np.ndarray]:
+    """At most 64 pictures, spread evenly. Raises LitePoseError where there are none."""
+    return [read_image(path) for path in spread(list_images(folder), MOST_CALIBRATION)]
+
+
+def spread(paths: Sequence[Path], most: int) -> list[Path]:
+    places = np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int)
+    return [paths[i] for i in places]

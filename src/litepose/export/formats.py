@@ -1,0 +1,79 @@
+"""The formats that a model can be exported to: one line each, one module each.
+
+A module has `write(source, path)` and `open_runner(source, path)`; those that quantise have
+`quantize(...)` too. Converters are optional installs: a module is imported only when it is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from litepose.core.errors import LitePoseError
+
+_NETWORK = ("torch", "safetensors")
+_ONNX = (*_NETWORK, "onnx", "onnxscript", "onnxslim")
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one format is made.
+
+    suffixes: of the files it consists of, the first is the one that is named
+    packages, extra: what must be installed, and the extra that installs it
+    decoder: can hold the decoder's first half;  fixed: takes one input size only
+    int8: arithmetic in 8 bits, after calibration
+    """
+
+    module: str
+    suffixes: tuple[str, ...]
+    packages: tuple[str, ...]
+    extra: str
+    decoder: bool = False
+    fixed: bool = False
+    int8: bool = False
+
+    def need(self, name: str) -> None:
+        """Raise LitePoseError that names what is not installed and the line that installs it."""
+        missing = [package for package in self.packages if find_spec(package) is None]
+        if missing:
+            raise LitePoseError(
+                f"the format {name} needs {', '.join(missing)}, not installed here:"
+                f" pip install 'litepose[{self.extra}]'"
+            )
+
+    def open_module(self) -> Any:
+        return import_module(f"litepose.export.{self.module}")
+
+
+FORMATS: Mapping[str, Format] = {
+    "onnx": Format("onnx", (".onnx",), _ONNX, "export", decoder=True),
+    "openvino": Format(
+        "openvino", (".xml", ".bin"), (*_ONNX, "openvino"), "export,openvino", decoder=True
+    ),
+    "ncnn": Format(
+        "ncnn", (".param", ".bin", ".json"), (*_NETWORK, "ncnn", "pnnx"), "ncnn", fixed=True
+    ),
+    "int8-onnx": Format("int8_onnx", (".onnx",), _ONNX, "export", int8=True),
+    "int8-openvino": Format(
+        "int8_openvino",
+        (".xml", ".bin"),
+        (*_ONNX, "openvino", "nncf"),
+        "export,openvino,nncf",
+        int8=True,
+    ),
+    "torchscript": Format("torchscript", (".torchscript",), _NETWORK, "torch", decoder=True),
+}
+
+
+def find_format(name: str) -> Format:
+    """Raises LitePoseError that proposes the nearest name."""
+    if name not in FORMATS:
+        near = get_close_matches(name, FORMATS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise LitePoseError(f"no format {name!r}{hint} (there are {', '.join(FORMATS)})")
+    return FORMATS[name]

@@ -1,0 +1,102 @@
+"""8-bit ONNX by onnxruntime: weights per channel, activations per tensor, ranges from pictures.
+
+Everything between the first and the last convolution is quantised, not the convolutions alone: each
+crossing between 8 bits and float costs more than the 8 bits save. Source: our own.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantType,
+    quantize_static,
+)
+
+from litepose.export.onnx import build_graph, runner_of, stamped
+from litepose.export.parity import Runner
+from litepose.export.source import Source
+
+prepare = build_graph
+_OPERATORS = ["Conv", "Add", "Concat", "Resize", "AveragePool", "Relu", "Clip", "Pad", "Slice"]
+_OPERATORS += ["DepthToSpace", "MaxPool"]
+
+
+def quantize(
+    model: onnx.ModelProto, images: Sequence[np.ndarray], keep: Collection[str]
+) -> onnx.ModelProto:
+    """The model in 8 bits, the layers `keep` (names of torch modules) left in float."""
+    with tempfile.TemporaryDirectory() as folder:
+        target, exact = Path(folder) / "int8.onnx", Path(folder) / "float.onnx"
+        onnx.save(model, exact)  # given the model itself, it would move the weights out of it
+        logging.disable(logging.WARNING)  # it advises a preparation that the slimming has done
+        try:
+            quantize_static(
+                exact,
+                target,
+                _Pictures(images),
+                op_types_to_quantize=_OPERATORS,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+                nodes_to_exclude=[*_kept(model.graph, keep), *_tail(model.graph)],
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        return onnx.load(str(target))
+
+
+def run(model: onnx.ModelProto) -> Runner:
+    return runner_of(model.SerializeToString())
+
+
+def save(model: onnx.ModelProto, source: Source, path: Path) -> None:
+    path.write_bytes(stamped(model, source.properties).SerializeToString())
+
+
+def _kept(graph: onnx.GraphProto, layers: Collection[str]) -> list[str]:
+    """Nodes of these layers, and what takes their outputs.
+
+    onnxruntime rounds the weights of a float convolution by itself, and coarsely, where 8 bits
+    stand before and behind it; so what stands behind has to stay float too.
+    """
+    weights = {f"{layer}.weight" for layer in layers}
+    names, tensors = [], set()
+    for node in graph.node:  # in order: producers first
+        if weights & set(node.input):
+            names.append(node.name)
+            tensors.update(node.output)
+        elif tensors & set(node.input):
+            names.append(node.name)
+            if node.op_type in ("Clip", "Relu"):  # not a step of its own
+                tensors.update(node.output)
+    return names
+
+
+def _tail(graph: onnx.GraphProto) -> list[str]:
+    """Nodes behind the last convolutions: cheap, and all that follows depends on their digits."""
+    towards_conv: set[str] = set()  # tensors that some convolution is made from
+    tail = []
+    for node in reversed(graph.node):
+        if node.op_type == "Conv" or towards_conv & set(node.output):
+            towards_conv.update(node.input)
+        else:
+            tail.append(node.name)
+    return tail
+
+
+class _Pictures(CalibrationDataReader):
+    def __init__(self, images: Sequence[np.ndarray]) -> None:
+        self._rest = iter(images)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        images = next(self._rest, None)
+        return None if images is None else {"images": images}

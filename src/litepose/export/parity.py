@@ -1,0 +1,205 @@
+"""Does the exported file say what PyTorch says, and how much sooner?
+
+People found in real pictures are compared, keypoint by keypoint, with those of the network as it
+was trained, in PyTorch eager. On noise, which holds no people, the outputs themselves are compared.
+Source: our own.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Letterbox, letterbox, letterbox_into
+from litepose.core.maps import Maps
+from litepose.core.model_info import ModelInfo
+from litepose.core.poses import Poses
+from litepose.decode.decoder import decode
+from litepose.decode.passes import Pass, unflip
+from litepose.export.decoded import people_of
+from litepose.export.source import Flat, Source
+from litepose.imaging.resize import to_input
+
+TOLERANCE = 1e-4  # of an output's largest value, on noise
+MOST_PX = 0.5
+MOST_SCORE = 0.02
+
+# (B, 3, H, W) float32 -> the outputs, in the order of `Source.outputs`
+Runner = Callable[[np.ndarray], Sequence[np.ndarray]]
+Look = Callable[["Input"], Poses]
+
+
+class Input(NamedTuple):
+    """A picture as the network takes it, (1, 3, H, W), and how it lies in there."""
+
+    images: np.ndarray
+    box: Letterbox
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the file and PyTorch are apart on real pictures, in pixels of the picture.
+
+    people, people_torch: found by each; keypoint_px, score: the largest difference over the people
+    of both; file_ms, torch_ms: one look of the network at the first picture, medians, alternating
+    """
+
+    pictures: int
+    people: int
+    people_torch: int
+    keypoint_px: float
+    score: float
+    file_ms: float
+    torch_ms: float
+
+    @property
+    def ok(self) -> bool:
+        same = self.people == self.people_torch
+        return same and self.keypoint_px <= MOST_PX and self.score <= MOST_SCORE
+
+    def text(self) -> str:
+        return (
+            f"{self.pictures} pictures, {self.people} people (PyTorch {self.people_torch}): largest"
+            f" difference {self.keypoint_px:.4f} px, score {self.score:.5f}; network"
+            f" {self.file_ms:.1f} ms, PyTorch {self.torch_ms:.1f} ms"
+            f" ({self.torch_ms / self.file_ms:.1f} times as long)"
+        )
+
+
+def make_input(image: np.ndarray, info: ModelInfo, size_wh: tuple[int, int] | None = None) -> Input:
+    """A picture (H, W, 3) uint8 as an input; of its own size, or in the one size of a file."""
+    image_wh, rule = (image.shape[1], image.shape[0]), info.input
+    if size_wh is None:
+        box = letterbox(image_wh, rule.size, rule.multiple)
+    else:
+        box = letterbox_into(image_wh, size_wh)
+    images = np.empty((1, 3, box.input_wh[1], box.input_wh[0]), dtype=np.float32)
+    to_input(image, box, rule.mean, rule.std, images[0])
+    return Input(images, box)
+
+
+def eager(source: Source) -> Runner:
+    """The maps of the network as it was trained, in PyTorch eager."""
+    network = Flat(source.network).eval()
+
+    def run(images: np.ndarray) -> Sequence[np.ndarray]:
+        with torch.inference_mode():
+            return [output.numpy() for output in network(torch.from_numpy(images))]
+
+    return run
+
+
+def look_eagerly(source: Source) -> Look:
+    """People by PyTorch and our decoder, as far as the exported graph can go: see `decoded`."""
+    run, info = eager(source), source.info
+    if source.decoder:
+        info = replace(info, decode=replace(info.decode, fill=False))
+
+    def look(seen: Input) -> Poses:
+        passes = [Pass(as_maps(run(seen.images), info), seen.box)]
+        if source.flip:
+            mirrored = as_maps(run(np.ascontiguousarray(seen.images[..., ::-1])), info)
+            passes.append(Pass(unflip(mirrored, info.skeleton, info.tag_kind), seen.box))
+        return decode(passes, info)
+
+    return look
+
+
+def look_through(source: Source, run: Runner) -> Look:
+    """People by an exported file."""
+
+    def look(seen: Input) -> Poses:
+        outputs = run(seen.images)
+        if source.decoder:
+            scores, xy, tags = (output[0] for output in outputs)
+            return people_of(scores, xy, tags, seen.box, source.info)
+        return decode([Pass(as_maps(outputs, source.info), seen.box)], source.info)
+
+    return look
+
+
+def as_maps(outputs: Sequence[np.ndarray], info: ModelInfo) -> Maps:
+    *heatmaps, tags = outputs
+    return Maps(tuple(heatmaps), info.strides, tags, info.tag_stride)
+
+
+def compare(source: Source, run: Runner, pictures: Sequence[np.ndarray]) -> Parity:
+    """Both on the same pictures, (H, W, 3) uint8 each."""
+    theirs_of, ours_of = look_eagerly(source), look_through(source, run)
+    inputs = [make_input(image, source.info, source.size_wh) for image in pictures]
+    people = people_torch = 0
+    keypoint_px = score = 0.0
+    for seen in inputs:
+        theirs, ours = theirs_of(seen), ours_of(seen)
+        people, people_torch = people + len(ours), people_torch + len(theirs)
+        if len(ours) and len(theirs):
+            apart = difference(theirs, ours)
+            keypoint_px, score = max(keypoint_px, apart[0]), max(score, apart[1])
+    first, run_eager = inputs[0].images, eager(source)
+    torch_looks = 2 if source.flip else 1
+    took = measure({"file": lambda: run(first), "torch": lambda: run_eager(first)})
+    return Parity(
+        len(inputs),
+        people,
+        people_torch,
+        keypoint_px,
+        score,
+        took["file"],
+        took["torch"] * torch_looks,
+    )
+
+
+def difference(theirs: Poses, ours: Poses) -> tuple[float, float]:
+    """Largest distance of a keypoint that both found, and largest difference of a score, between
+    each of theirs and the one of ours that is nearest."""
+    apart = np.linalg.norm(theirs.keypoints_xy[:, None] - ours.keypoints_xy, axis=-1)  # (N, M, K)
+    apart = np.where(theirs.found[:, None] & ours.found, apart, np.nan)
+    shared = np.isfinite(apart).sum(axis=2)
+    mean = np.where(shared > 0, np.nansum(apart, axis=2) / np.maximum(shared, 1), np.inf)
+    nearest = mean.argmin(axis=1)
+    px = np.nan_to_num(apart[np.arange(len(theirs)), nearest]).max()
+    return float(px), float(np.abs(theirs.scores - ours.scores[nearest]).max())
+
+
+def check_graph(source: Source, run: Runner, tolerance: float) -> float:
+    """Largest difference of an output on noise, as a share of the output's largest value.
+
+    Raises LitePoseError where it exceeds `tolerance` or is no number.
+    """
+    multiple, worst = source.network.arch.multiple, 0.0
+    shapes = [(1, 3, 2 * multiple, 3 * multiple), (2, 3, 5 * multiple, 4 * multiple)]
+    if source.size_wh is not None:
+        shapes = [(1, 3, *source.example_hw)]
+    for shape in shapes:
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            expected = source.module(images)
+        for ours, theirs in zip(run(images.numpy()), expected, strict=True):
+            largest = max(float(theirs.abs().max()), 1e-6)
+            apart = float(np.abs(ours - theirs.numpy()).max()) / largest
+            worst = apart if np.isnan(apart) else max(worst, apart)  # max() would drop a NaN
+            if not worst <= tolerance:
+                raise LitePoseError(
+                    f"the exported graph differs from the network by {worst:.1e} of its largest"
+                    f" value (allowed: {tolerance:.0e}); nothing was written"
+                )
+    return worst
+
+
+def measure(calls: Mapping[str, Callable[[], Any]], repeats: int = 15) -> dict[str, float]:
+    """Median milliseconds of each call, taken in turns so that a busy machine slows all alike."""
+    took: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(repeats + 2):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if turn >= 2:
+                took[name].append((time.perf_counter() - start) * 1e3)
+    return {name: statistics.median(times) for name, times in took.items()}

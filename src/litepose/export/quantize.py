@@ -1,0 +1,212 @@
+"""8 bits, behind a gate: the file is written only where it is about as right, and faster.
+
+Layers that suffer most go back to float, twice as many each time, until the model is right enough;
+then it must be faster than the float model in the same runtime, on this machine. Otherwise it is
+refused with the numbers. Source: our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.poses import Poses, pose_area, pose_similarity
+from litepose.data.datasets import CocoDataset
+from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+from litepose.export.parity import Input, Look, Runner, look_through, make_input, measure
+from litepose.export.sensitivity import most_sensitive_first
+from litepose.export.source import Source
+
+LADDER = (0, 4, 8, 16, 32)  # layers left in float
+MOST_AP_FALL = 1.0
+LEAST_AGREEMENT = 0.9
+SENSITIVITY_INPUTS = 2
+ONE_NUMBER = EvaluateOptions(resamples=1)  # no intervals
+
+
+class Accuracy(NamedTuple):
+    """How right a model is: AP in points, or OKS agreement with the float model."""
+
+    value: float
+    least: float
+    what: str
+
+    @property
+    def ok(self) -> bool:
+        return self.value >= self.least
+
+    def text(self) -> str:
+        return f"{self.what}: {self.value:.3f}, least {self.least:.3f}"
+
+
+Judge = Callable[[Runner], Accuracy]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One try: how many layers were left in float, and how right it was."""
+
+    float_layers: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class QuantizeReport:
+    """What was measured. `float_ms`, `int8_ms`: the network on the first calibration picture;
+    None where the model was not right enough to be timed."""
+
+    measure: str
+    least: float
+    rungs: tuple[Rung, ...]
+    kept_float: tuple[str, ...]
+    float_ms: float | None = None
+    int8_ms: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def text(self) -> str:
+        assert self.float_ms is not None and self.int8_ms is not None
+        return (
+            f"8 bits, {len(self.kept_float)} layers left in float: {self.measure}"
+            f" {self.rungs[-1].accuracy:.3f} (least {self.least:.3f});"
+            f" {self.int8_ms:.1f} ms against {self.float_ms:.1f} ms in float"
+        )
+
+
+class RefusedError(LitePoseError):
+    """The 8-bit model is not worth having here; `report` says by how much."""
+
+    def __init__(self, message: str, report: QuantizeReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+def quantize(
+    source: Source,
+    module: Any,
+    pictures: Sequence[np.ndarray],
+    judge_by: CocoDataset | None,
+    say: Say,
+) -> tuple[Any, QuantizeReport]:
+    """The model in 8 bits, of the kind that `module` (int8_onnx or int8_openvino) makes.
+
+    pictures: (H, W, 3) uint8, to calibrate on; judge_by: annotated pictures for AP, or None.
+    Raises RefusedError where it is not right enough with any rung of the ladder, or not faster.
+    """
+    inputs = [make_input(image, source.info, source.size_wh) for image in pictures]
+    images = [one.images for one in inputs]
+    model = module.prepare(source)
+    run_float = module.run(model)
+    if judge_by is None:
+        judge = by_agreement(source, run_float, inputs)
+    else:
+        judge = by_ap(source, run_float, judge_by)
+    order: list[str] = []
+    rungs: list[Rung] = []
+    for count in LADDER:
+        if count and not order:
+            say("looking for the layers that suffer most ...")
+            order = most_sensitive_first(source.module, images[:SENSITIVITY_INPUTS])
+        kept = tuple(order[:count])
+        small = module.quantize(model, images, kept)
+        run = module.run(small)
+        accuracy = judge(run)
+        rungs.append(Rung(count, round(accuracy.value, 4)))
+        say(f"{count} layers in float: {accuracy.text()}")
+        if accuracy.ok:
+            break
+    report = QuantizeReport(accuracy.what, accuracy.least, tuple(rungs), kept)
+    if not accuracy.ok:
+        tried = ", ".join(f"{rung.accuracy:.3f} with {rung.float_layers}" for rung in rungs)
+        raise RefusedError(
+            f"refused, not right enough in 8 bits: {accuracy.what} must be {accuracy.least:.3f} or"
+            f" more; it is {tried} layers left in float. Nothing was written",
+            report,
+        )
+    took = measure({"float": lambda: run_float(images[0]), "int8": lambda: run(images[0])})
+    report = QuantizeReport(
+        accuracy.what, accuracy.least, tuple(rungs), kept, took["float"], took["int8"]
+    )
+    if took["int8"] >= took["float"]:
+        raise RefusedError(
+            f"refused, not faster in 8 bits on this machine: {took['int8']:.1f} ms against"
+            f" {took['float']:.1f} ms in float ({accuracy.what} {accuracy.value:.3f}, {len(kept)}"
+            " layers left in float). Nothing was written",
+            report,
+        )
+    return small, report
+
+
+def by_ap(source: Source, run_float: Runner, dataset: CocoDataset) -> Judge:
+    """Average precision on annotated pictures, at most a point below the float model's."""
+
+    def points(run: Runner) -> float:
+        judged = evaluate(RunnerPredictor(source, run), dataset, None, ONE_NUMBER).judged
+        ap = judged.coco.ap if judged.crowd is None else judged.crowd.ap
+        return ap or 0.0
+
+    least = points(run_float) - MOST_AP_FALL
+    what = f"AP on {len(dataset)} pictures (float {least + MOST_AP_FALL:.2f})"
+    return lambda run: Accuracy(points(run), least, what)
+
+
+def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> Judge:
+    """Mean OKS of the float model's people with the nearest that the other finds.
+
+    Weaker than AP: it says that little changed, not that what it finds is right.
+    """
+    look = look_through(source, run_float)
+    expected = [look(one) for one in inputs]
+    if not sum(map(len, expected)):
+        raise LitePoseError(
+            f"the float model finds nobody in the {len(inputs)} calibration pictures: they cannot"
+            " tell whether 8 bits change anything; give pictures with people, or --data"
+        )
+    what = f"OKS agreement with the float model on the {len(inputs)} calibration pictures"
+
+    def judge(run: Runner) -> Accuracy:
+        other = look_through(source, run)
+        alike = [best_oks(theirs, other(one)) for theirs, one in zip(expected, inputs, strict=True)]
+        return Accuracy(float(np.concatenate(alike).mean()), LEAST_AGREEMENT, what)
+
+    return judge
+
+
+def best_oks(theirs: Poses, ours: Poses) -> np.ndarray:
+    """(N,) for each of theirs the OKS of the one of ours most like it; 0 where there is nobody."""
+    if not len(ours) or not len(theirs):
+        return np.zeros(len(theirs))
+    area = pose_area(theirs.keypoints_xy, theirs.scores)[:, None]
+    alike = pose_similarity(
+        theirs.keypoints_xy[:, None],
+        theirs.scores[:, None],
+        ours.keypoints_xy,
+        ours.scores,
+        area,
+        theirs.skeleton,
+    )
+    return alike.max(axis=1)
+
+
+class RunnerPredictor:
+    """What `evaluate` asks for, from an exported model that is not a file yet."""
+
+    def __init__(self, source: Source, run: Runner) -> None:
+        # Whoever is left out is missing from the curve of precision over recall.
+        all_people = replace(source.info.decode, person_threshold=0.0)
+        self.source = replace(source, info=replace(source.info, decode=all_people))
+        self.info = self.source.info
+        self._look: Look = look_through(self.source, run)
+
+    def predict(
+        self, source: Any, *, flip_test: bool, scales: tuple[float, ...], threshold: float
+    ) -> Poses:
+        assert not flip_test and scales == (1.0,)
+        poses = self._look(make_input(source, self.info, self.source.size_wh))
+        return poses[poses.person_scores >= threshold]

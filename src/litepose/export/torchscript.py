@@ -1,0 +1,45 @@
+"""TorchScript, for C++ programs with LibTorch: the traced network, its settings as extra files.
+
+PyTorch calls TorchScript deprecated and keeps loading it. Source: our own.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from litepose.export.parity import Runner
+from litepose.export.source import INFO_KEY, SHA256_KEY, Source
+
+
+def write(source: Source, path: Path) -> None:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of its deprecation, and of sides that trace as numbers
+        traced = torch.jit.trace(source.module, torch.zeros(1, 3, *source.example_hw))
+        traced = traced if source.decoder else torch.jit.freeze(traced)
+        torch.jit.save(traced, str(path), _extra_files=dict(source.properties))
+
+
+def open_runner(source: Source, path: Path) -> Runner:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = torch.jit.load(str(path))
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        with torch.inference_mode():
+            return [output.numpy() for output in model(torch.from_numpy(images))]
+
+    return run
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """The texts inside a file that `write` wrote."""
+    texts: dict[str, Any] = dict.fromkeys((INFO_KEY, SHA256_KEY), "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.load(str(path), _extra_files=texts)
+    return {name: bytes(text).decode() for name, text in texts.items() if text}

@@ -1,0 +1,148 @@
+"""Moving pictures in, one picture at a time: OpenCV's captures, and pictures that are frames.
+
+Source: our own, on OpenCV's FFmpeg. Times are those the container says (so that variable frame
+rates keep theirs), and arrival times where a source is live.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.imaging.read import ReadLimits, read_image
+from litepose.imaging.web_video import WebVideo
+
+USUAL_FPS = 25.0  # where a source does not say
+_FASTEST = 1000.0  # frames a second; what says more says nothing
+_PATIENCE, _RETRIES = 0.1, 20  # seconds and times that a camera is asked again
+
+
+class Shot(NamedTuple):
+    """image: (H, W, 3) uint8 RGB, or None where it is broken; seconds: its time in the film."""
+
+    image: np.ndarray | None
+    seconds: float
+
+
+class Footage(Protocol):
+    """What frames are read from, by one thread.
+
+    count: frames it says it has, or None; live: it does not wait, so old pictures are dropped
+    """
+
+    name: str
+    fps: float
+    count: int | None
+    live: bool
+
+    def read(self) -> Shot | None:
+        """The next picture, or None at the end. Raises LitePoseError where it cannot go on."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class CapturedFootage:
+    """An opened `cv2.VideoCapture`: a file, a stream or a camera; `body` is what it reads from."""
+
+    def __init__(
+        self,
+        capture: cv2.VideoCapture,
+        name: str,
+        kind: str,
+        limits: ReadLimits,
+        body: WebVideo | None = None,
+    ) -> None:
+        self.name, self._limits, self._capture = name, limits, capture
+        self._body = body  # OpenCV lets go of it without Python's lock: it must not be the last
+        self._camera = kind == "camera"
+        self.live = kind != "file"
+        said = capture.get(cv2.CAP_PROP_FPS)
+        self.fps = said if 0 < said <= _FASTEST else USUAL_FPS
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.count = int(count) if not self.live and 0 < count < 1e9 else None
+        self._last, self._start = -1 / self.fps, math.nan
+        width, height = (capture.get(p) for p in (3, 4))
+        self._check_size(max(0, int(width)), max(0, int(height)))
+
+    def read(self) -> Shot | None:
+        if not self._grab():
+            return None
+        seconds = self._time()
+        try:
+            whole, image = self._capture.retrieve()
+        except cv2.error:
+            whole, image = False, None
+        if not whole or image is None or image.size == 0:
+            return Shot(None, seconds)
+        self._check_size(image.shape[1], image.shape[0])
+        to_rgb = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
+        return Shot(cv2.cvtColor(image, to_rgb), seconds)
+
+    def close(self) -> None:
+        self._capture.release()
+        if self._body is not None:
+            self._body.close()
+
+    def _grab(self) -> bool:
+        for _ in range(_RETRIES if self._camera else 1):
+            if self._capture.grab():
+                return True
+            if self._camera:
+                time.sleep(_PATIENCE)
+        if self._camera:
+            raise LitePoseError(f"{self.name} gives no more pictures; see that it is plugged in")
+        if self._body is not None and self._body.trouble:
+            raise LitePoseError(self._body.trouble)
+        return False
+
+    def _time(self) -> float:
+        """Later than the last one, whatever the container says."""
+        if self.live:
+            now = time.monotonic()
+            self._start = now if math.isnan(self._start) else self._start
+            return now - self._start
+        said = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if not said > self._last or not math.isfinite(said):
+            said = self._last + 1 / self.fps
+        self._last = said
+        return said
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._limits.max_pixels:
+            raise LitePoseError(
+                f"the pictures of {self.name} have {width}x{height} pixels, more than the limit of"
+                f" {self._limits.max_pixels:,}; if it is meant, raise ReadLimits.max_pixels"
+                " (--max-pixels on the command line)"
+            )
+
+
+class PictureFootage:
+    """Pictures as the frames of one film, in the order given."""
+
+    live = False
+
+    def __init__(self, paths: Sequence[Path], name: str, fps: float, limits: ReadLimits) -> None:
+        self.name, self.fps = name, fps
+        self.count: int | None = len(paths)
+        self._paths, self._limits, self._at = paths, limits, 0
+
+    def read(self) -> Shot | None:
+        if self._at == len(self._paths):
+            return None
+        seconds, path = self._at / self.fps, self._paths[self._at]
+        self._at += 1
+        try:
+            return Shot(read_image(path, self._limits), seconds)
+        except LitePoseError:
+            return Shot(None, seconds)
+
+    def close(self) -> None:
+        pass

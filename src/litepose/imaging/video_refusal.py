@@ -1,0 +1,70 @@
+"""Why a file cannot be opened as a video: what its first bytes and its index say.
+
+Source: our own; box layout of ISO/IEC 14496-12 (mp4, mov), RIFF, EBML (webm, mkv).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_SOUND_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma")
+_CONTAINERS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"\x47", b"\0\0\1\xba", b"\x30\x26\xb2\x75")
+PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]")
+_CONVERT = "convert it, for instance: ffmpeg -i INPUT -c:v libx264 output.mp4"
+
+
+def why_not(path: Path) -> str:
+    """One sentence for a file that OpenCV does not open."""
+    with path.open("rb") as file:
+        first = file.read(64)
+        if not first:
+            return f"{path} is empty (0 bytes)"
+        if first.startswith(PLAYLISTS):
+            return f"{path} is a playlist, not a video: give the files that it names"
+        if first.startswith((b"ID3", b"fLaC")) or first[8:12] == b"WAVE":
+            return _sound_only(path)
+        if first[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
+            return _why_not_mp4(path, file)
+    if path.suffix.lower() in _SOUND_SUFFIXES:
+        return _sound_only(path)
+    if first.startswith(_CONTAINERS) or first[8:12] == b"AVI ":
+        return (
+            f"{path} holds no picture that this OpenCV can decode: only sound, a codec unknown to"
+            f" it, or damage at the start; {_CONVERT}"
+        )
+    return f"{path} is not a video: it begins with {first[:16]!r}"
+
+
+def _sound_only(path: Path) -> str:
+    return f"{path} holds sound only, no moving picture"
+
+
+def _why_not_mp4(path: Path, file: BinaryIO) -> str:
+    index = dict(_boxes(file)).get(b"moov")
+    if index is None:
+        return (
+            f"{path} is cut off: its index, which stands at the end (moov), is missing; copy or"
+            " record it again"
+        )
+    if b"vide" not in index:
+        return _sound_only(path)
+    return f"{path} holds a codec unknown to this OpenCV, or is damaged; {_CONVERT}"
+
+
+def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Name and (of the index, up to 16 MB) content of each box of an mp4 file."""
+    at = 0
+    while True:
+        file.seek(at)
+        head = file.read(16)
+        size = int.from_bytes(head[:4], "big")
+        header = 16 if size == 1 else 8
+        size = int.from_bytes(head[8:16], "big") if size == 1 else size
+        if len(head) < header or size < header:  # the end; or a box that runs to the end
+            return
+        file.seek(at + header)
+        name = head[4:8]
+        yield name, file.read(min(size - header, 1 << 24)) if name == b"moov" else b""
+        at += size

@@ -1,0 +1,142 @@
+"""A film out: webm (VP8), which browsers play, and which plays as far as it was written.
+
+Source: our own, on OpenCV's FFmpeg, whose free encoders are MPEG-4 part 2 (browsers do not play
+it), VP8 and VP9; VP9 takes 6 times as long as VP8 for a fifth fewer bytes. OpenCV writes constant
+frame rates only, so times are kept by holding a picture as long as it stood, or leaving one out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.imaging.write import check_place
+
+FASTEST = 60.0  # frames a second written at most
+LONGEST_HOLD = 60.0  # seconds; a gap in the times that is longer is shortened to this
+_FREE_BYTES = 16 << 20  # what the disk must have left
+_LOOK_EVERY = 2.0  # seconds between looks at the disk
+
+
+class VideoWriter:
+    """Writes pictures at their times into a .webm file. Use it in a `with`, or close it.
+
+    path: ends in .webm and is overwritten; size_wh: of the film, as the first picture; pictures of
+    another size are fitted into it on black; fps: 60 at most is kept.
+    Raises LitePoseError where it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, size_wh: tuple[int, int], fps: float) -> None:
+        self.path = Path(path)
+        check_video(self.path)
+        # VP8 stores half as many colours each way: odd sides would lose a line.
+        self.size_wh = size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2
+        self.fps = min(fps, FASTEST)
+        if max(self.size_wh) > 16382:
+            raise LitePoseError(f"a webm film has at most 16382 pixels a side; got {size_wh}")
+        with _silent():
+            self._writer = cv2.VideoWriter(
+                str(self.path.resolve()), cv2.CAP_FFMPEG,
+                cv2.VideoWriter.fourcc(*"VP80"), self.fps, self.size_wh,
+            )  # fmt: skip
+        if not self._writer.isOpened():
+            raise LitePoseError(f"cannot write {self.path}: OpenCV here has no VP8 encoder")
+        self.resized = 0
+        self._held: np.ndarray | None = None
+        self._written, self._shift, self._looked = 0, 0.0, time.monotonic()
+
+    def write(self, image: np.ndarray, seconds: float) -> None:
+        """Show (H, W, 3) uint8 RGB from that time of the film on.
+
+        Raises LitePoseError where the disk is nearly full; what was written stays playable.
+        """
+        self._check_disk()
+        now = self._written / self.fps
+        if self._held is None or seconds - self._shift > now + LONGEST_HOLD:
+            hold = 0 if self._held is None else LONGEST_HOLD
+            self._shift = seconds - now - hold
+        place = round((seconds - self._shift) * self.fps)
+        while self._held is not None and self._written < place:
+            self._put(self._held)
+        self._held = cv2.cvtColor(self._fitted(image), cv2.COLOR_RGB2BGR)
+        if self._written <= place:
+            self._put(self._held)
+
+    def close(self) -> None:
+        self._writer.release()
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _put(self, bgr: np.ndarray) -> None:
+        self._writer.write(bgr)
+        self._written += 1
+
+    def _fitted(self, image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        if (width, height) == self.size_wh:
+            return image
+        right, below = self.size_wh[0] - width, self.size_wh[1] - height
+        if right not in (0, 1) or below not in (0, 1):
+            self.resized += 1
+            scale = min(self.size_wh[0] / width, self.size_wh[1] / height)
+            width, height = (max(1, round(scale * side)) for side in (width, height))
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            right, below = self.size_wh[0] - width, self.size_wh[1] - height
+        border = cv2.BORDER_REPLICATE if max(right, below) <= 1 else cv2.BORDER_CONSTANT
+        top, left = below // 2, right // 2
+        return cv2.copyMakeBorder(image, top, below - top, left, right - left, border)
+
+    def _check_disk(self) -> None:
+        """OpenCV tells nobody that a write failed, and an end that is missing cannot be mended."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY:
+            return
+        self._looked = now
+        free = shutil.disk_usage(self.path.parent).free
+        if free < _FREE_BYTES:
+            raise LitePoseError(
+                f"the disk of {self.path} has only {free / 2**20:.0f} MB left: writing ends here,"
+                " and what was written plays"
+            )
+
+
+def check_video(path: str | Path) -> None:
+    """Raise LitePoseError where a film could not be written: to be asked before long work."""
+    path = Path(path)
+    if path.suffix.lower() != ".webm":
+        raise LitePoseError(f"films are written as .webm; got {path}")
+    check_place(path)
+    try:
+        if path.exists():
+            path.open("ab").close()
+    except OSError as wrong:
+        raise LitePoseError(f"cannot write over {path}: {wrong.strerror}") from None
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """OpenCV prints a warning about webm and VP8 to stderr that is wrong and has no switch."""
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no stderr at all
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,144 @@
+"""A video's bytes from the web, read by OpenCV as it goes, through our checked connection.
+
+Source: our own. FFmpeg would follow redirects to anywhere; here every address is checked as a
+picture's is (fetch.py). Nothing may be raised into OpenCV, which calls from C++ and would crash:
+trouble ends the bytes and is kept in `trouble`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ssl
+import threading
+import time
+from base64 import b64encode
+from urllib.parse import unquote, urljoin, urlsplit
+
+from litepose.core.errors import LitePoseError
+from litepose.imaging.fetch import REDIRECTS, connect, hang_up
+from litepose.imaging.read import ReadLimits
+
+_SKIP = 1 << 16
+_LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # what comes at its own pace
+
+
+def without_password(url: str) -> str:
+    """As it may be shown: rtsp://me:secret@host/film -> rtsp://host/film."""
+    netloc = urlsplit(url).netloc
+    return url.replace(netloc, netloc.rpartition("@")[2], 1) if "@" in netloc else url
+
+
+class WebVideo(io.BufferedIOBase):
+    """size: in bytes, or None where it does not say; live: a camera's; trouble: what ended it.
+
+    Raises LitePoseError where the address is refused, or answers with something else than bytes.
+    """
+
+    def __init__(self, url: str, seconds: float, limits: ReadLimits) -> None:
+        self._address, self._seconds, self._limits = url, seconds, limits
+        self._url = without_password(url)  # as errors name it
+        self.trouble: str | None = None
+        self._at = self._wanted = 0
+        self._connection: http.client.HTTPConnection | None = None
+        self._response = self._ask(0)
+        self.size = self._response.length
+        kind = self._response.headers.get_content_type()
+        self.live = self.size is None and kind in _LIVE
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            if self._wanted != self._at:
+                self._go_to(self._wanted)
+            data = self._response.read1(_SKIP if size is None or size < 0 else size)
+            self._at += len(data)
+            self._wanted = self._at
+            if not data and self.size is not None and self._at < self.size:
+                self.trouble = f"{self._url} broke off after {self._at:,} of {self.size:,} bytes"
+            return data
+        except Exception as wrong:  # whatever it is, OpenCV must not see it
+            self.trouble = f"{self._url} broke off: {wrong or type(wrong).__name__}"
+            return b""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if whence == io.SEEK_END:  # FFmpeg asks how long it is
+            return -1 if self.size is None else self.size + min(0, offset + 1)
+        target = offset + (self._wanted if whence == io.SEEK_CUR else 0)
+        if self.size is None and target != self._wanted:
+            return -1
+        self._wanted = target
+        return target
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        super().close()
+
+    def _go_to(self, place: int) -> None:
+        if place < self._at or place - self._at > _SKIP:
+            self._response = self._ask(place)
+            self._at = place if self._response.status == http.client.PARTIAL_CONTENT else 0
+        while self._at < place:  # near, or the server knows no ranges
+            data = self._response.read1(min(_SKIP, place - self._at))
+            if not data:
+                return
+            self._at += len(data)
+
+    def _ask(self, place: int) -> http.client.HTTPResponse:
+        """The answer, from byte `place` on where the server can, behind all redirects."""
+        if self._connection is not None:
+            self._connection.close()
+        at = self._address
+        for _ in range(self._limits.redirects + 1):
+            try:
+                response = self._answer(at, place)
+            except LitePoseError:
+                raise
+            except (OSError, http.client.HTTPException, ValueError) as wrong:
+                raise LitePoseError(
+                    f"cannot read {without_password(at)}: {wrong or type(wrong).__name__}"
+                ) from None
+            where = response.getheader("Location")
+            if response.status not in REDIRECTS or not where:
+                break
+            at = urljoin(at, where)
+        else:
+            raise LitePoseError(
+                f"{self._url} redirects more than {self._limits.redirects} times; give the last"
+                " address"
+            )
+        if response.status not in (http.client.OK, http.client.PARTIAL_CONTENT):
+            raise LitePoseError(
+                f"{self._url} answered {response.status} {response.reason}: no video to read"
+            )
+        kind = response.headers.get_content_type()
+        if kind in ("text/html", "application/xhtml+xml"):
+            raise LitePoseError(
+                f"{self._url} answers with a web page ({kind}); give the address of the video"
+                " itself"
+            )
+        return response
+
+    def _answer(self, url: str, place: int) -> http.client.HTTPResponse:
+        deadline = time.monotonic() + self._seconds
+        connection, target = connect(url, deadline, self._limits.allow_private)
+        self._connection, sock = connection, connection.sock
+        # Socket timeouts start anew with each byte; only a watchdog cuts a server that drips.
+        watchdog = threading.Timer(self._seconds, hang_up, [sock])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            if isinstance(sock, ssl.SSLSocket):
+                sock.do_handshake()
+            sock.settimeout(self._seconds)
+            headers = {"User-Agent": "litepose", "Accept": "video/*, multipart/*"}
+            if place:
+                headers["Range"] = f"bytes={place}-"
+            parts = urlsplit(url)
+            if parts.username is not None:
+                login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+                headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+            connection.request("GET", target, headers=headers)
+            return connection.getresponse()
+        finally:
+            watchdog.cancel()

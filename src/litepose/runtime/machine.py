@@ -1,0 +1,89 @@
+"""What this machine gives us: cores, their name, who else uses them, a place for what is kept.
+
+Source: our own. A container's share of the cores is in its control group, where neither Python nor
+the runtimes look: threads beyond the share only wait for each other.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import time
+from pathlib import Path
+
+_GROUP = Path("/sys/fs/cgroup")  # version 2: cpu.max; version 1: cpu/cpu.cfs_*
+
+
+def usable_cores(group: Path = _GROUP) -> int:
+    """Cores that this process may run on: at least 1, not more than its container's share."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    share = _share(group)
+    return cores if share is None else max(1, min(cores, math.ceil(share)))
+
+
+def _share(group: Path) -> float | None:
+    """Cores that the control group allows, None where it sets no limit."""
+    try:
+        if (group / "cpu.max").is_file():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota = (group / "cpu/cpu.cfs_quota_us").read_text()
+            period = (group / "cpu/cpu.cfs_period_us").read_text()
+        share = float(quota) / float(period)
+    except (OSError, ValueError, ZeroDivisionError):  # "max" is no number
+        return None
+    return share if share > 0 else None
+
+
+def cpu_name() -> str:
+    """As the system calls it, such as "AMD EPYC 9654"."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine() or "unknown"
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: $XDG_CACHE_HOME/litepose, ~/.cache/litepose.
+
+    It may not exist. Raises RuntimeError where the user has no home.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "litepose"
+
+
+class Bystanders:
+    """How busy the cores were with other programs since this was made: what timings suffer from."""
+
+    def __init__(self) -> None:
+        self._start, self._own, self._all = time.perf_counter(), _own_s(), _all_s()
+
+    def share(self) -> float | None:
+        """0 where we were alone, 1 where others kept all cores busy; None where unknown."""
+        everybody = _all_s()
+        if self._all is None or everybody is None:
+            return None
+        others = everybody - self._all - (_own_s() - self._own)
+        seconds = (time.perf_counter() - self._start) * (os.cpu_count() or 1)
+        return min(1.0, max(0.0, others / seconds))
+
+
+def _own_s() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _all_s() -> float | None:
+    """Seconds that all cores have worked, guests and niced programs included; Linux only."""
+    try:
+        numbers = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+        user, nice, system, _, _, irq, softirq, steal = map(int, numbers)
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,153 @@
+"""What is known of people who are being followed: where they are, how they move, how sure that is.
+
+A Kalman filter for the place of the body as a whole (constant velocity that fades), in units of the
+person's size, so that near and far people are alike; and OKS, widened by how unsure the place is.
+Times are seconds. After Bar-Shalom, Li and Kirubarajan (2001), chapter 6, the same for x and y.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from litepose.core.poses import Poses, pose_area
+
+# In sizes (a size is the root of a pose's area) and seconds; found on generated clips of seeds
+# other than those that docs/tracking.md reports.
+PLACE_NOISE = 0.05  # how far off one sighting of the whole body is
+FIRST_SPEED = 1.0  # how fast somebody just seen may be
+SPEED_CHANGE = 1.5  # how much a speed changes in a second
+SPEED_LASTS = 0.5  # a speed not seen any more fades with this time
+KEYPOINT_LASTS = 0.2  # a keypoint not seen any more counts less and less with this time
+SIZE_LASTS = 0.4  # a size larger than what is seen now fades with this time
+WAITING = 0.7  # a person not seen is less and less alike anybody with this time
+CENTRE_SIGMA = 0.09  # the spread of a centre, as an OKS sigma
+CENTRE_WEIGHT = 2.0  # keypoints that a centre counts for
+SHAPE_GAIN = 0.8  # how much of a new pose is taken over, apart from its place
+
+
+@dataclass(eq=False)
+class People:
+    """T people being followed, one row each.
+
+    keypoints_xy (T, K, 2) and centre_xy (T, 2) where they are thought to be, px; weights (T, K) how
+    much each keypoint counts; size (T,) px; velocity (T, 2) px/s; spread (T, 3) variance of the
+    place, its covariance with the speed, variance of the speed, in sizes and seconds; seen (T,)
+    the time of the last sighting; looks (T,) sightings
+    """
+
+    ids: np.ndarray
+    keypoints_xy: np.ndarray
+    weights: np.ndarray
+    centre_xy: np.ndarray
+    size: np.ndarray
+    velocity: np.ndarray
+    spread: np.ndarray
+    seen: np.ndarray
+    looks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, which: np.ndarray | slice) -> People:
+        return People(*(getattr(self, f.name)[which] for f in fields(self)))
+
+    def put(self, where: np.ndarray, others: People) -> None:
+        for f in fields(self):
+            getattr(self, f.name)[where] = getattr(others, f.name)
+
+    def joined(self, others: People) -> People:
+        pairs = ((getattr(self, f.name), getattr(others, f.name)) for f in fields(self))
+        return People(*(np.concatenate(pair) for pair in pairs))
+
+
+def sighted(poses: Poses, seconds: float) -> People:
+    """People as they are seen, without ids."""
+    points, scores = poses.keypoints_xy.astype(np.float64), poses.scores.astype(np.float64)
+    size = np.sqrt(pose_area(points, scores))
+    n = len(poses)
+    centres = points.mean(axis=1) if poses.centres_xy is None else poses.centres_xy
+    return People(
+        ids=np.zeros(n, np.int64),
+        keypoints_xy=points,
+        weights=scores,
+        centre_xy=centres.astype(np.float64),
+        size=size,
+        velocity=np.zeros((n, 2)),
+        spread=np.tile([PLACE_NOISE**2, 0.0, FIRST_SPEED**2], (n, 1)),
+        seen=np.full(n, seconds),
+        looks=np.ones(n, int),
+    )
+
+
+def moved(people: People, dt: float) -> People:
+    """Where their velocity takes them in dt seconds, and how unsure that is."""
+    fading = math.exp(-dt / SPEED_LASTS)
+    step = people.velocity * SPEED_LASTS * (1 - fading)
+    place, both, speed = people.spread.T
+    noise = SPEED_CHANGE**2
+    spread = np.column_stack([  # (T, 3)
+        place + 2 * dt * both + dt**2 * speed + noise * dt**3 / 3,
+        both + dt * speed + noise * dt**2 / 2,
+        speed + noise * dt,
+    ])  # fmt: skip
+    return replace(
+        people,
+        keypoints_xy=people.keypoints_xy + step[:, None],
+        centre_xy=people.centre_xy + step,
+        velocity=people.velocity * fading,
+        spread=spread,
+        weights=people.weights * math.exp(-dt / KEYPOINT_LASTS),
+    )
+
+
+def alike_people(old: People, new: People, sigmas: np.ndarray, centred: bool) -> np.ndarray:
+    """(T, N) in 0..1: OKS over the keypoints that both have, by their weights, and the centre."""
+    area = np.maximum(old.size[:, None], new.size) ** 2  # (T, N)
+    unsure = old.spread[:, :1]  # (T, 1)
+    weights = np.sqrt(old.weights)[:, None] * np.sqrt(new.weights)  # (T, N, K)
+    near = _squared(old.keypoints_xy[:, None], new.keypoints_xy) / area[..., None]
+    near *= (-0.5 / (4 * sigmas**2 + unsure))[:, None]
+    near = np.exp(near, out=near) * weights
+    every = np.ones(len(sigmas))
+    alike, total = near @ every, weights @ every  # (T, N)
+    if centred:
+        close = _squared(old.centre_xy[:, None], new.centre_xy) / area
+        shown, now = (np.sqrt(people.weights.mean(axis=1)) for people in (old, new))
+        counts = CENTRE_WEIGHT * shown[:, None] * now
+        alike += counts * np.exp(-0.5 * close / (4 * CENTRE_SIGMA**2 + unsure))
+        total += counts
+    waited = new.seen[:1] - old.seen[:, None]
+    return alike / np.maximum(total, 1e-9) * np.exp(-waited / WAITING)
+
+
+def _squared(points_xy: np.ndarray, others_xy: np.ndarray) -> np.ndarray:
+    """Squared distances of (..., 2) and (..., 2)."""
+    apart = points_xy - others_xy
+    return apart[..., 0] ** 2 + apart[..., 1] ** 2
+
+
+def corrected(old: People, new: People) -> People:
+    """What is known of people after they were seen: row i of both is the same person."""
+    weights = np.sqrt(old.weights * new.weights)[..., None]
+    miss = new.keypoints_xy - old.keypoints_xy  # (T, K, 2)
+    step = (miss * weights).sum(1) / np.maximum(weights.sum(1), 1e-9)  # (T, 2)
+    place, both, speed = old.spread.T
+    gain, push = (part / (place + PLACE_NOISE**2) for part in (place, both))
+    shift = gain[:, None] * step
+    known = np.where(old.weights > 0, SHAPE_GAIN, 1) * (new.weights > 0)  # (T, K)
+    shape = known[..., None] * (miss - step[:, None])
+    fading = np.exp(-(new.seen - old.seen) / SIZE_LASTS)
+    return replace(
+        old,
+        keypoints_xy=old.keypoints_xy + shift[:, None] + shape,
+        weights=np.maximum(new.weights, old.weights),
+        centre_xy=new.centre_xy,
+        size=np.maximum(new.size, fading * old.size),
+        velocity=old.velocity + push[:, None] * step,
+        spread=np.column_stack([(1 - gain) * place, (1 - gain) * both, speed - push * both]),
+        seen=new.seen,
+        looks=old.looks + 1,
+    )

@@ -1,0 +1,8 @@
+"""Moving pictures in and out: `litepose.video.frames(source)`, `litepose.video.VideoWriter`."""
+
+from __future__ import annotations
+
+from litepose.imaging.video import Frame, Frames, frames
+from litepose.imaging.video_write import VideoWriter
+
+__all__ = ["Frame", "Frames", "VideoWriter", "frames"]
