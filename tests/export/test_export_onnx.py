@@ -53,14 +53,6 @@ def test_the_bundled_model_is_p() -> None:
         _check_equal(session, network, shape)
 
 
-def test_the_bundled_model_gives_the_numbers_it_came_with(shared: Path) -> None:
-    session = _session(zoo.find_weights("p"))  # type: ignore[arg-type]
-    with np.load(shared / "weights/litepose_p_case.npz") as case:
-        heatmaps, tags = session.run(["heatmaps_4", "tags"], {"images": case["image"]})
-        assert np.abs(heatmaps - case["heatmaps"]).max() <= 1e-4
-        assert np.abs(tags - case["tags"]).max() <= 1e-4
-
-
 def test_set_info_changes_the_settings_only(tmp_path: Path) -> None:
     path = tmp_path / "p.onnx"
     shutil.copy(zoo.find_weights("p"), path)  # type: ignore[arg-type]

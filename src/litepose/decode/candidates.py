@@ -1,8 +1,8 @@
 """Heatmap peaks with sub-pixel places and tags, at the resolution that the maps have.
 
-Source: the official decoder's NMS and top-k. Ours never enlarges the maps to picture size: cells
-above the threshold are found first, and only those look at their eight neighbours; a plateau gives
-one peak; the sub-pixel shift is the vertex of a parabola instead of a fixed quarter.
+Source: the official decoder's NMS and top-k. Ours never enlarges the maps to picture size: only
+blocks with a cell above the threshold are read, and only such cells look at their eight neighbours;
+a plateau gives one peak; the sub-pixel shift is the vertex of a parabola, not a fixed quarter.
 """
 
 from __future__ import annotations

@@ -45,10 +45,14 @@ class People:
 
 def tag_distance(tags: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(..., T) and (..., T), broadcast -> (...) Euclidean distances."""
-    apart = tags - others
-    if apart.shape[-1] == 1:
-        return np.abs(apart[..., 0])
-    return np.sqrt(np.einsum("...t,...t->...", apart, apart))
+    apart = tags[..., 0] - others[..., 0]
+    if tags.shape[-1] == 1:
+        return np.abs(apart, out=apart)
+    total = apart * apart
+    for t in range(1, tags.shape[-1]):  # quicker than a sum over a short axis
+        apart = tags[..., t] - others[..., t]
+        total += apart * apart
+    return np.sqrt(total, out=total)
 
 
 def pair_cost(distance: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -194,10 +194,14 @@ def check_graph(source: Source, run: Runner, tolerance: float) -> float:
 
 
 def measure(calls: Mapping[str, Callable[[], Any]], repeats: int = 15) -> dict[str, float]:
-    """Median milliseconds of each call, taken in turns so that a busy machine slows all alike."""
+    """Median milliseconds of each call, taken in turns so that a busy machine slows all alike.
+
+    Each is called twice and the second counts: the threads of the one before spin for a while.
+    """
     took: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(repeats + 2):
         for name, call in calls.items():
+            call()
             start = time.perf_counter()
             call()
             if turn >= 2:
