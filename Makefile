@@ -3,7 +3,7 @@
 #   make test                     install what the tests need and run the fast set
 #   make test-all                 the slow ones too
 #   make check                    ruff and mypy
-#   make bench                    time the decoder and the whole way from picture to people
+#   make bench                    time models on every backend here: table, plot, JSON; and the decoder
 #   make train-smoke              train a tiny network on drawn people, in minutes
 PYTHON ?= python3
 VENV ?= .venv
@@ -31,7 +31,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/decode.py
-	$(BIN)/python benchmarks/predict.py
+	$(BIN)/litepose bench --output out/bench
 
 train-smoke: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_smoke.py

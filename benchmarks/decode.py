@@ -14,9 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -29,6 +26,7 @@ from litepose.core.skeleton import COCO17
 from litepose.decode.decoder import decode
 from litepose.decode.passes import Pass
 from litepose.decode.reference import decode_reference
+from litepose.evaluation.cost import median_ms
 
 MISSING = 0.3
 
@@ -74,16 +72,6 @@ def crowd_maps(people: int, seed: int, layout: Layout = LAYOUTS["official"]) -> 
         if stride == 4:
             tag_map = np.stack([tags] * layout.tag_size, axis=1)[None]
     return Maps(tuple(heatmaps), layout.strides, tag_map, 4)
-
-
-def median_ms(call: Callable[[], object], repeats: int) -> float:
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
 
 
 def main() -> None:

@@ -50,6 +50,15 @@ def test_what_cannot_be_is_said_beforehand(wrong, said, monkeypatch) -> None:
         check(replace(ExportRequest("p", "onnx", Path("x.onnx")), **wrong))
 
 
+def test_the_weights_of_another_format_are_not_overwritten(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("litepose.export.formats.find_spec", lambda _: True)
+    (tmp_path / "p.xml").touch()
+    (tmp_path / "p.bin").touch()
+    check(ExportRequest("p", "openvino", tmp_path / "p.xml"))
+    with pytest.raises(LitePoseError, match=r"p\.bin is there already"):
+        check(ExportRequest("p", "ncnn", tmp_path / "p.param"))
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

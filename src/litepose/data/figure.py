@@ -145,13 +145,13 @@ class Canvas:
         corners = np.array([fixed_point(corner) for corner in corners_xy], np.int32)
         cv2.fillConvexPoly(self.image, corners, colour, cv2.LINE_AA, SHIFT)
         if owner is not None:
-            cv2.fillConvexPoly(self.owner, corners, owner, cv2.LINE_8, SHIFT)
+            cv2.fillConvexPoly(self.owner, corners, (owner,), cv2.LINE_8, SHIFT)
 
     def disc(self, centre_xy: Point, radius: float, colour: Colour, owner: int | None) -> None:
         centre, r = fixed_point(centre_xy), int(radius * 2**SHIFT)
         cv2.circle(self.image, centre, r, colour, -1, cv2.LINE_AA, SHIFT)
         if owner is not None:
-            cv2.circle(self.owner, centre, r, owner, -1, cv2.LINE_8, SHIFT)
+            cv2.circle(self.owner, centre, r, (owner,), -1, cv2.LINE_8, SHIFT)
 
     def _between(
         self, ends: Ends, radii: tuple[float, float], colour: Colour, owner: int | None

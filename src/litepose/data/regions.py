@@ -83,7 +83,7 @@ def region_mask(
     for outline in outlines:
         # OpenCV counts from pixel centres; one outline a call, for overlapping ones would cancel.
         near = np.clip(np.nan_to_num(outline) - 0.5, -1e4, 1e5)
-        cv2.fillPoly(mask, [np.round(near).astype(np.int32)], 1)
+        cv2.fillPoly(mask, [np.round(near).astype(np.int32)], (1,))
     return mask.astype(bool)
 
 

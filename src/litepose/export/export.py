@@ -90,6 +90,13 @@ def check(request: ExportRequest) -> Format:
             f"the name of a file in format {request.format} must end in {form.suffixes[0]};"
             f" got {request.target}"
         )
+    for suffix in form.suffixes[1:]:
+        beside = request.target.with_suffix(suffix)
+        if beside.exists() and not request.target.exists():
+            raise LitePoseError(
+                f"{beside} is there already and belongs to something else than {request.target};"
+                " choose another name with --output"
+            )
     if request.decoder and not form.decoder:
         raise LitePoseError(f"the format {request.format} cannot hold the decoder; leave it out")
     if form.int8 and request.calibration is None:

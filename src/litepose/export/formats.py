@@ -27,6 +27,7 @@ class Format:
     packages, extra: what must be installed, and the extra that installs it
     decoder: can hold the decoder's first half;  fixed: takes one input size only
     int8: arithmetic in 8 bits, after calibration
+    mark: stands before the suffix in the default name, so that formats do not overwrite each other
     """
 
     module: str
@@ -36,6 +37,7 @@ class Format:
     decoder: bool = False
     fixed: bool = False
     int8: bool = False
+    mark: str = ""
 
     def need(self, name: str) -> None:
         """Raise LitePoseError that names what is not installed and the line that installs it."""
@@ -56,15 +58,21 @@ FORMATS: Mapping[str, Format] = {
         "openvino", (".xml", ".bin"), (*_ONNX, "openvino"), "export,openvino", decoder=True
     ),
     "ncnn": Format(
-        "ncnn", (".param", ".bin", ".json"), (*_NETWORK, "ncnn", "pnnx"), "ncnn", fixed=True
+        "ncnn",
+        (".param", ".bin", ".json"),
+        (*_NETWORK, "ncnn", "pnnx"),
+        "ncnn",
+        fixed=True,
+        mark=".ncnn",
     ),
-    "int8-onnx": Format("int8_onnx", (".onnx",), _ONNX, "export", int8=True),
+    "int8-onnx": Format("int8_onnx", (".onnx",), _ONNX, "export", int8=True, mark=".int8"),
     "int8-openvino": Format(
         "int8_openvino",
         (".xml", ".bin"),
         (*_ONNX, "openvino", "nncf"),
         "export,openvino,nncf",
         int8=True,
+        mark=".int8",
     ),
     "torchscript": Format("torchscript", (".torchscript",), _NETWORK, "torch", decoder=True),
 }

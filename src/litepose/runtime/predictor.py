@@ -18,7 +18,7 @@ from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.decoder import decode, decode_field
-from litepose.decode.passes import Pass, check_finite, combine, unflip
+from litepose.decode.passes import Pass, combine, unflip
 from litepose.imaging.fetch import is_url
 from litepose.imaging.listing import list_images
 from litepose.imaging.read import ImageSource, Picture, ReadLimits, read_picture
@@ -167,8 +167,6 @@ class Predictor:
         """People of one picture, the merged maps they were found in (B = 1, one stride), and how
         the picture lay in the network's input."""
         passes = self.look(source, options)
-        for one in passes:
-            check_finite(one.maps)
         field, box = combine(passes, self.info.tag_kind), passes[0].box
         maps = Maps((field.heat[None],), (field.stride,), field.tags[None], field.tag_stride)
         return self._cut(decode_field(field, box, self._info(options)), options), maps, box

@@ -49,10 +49,10 @@ def run(options: argparse.Namespace) -> int:
     from litepose.export.quantize import RefusedError
     from litepose.model import zoo
 
-    name, suffix = options.model or zoo.DEFAULT, find_format(options.format).suffixes[0]
-    ending = f".int8{suffix}" if find_format(options.format).int8 else suffix
+    name, form = options.model or zoo.DEFAULT, find_format(options.format)
+    ending = form.mark + form.suffixes[0]
     target = Path(options.output or Path(name).name.split(".")[0] + ending)
-    check_target(target, suffix)
+    check_target(target, form.suffixes[0])
     request = ExportRequest(
         model=name,
         format=options.format,

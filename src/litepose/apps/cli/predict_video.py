@@ -84,7 +84,8 @@ def _silence_libraries() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
         # OpenCV 4 and 5 name it differently.
-        set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+        set_level: Any = getattr(cv2, "setLogLevel", None)
+        set_level = set_level or cv2.utils.logging.setLogLevel  # type: ignore[attr-defined, unused-ignore]
         set_level(0)
 
 
