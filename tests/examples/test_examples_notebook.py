@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "examples" / "litepose.ipynb"
 DRAWING = ROOT / "docs" / "images" / "architecture.svg"
 LEAST_AP, LEAST_COCO_AP = 15.0, 8.0  # 34 and 19 are usual
+LEAST_AP_SHORTENED = 4.0
 MOST_BYTES = 1.5e6
 FIGURES = ("image/jpeg", "image/svg+xml")
 
@@ -60,9 +61,10 @@ def committed_cells() -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_notebook_runs_and_its_network_learns(tmp_path):
-    cells = run_notebook(tmp_path)
+    # Half of the training; the committed outputs are of all of it.
+    cells = run_notebook(tmp_path, {"epochs=7": "epochs=4"})
     text = printed(cells)
-    assert mean_ap(text) > LEAST_AP
+    assert mean_ap(text) > LEAST_AP_SHORTENED
     assert "total time" in text and "validation losses" in text
     assert count_figures(cells) == count_figures(committed_cells())
     assert "flip test" in text and "outputs differ by at most" in text
