@@ -63,10 +63,18 @@ def test_lost_people_and_changed_weights_fail(entry):
     assert ledger.verify(replace(entry, claimed={})).problems == ("nothing is claimed",)
 
 
-@pytest.mark.parametrize("content", [b"", b"text", gzip.compress(b"[]"), gzip.compress(b"{}")])
-def test_damaged_entries_are_said(tmp_path, content):
+DAMAGED = {
+    "empty": b"",
+    "text": b"text",
+    "list": gzip.compress(b"[]"),
+    "none": gzip.compress(b"{}"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_entries_are_said(tmp_path, kind):
     path = tmp_path / f"x{ledger.SUFFIX}"
-    path.write_bytes(content)
+    path.write_bytes(DAMAGED[kind])
     with pytest.raises(LitePoseError, match="not a ledger entry"):
         ledger.read_entry(path)
     with pytest.raises(LitePoseError, match="not a ledger entry"):
