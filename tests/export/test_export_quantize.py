@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
+from litepose.apps.cli.main import main  # noqa: E402
 from litepose.core.errors import LitePoseError  # noqa: E402
 from litepose.core.poses import Poses  # noqa: E402
 from litepose.core.skeleton import COCO17  # noqa: E402
@@ -65,11 +67,32 @@ def test_not_faster_is_refused_with_the_numbers(gate) -> None:
     assert refused.value.report.int8_ms > refused.value.report.float_ms
 
 
+def test_a_gain_that_noise_could_be_is_none(gate, monkeypatch) -> None:
+    monkeypatch.setattr(q, "measure", lambda calls: {"float": 10.0, "int8": 9.6})
+    with pytest.raises(q.RefusedError, match=r"9\.6 ms against 10\.0 ms"):
+        gate(Converter(0.0))
+
+
 def test_never_right_enough_is_refused_with_the_numbers(gate, monkeypatch) -> None:
     monkeypatch.setattr(q, "LADDER", (0, 4))
     with pytest.raises(q.RefusedError, match=r"0\.000 with 0, 0\.040 with 4") as refused:
         gate(Converter(0.0001))
     assert refused.value.report.int8_ms is None
+
+
+def test_a_refusal_ends_in_json_and_exit_1(tmp_path, monkeypatch, capsys) -> None:
+    report = q.QuantizeReport("AP", 24.0, (q.Rung(0, 23.0),), ())
+
+    def refuse(request, say):
+        raise q.RefusedError("refused, not right enough", report)
+
+    monkeypatch.setattr("litepose.export.export.export_model", refuse)
+    monkeypatch.setattr("litepose.export.formats.find_spec", lambda _: True)
+    target = str(tmp_path / "x.onnx")
+    wanted = ["export", "--format", "int8-onnx", "--calibration", "shots", "--output", target]
+    assert main(wanted) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["written"] is None and last["int8"]["rungs"][0]["accuracy"] == 23.0
 
 
 def test_agreement_is_the_oks_with_the_nearest() -> None:

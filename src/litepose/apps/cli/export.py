@@ -71,7 +71,10 @@ def run(options: argparse.Namespace) -> int:
         report = export_model(request, lambda text: print(text, file=sys.stderr))
     except RefusedError as refused:
         print(f"litepose export: {refused}", file=sys.stderr)
-        print(json.dumps({"written": None, "model": name, "int8": refused.report.to_dict()}))
+        numbers = refused.report.to_dict()
+        print(
+            json.dumps({"written": None, "refused": str(refused), "model": name, "int8": numbers})
+        )
         return 1
     if report.int8 is not None:
         print(report.int8.text())
