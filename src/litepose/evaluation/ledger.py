@@ -13,7 +13,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from litepose.evaluation.evaluate import EvaluateOptions, PosePredictor, evaluat
 from litepose.evaluation.metrics import coco_report, truth_to_coco
 from litepose.evaluation.truth import group_results, read_truth, truth_of
 from litepose.model import zoo
+from litepose.model.checkpoint import write_atomically
 
 SCHEMA = 1
 SUFFIX = ".ledger.json.gz"
@@ -100,7 +101,7 @@ def record(
         results=results,
     )
     found = compute(entry)
-    return Entry(**{**entry.__dict__, "claimed": {k: round(v, 2) for k, v in found.items()}})
+    return replace(entry, claimed={name: round(value, 2) for name, value in found.items()})
 
 
 def verify(entry: Entry) -> Verdict:
@@ -139,10 +140,7 @@ def weights_sha256(model: str) -> str:
 def write_entry(path: Path, entry: Entry) -> None:
     """The same entry always gives the same bytes."""
     text = json.dumps({"schema": SCHEMA, **asdict(entry)}, separators=(",", ":"))
-    try:
-        path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    except OSError as wrong:
-        raise LitePoseError(f"cannot write {path}: {wrong.strerror}") from None
+    write_atomically(path, gzip.compress(text.encode(), 9, mtime=0))
 
 
 def read_entry(path: Path) -> Entry:
