@@ -6,6 +6,7 @@ optimizer and number of data workers are the same. Both ways take turns, so that
 slows both. Last line: JSON.
 
     python benchmarks/train.py                      # P (lower trunk frozen, as tuned) and XS
+    python benchmarks/train.py --precision bf16     # on a CPU that computes bfloat16
     python benchmarks/train.py --models tiny --size 128 --rounds 5
 """
 

@@ -51,6 +51,13 @@ def test_a_resume_in_mid_epoch_goes_on_as_if_nothing_happened(drawn):
     assert same(batches(drawn)[2:], batches(drawn, start=2, workers=2))
 
 
+def test_batches_take_turns_among_several_sizes(drawn):
+    sides = [batch.images.shape[-1] for batch in batches(drawn, size=(64, 96, 128), workers=2)]
+    assert sides == [64, 96, 128, 64]
+    resumed = batches(drawn, size=(64, 96, 128), start=2)
+    assert same(batches(drawn, size=(64, 96, 128))[2:], resumed)
+
+
 def test_epochs_and_seeds_differ(drawn):
     first = batches(drawn, epoch=0)
     assert not same(first, batches(drawn, epoch=1))
@@ -139,7 +146,14 @@ def test_a_coarse_cell_is_valid_by_majority():
 
 
 def test_impossible_settings_are_refused(drawn):
-    for wrong in ({"batch_size": 0}, {"size": 66}, {"workers": -1}, {"rank": 2, "world": 2}):
+    for wrong in (
+        {"batch_size": 0},
+        {"size": 66},
+        {"size": ()},
+        {"size": (64, 66)},
+        {"workers": -1},
+        {"rank": 2, "world": 2},
+    ):
         with pytest.raises(LitePoseError):
             LoaderSettings(**{"batch_size": 2, "size": 64, **wrong})
     with pytest.raises(LitePoseError, match="no pictures"):

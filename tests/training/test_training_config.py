@@ -88,9 +88,14 @@ def test_parts_that_do_not_fit_each_other(changes, reason):
 
 
 def test_phases_follow_each_other():
-    phases = [{"size": 128, "batch_size": 4}, {"start": 2, "size": 256, "batch_size": 2}]
+    phases = [{"size": 128, "batch_size": 4}, {"start": 2, "size": [256, 320], "batch_size": 2}]
     config = config_from_dict({**LEAST, "phases": phases})
-    assert [config.phase(epoch).size for epoch in range(4)] == [128, 128, 256, 256]
+    assert [config.phase(epoch).size for epoch in range(4)] == [
+        (128,),
+        (128,),
+        (256, 320),
+        (256, 320),
+    ]
 
 
 def test_sigmas_by_keypoint_name():

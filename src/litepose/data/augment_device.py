@@ -94,6 +94,7 @@ def to_device(packed: PackedDataset, device: torch.device | str) -> DevicePictur
 class _Plan:
     """One batch before its pixels: drawn and computed on the CPU while the device is busy."""
 
+    size_wh: tuple[int, int]
     indices: list[int]
     people: list[Sample]
     affines: list[Affine]
@@ -129,8 +130,8 @@ class DeviceLoader:
                 yield self._batch(plan)
 
     def _plan(self, order: np.ndarray, epoch: int, number: int) -> _Plan:
-        size_wh = (self.settings.size, self.settings.size)
-        plan = _Plan([], [], [], [])
+        size_wh = self.settings.size_wh(number)
+        plan = _Plan(size_wh, [], [], [], [])
         for place in batch_places(self.settings, number, len(order)):
             index = int(order[place])
             record = self.dataset.records[index]
@@ -147,7 +148,7 @@ class DeviceLoader:
         return plan
 
     def _batch(self, plan: _Plan) -> Batch:
-        size = self.settings.size
+        size = plan.size_wh[0]
         k = self.dataset.skeleton.num_keypoints
         if not plan.indices:
             empty = torch.zeros((0, 3, size, size), dtype=torch.uint8, device=self.pictures.device)
@@ -158,7 +159,7 @@ class DeviceLoader:
         valid = warp_batch(masks, plan.affines, size)
         images = recolour(images, plan.drawn)
         for i, drawn in enumerate(plan.drawn):
-            boxes = patch_boxes(drawn, (size, size)).tolist()
+            boxes = patch_boxes(drawn, plan.size_wh).tolist()
             for (left, top, right, bottom), grey in zip(boxes, drawn.grey, strict=True):
                 images[i, :, top:bottom, left:right] = int(grey)
         images = images.clamp_(0, 255).round_().to(torch.uint8)

@@ -30,7 +30,8 @@ MOST_IN_A_ROW = 100
 class LoaderSettings:
     """How samples become batches.
 
-    batch_size: pictures per batch and process; size: side of the square input, a multiple of 4
+    batch_size: pictures per batch and process
+    size: side of the square input, a multiple of 4; of several, batches take turns
     workers: threads that prepare batches ahead; 0 prepares each when asked
     rank, world: this process and how many there are
     shuffle: a new order every epoch, the incomplete last batch left out; False: all, in order
@@ -38,7 +39,7 @@ class LoaderSettings:
     """
 
     batch_size: int
-    size: int
+    size: int | tuple[int, ...]
     seed: int = 0
     workers: int = 0
     rank: int = 0
@@ -47,13 +48,23 @@ class LoaderSettings:
     max_unreadable: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.size < 32 or self.size % MAP_STRIDE or self.workers < 0:
+        wrong_size = not self.sizes or any(s < 32 or s % MAP_STRIDE for s in self.sizes)
+        if self.batch_size < 1 or wrong_size or self.workers < 0:
             raise LitePoseError(
-                "a loader needs a batch size of 1 or more, a size of 32 or more that 4 divides and"
+                "a loader needs a batch size of 1 or more, sizes of 32 or more that 4 divides and"
                 f" 0 or more workers; got {self.batch_size}, {self.size}, {self.workers}"
             )
         if not 0 <= self.rank < self.world:
             raise LitePoseError(f"rank must lie in 0..{self.world - 1}; got {self.rank}")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return (self.size,) if isinstance(self.size, int) else self.size
+
+    def size_wh(self, number: int) -> tuple[int, int]:
+        """Of the pictures of batch `number`."""
+        side = self.sizes[number % len(self.sizes)]
+        return side, side
 
 
 class Loader:
@@ -101,14 +112,13 @@ class Loader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _batch(self, order: np.ndarray, epoch: int, number: int) -> Batch:
-        size_wh = (self.settings.size, self.settings.size)
+        size_wh = self.settings.size_wh(number)
         places = batch_places(self.settings, number, len(order))
-        samples = [self._sample(int(order[place]), epoch, place) for place in places]
+        samples = [self._sample(int(order[place]), epoch, place, size_wh) for place in places]
         return collate(samples, size_wh, self.dataset.skeleton.num_keypoints)
 
-    def _sample(self, index: int, epoch: int, place: int) -> Sample:
+    def _sample(self, index: int, epoch: int, place: int, size_wh: tuple[int, int]) -> Sample:
         rng, of_four = sample_rng(self.settings, self.augmentation, epoch, place)
-        size_wh = (self.settings.size, self.settings.size)
         flip_index = self.dataset.skeleton.flip_index
         sample = self._read(index)
         if of_four:

@@ -27,6 +27,7 @@ from litepose.data.targets import Rounding
 from litepose.training.losses import LossRule
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=32, multiple_of=32)]
 
 
 class Section(BaseModel):
@@ -154,15 +155,20 @@ class OptimizerConfig(Section):
     ema: Share = 0.999
 
 
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, int) else value
+
+
 class Phase(Section):
     """From epoch `start` on pictures have `size` pixels a side, `batch_size` of them a process.
 
+    size: of several, batches take turns; the last phase's largest is that of validation losses
     sources: numbers, from 0, of the `data.train` sources to use; empty means all
     mosaic: in place of `augment.mosaic`
     """
 
     start: NonNegativeInt = 0
-    size: Annotated[int, Field(ge=32, multiple_of=32)]
+    size: Annotated[tuple[Side, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
     batch_size: PositiveInt
     sources: tuple[NonNegativeInt, ...] = ()
     mosaic: Share | None = None

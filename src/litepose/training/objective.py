@@ -20,6 +20,13 @@ from litepose.training.losses import Losses, cell_weights, doubtful_cells, pose_
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 itself, not by way of float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 class Teacher:
     """A trained network that says what it sees on the same pictures."""
 

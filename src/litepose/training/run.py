@@ -18,7 +18,7 @@ from litepose.model import zoo
 from litepose.model.checkpoint import save_checkpoint
 from litepose.training.config import TrainConfig
 from litepose.training.memory_order import ORDERS, faster_in_channels_last
-from litepose.training.objective import PRECISIONS, Objective, Teacher
+from litepose.training.objective import PRECISIONS, Objective, Teacher, computes_bf16
 from litepose.training.optimizer import average_weights, blend, make_optimizer
 from litepose.training.processes import Processes
 from litepose.training.report import duration
@@ -97,6 +97,8 @@ class Run:
         order = "channels last" if self.channels_last else "channels first"
         processes = f"{self.group.world} process(es) on {self.group.device.type}"
         self.notes.append(f"{processes}, {self.config.run.precision}, {order}")
+        if self.config.run.precision == "fp32" and computes_bf16(self.group.device):
+            self.notes.append("this machine computes bfloat16: run.precision=bf16 trains faster")
         if self.config.run.compile:
             self.model.compile()
         self.trained = self.group.wrap(self.model)
@@ -129,10 +131,11 @@ class Run:
     def validation_loader(self) -> Loader:
         """Whole pictures in squares of the last phase's size, in order."""
         phase = self.config.phases[-1]
-        settings = replace(self._loader_settings(phase.size, phase.batch_size), shuffle=False)
+        size = (max(phase.size),)
+        settings = replace(self._loader_settings(size, phase.batch_size), shuffle=False)
         return Loader(self.val_data, AugmentSettings.none(), settings)
 
-    def _loader_settings(self, size: int, batch_size: int) -> LoaderSettings:
+    def _loader_settings(self, size: tuple[int, ...], batch_size: int) -> LoaderSettings:
         return LoaderSettings(
             batch_size=batch_size,
             size=size,
@@ -177,7 +180,8 @@ class Run:
 
     def _measured_order(self) -> bool:
         phase = self.config.phases[0]
-        shape = (min(phase.batch_size, 8), 3, phase.size, phase.size)
+        side = max(phase.size)
+        shape = (min(phase.batch_size, 8), 3, side, side)
         precision = PRECISIONS[self.config.run.precision]
         faster = faster_in_channels_last(self.model, shape, self.group.device, precision)
         return bool(self.group.gather(faster)[0])
