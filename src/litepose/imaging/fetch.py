@@ -80,19 +80,24 @@ def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
         place = response.getheader("Location")
         if response.status in REDIRECTS and place:
             return urljoin(url, place)
-        if response.status != 200:
-            raise LitePoseError(
-                f"{url} answered {response.status} {response.reason}: no picture to read"
-            )
-        kind = response.headers.get_content_type()
-        if kind in ("text/html", "application/xhtml+xml"):
-            raise LitePoseError(
-                f"{url} answers with a web page ({kind}); give the address of the picture itself"
-            )
+        refuse_unless_media(response, url, "picture")
         return _read_body(response, url, deadline, limits)
     finally:
         watchdog.cancel()
         connection.close()
+
+
+def refuse_unless_media(response: http.client.HTTPResponse, url: str, what: str) -> None:
+    """Raises LitePoseError for a status without content and for a web page. what: is looked for."""
+    if response.status not in (http.client.OK, http.client.PARTIAL_CONTENT):
+        raise LitePoseError(
+            f"{url} answered {response.status} {response.reason}: no {what} to read"
+        )
+    kind = response.headers.get_content_type()
+    if kind in ("text/html", "application/xhtml+xml"):
+        raise LitePoseError(
+            f"{url} answers with a web page ({kind}); give the address of the {what} itself"
+        )
 
 
 def _read_body(

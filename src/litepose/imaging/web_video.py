@@ -16,7 +16,7 @@ from base64 import b64encode
 from urllib.parse import unquote, urljoin, urlsplit
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.fetch import REDIRECTS, connect, hang_up
+from litepose.imaging.fetch import REDIRECTS, connect, hang_up, refuse_unless_media
 from litepose.imaging.read import ReadLimits
 
 _SKIP = 1 << 16
@@ -107,16 +107,7 @@ class WebVideo(io.BufferedIOBase):
                 f"{self._url} redirects more than {self._limits.redirects} times; give the last"
                 " address"
             )
-        if response.status not in (http.client.OK, http.client.PARTIAL_CONTENT):
-            raise LitePoseError(
-                f"{self._url} answered {response.status} {response.reason}: no video to read"
-            )
-        kind = response.headers.get_content_type()
-        if kind in ("text/html", "application/xhtml+xml"):
-            raise LitePoseError(
-                f"{self._url} answers with a web page ({kind}); give the address of the video"
-                " itself"
-            )
+        refuse_unless_media(response, self._url, "video")
         return response
 
     def _answer(self, url: str, place: int) -> http.client.HTTPResponse:

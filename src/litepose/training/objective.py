@@ -17,6 +17,7 @@ from litepose.data.targets import Targets, make_targets
 from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
 from litepose.training.losses import Losses, cell_weights, doubtful_cells, pose_losses
 
+MISSED = 0.1  # a teacher colder than this where labels are hotter has not seen the keypoint
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -71,9 +72,12 @@ class Objective:
             taught = _resized(batch.taught.float() / ANSWER_SCALE, sizes)
         elif self.teacher is not None:
             taught = self.teacher.heatmaps(batch.images, sizes)
-        if taught is not None and self.config.teacher.ignore_above:
-            weights = self._without_doubtful(weights, taught, targets, batch)
-        return pose_losses(maps, targets, tuple(weights), self.config.loss, taught)
+        trusted = None
+        if taught is not None:
+            trusted = self._teacher_weights(taught, targets, batch)
+            if self.config.teacher.ignore_above:
+                weights = self._without_doubtful(weights, taught, targets, batch)
+        return pose_losses(maps, targets, tuple(weights), self.config.loss, taught, trusted)
 
     def targets(self, batch: Batch) -> Targets:
         height, width = batch.images.shape[-2:]
@@ -84,6 +88,17 @@ class Objective:
             self.info.strides,
             self.sigma,
             self.config.targets.rounding,
+        )
+
+    def _teacher_weights(
+        self, taught: tuple[Tensor, ...], targets: Targets, batch: Batch
+    ) -> tuple[Tensor, ...]:
+        """A teacher knows of all keypoints and people, but not of those that only labels show."""
+        every = torch.ones_like(batch.labelled)
+        return tuple(
+            cell_weights(batch.valid_mask, every, (seen.shape[2], seen.shape[3]))
+            * ~((target > MISSED) & (seen < MISSED))
+            for seen, target in zip(taught, targets.heatmaps, strict=True)
         )
 
     def _without_doubtful(

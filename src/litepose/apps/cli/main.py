@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Finds every person in a picture and their keypoints, on an ordinary CPU.",
     )
     parser.add_argument("--version", action="version", version=f"litepose {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     for verb in VERBS:
         verb.add_parser(verbs)
     return parser
@@ -45,7 +45,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.verb is None:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         code = int(options.run(options))
         print(end="", flush=True)  # what fails to be written fails here, not when Python ends
