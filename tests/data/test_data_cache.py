@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from litepose.core.errors import LitePoseError
-from litepose.core.skeleton import COCO17
+from litepose.core.skeleton import COCO17, LSP14, Skeleton
 from litepose.data.cache import MAGIC, PackSettings, pack, shrink_sample
 from litepose.data.datasets import Mixture, UnreadablePictureError
 from litepose.data.packed import PackedDataset
@@ -46,6 +46,25 @@ def test_records_are_kept_for_evaluation(drawn, tmp_path):
         for a, b in zip(ours.ignored, theirs.ignored, strict=True):
             assert (a.is_crowd, a.annotation_id) == (b.is_crowd, b.annotation_id)
             assert np.allclose(np.array(a.box_xywh) * 2, b.box_xywh)
+
+
+def test_keypoints_are_mapped_by_name_as_those_of_a_folder_are(drawn, tmp_path):
+    pack(drawn, tmp_path / "a.lpc", PackSettings(short_side=64))
+    packed = PackedDataset(tmp_path / "a.lpc", LSP14)
+    assert packed.skeleton == LSP14
+    mapping = LSP14.mapping_from(COCO17)
+    assert not packed[0].labelled[mapping < 0].any()
+    for i in range(12):
+        wanted = drawn[i]
+        for k, at in enumerate(mapping):
+            if at >= 0:
+                assert packed[i].labelled[k] == wanted.labelled[at]
+                assert np.array_equal(packed[i].keypoints_xy[:, k], wanted.keypoints_xy[:, at])
+            else:
+                assert not packed[i].visibility[:, k].any()
+    strange = Skeleton("strange", ("tail", "fin"), (("tail", "fin"),), (0.1, 0.1))
+    with pytest.raises(LitePoseError, match="shares no keypoint name with strange"):
+        PackedDataset(tmp_path / "a.lpc", strange)
 
 
 @pytest.mark.parametrize("encoding", ["jpeg", "webp"])

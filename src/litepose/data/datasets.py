@@ -70,18 +70,13 @@ class CocoDataset:
         for record in records:
             check_inside(record.file_name)
         self.skeleton = target or own
-        mapping = self.skeleton.mapping_from(own)
-        if (mapping < 0).all():
-            raise LitePoseError(
-                f"{self.annotation_json} ({own.name}: {', '.join(own.keypoints)}) shares no"
-                f" keypoint name with {self.skeleton.name}; give a skeleton with the same names"
-            )
+        mapping = mapping_between(own, self.skeleton, self.annotation_json)
         ever = np.zeros(own.num_keypoints, bool)
         for record in records:
             ever |= (record.visibility > 0).any(axis=0)
         self.labelled = (mapping >= 0) & ever[mapping]
         if not np.array_equal(mapping, np.arange(own.num_keypoints)):
-            records = [_mapped(record, mapping) for record in records]
+            records = [map_record(record, mapping) for record in records]
         if people_only:
             records = [record for record in records if len(record)]
         self.records = records
@@ -214,7 +209,21 @@ def valid_mask(record: Record) -> np.ndarray:
     return mask
 
 
-def _mapped(record: Record, mapping: np.ndarray) -> Record:
+def mapping_between(own: Skeleton, target: Skeleton, origin: Path) -> np.ndarray:
+    """`target.mapping_from(own)`; origin: where `own` is from.
+
+    Raises LitePoseError where they share no name.
+    """
+    mapping = target.mapping_from(own)
+    if (mapping < 0).all():
+        raise LitePoseError(
+            f"{origin} ({own.name}: {', '.join(own.keypoints)}) shares no keypoint name with"
+            f" {target.name}; give a skeleton with the same names"
+        )
+    return mapping
+
+
+def map_record(record: Record, mapping: np.ndarray) -> Record:
     """The record in another skeleton; who loses every label becomes an ignored region."""
     known = mapping >= 0
     visibility = np.where(known, record.visibility[:, mapping], 0).astype(np.uint8)

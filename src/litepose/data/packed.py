@@ -18,7 +18,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
 from litepose.data.cache import MAGIC, SCHEMA
-from litepose.data.datasets import UnreadablePictureError
+from litepose.data.datasets import UnreadablePictureError, map_record, mapping_between
 from litepose.data.records import Record, Region
 from litepose.data.sample import Sample
 
@@ -124,11 +124,12 @@ def _open(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
 class PackedDataset:
     """A packed dataset, from its one file or all its pieces: a PoseDataset as CocoDataset is one.
 
-    path: `name.lpc`, also where only `name-000.lpc`... are there.
-    Raises LitePoseError where a file is damaged or a piece is missing.
+    path: `name.lpc`, also where only `name-000.lpc`... are there
+    target: the skeleton to deliver, by keypoint names; None keeps the file's own
+    Raises LitePoseError where a file is damaged, a piece is missing or no keypoint name is shared.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, target: Skeleton | None = None) -> None:
         path = Path(path)
         numbered = sorted(path.parent.glob(f"{path.stem}-[0-9][0-9][0-9]{path.suffix}"))
         files = [path] if path.is_file() or not numbered else numbered
@@ -139,11 +140,16 @@ class PackedDataset:
                 raise LitePoseError(
                     f"pieces of {path} are missing: there are {[file.name for file in files]}"
                 )
-        self.skeleton = self.pieces[0].skeleton
-        if any(piece.skeleton != self.skeleton for piece in self.pieces):
+        own = self.pieces[0].skeleton
+        if any(piece.skeleton != own for piece in self.pieces):
             raise LitePoseError(f"the pieces of {path} have different skeletons")
+        self.skeleton = target or own
+        self._mapping = mapping_between(own, self.skeleton, path)
         self.starts = np.cumsum([0, *(len(piece) for piece in self.pieces)])
-        self.records = [_record(piece, i) for piece in self.pieces for i in range(len(piece))]
+        records = [_record(piece, i) for piece in self.pieces for i in range(len(piece))]
+        if not np.array_equal(self._mapping, np.arange(own.num_keypoints)):
+            records = [map_record(record, self._mapping) for record in records]
+        self.records = records
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -163,7 +169,7 @@ class PackedDataset:
             visibility=record.visibility,
             areas=record.areas,
             valid_mask=np.zeros((0, 0), bool),
-            labelled=piece.arrays["labelled"][at],
+            labelled=(self._mapping >= 0) & piece.arrays["labelled"][at][self._mapping],
             image_id=record.image_id,
             people_complete=record.people_complete,
         )

@@ -70,7 +70,7 @@ def open_source(
         raise LitePoseError(f"{source.split or source.packed!r} needs a folder: data.root=FOLDER")
     folder = Path(root) / source.root
     if source.packed:
-        return _open_packed(folder / source.packed, target)
+        return PackedDataset(folder / source.packed, target)
     dataset = find_dataset(folder, source.split, target, people_only=people_only)
     if source.image_ids:
         place = {record.image_id: i for i, record in enumerate(dataset.records)}
@@ -83,13 +83,3 @@ def open_source(
     if source.answers:
         return Answered(dataset, Answers(folder / source.answers, dataset.skeleton))
     return dataset
-
-
-def _open_packed(path: Path, target: Skeleton | None) -> PackedDataset:
-    packed = PackedDataset(path)
-    if target is not None and packed.skeleton != target:
-        raise LitePoseError(
-            f"{path} was packed with {packed.skeleton.name}, this run trains {target.name};"
-            " pack it again with that skeleton"
-        )
-    return packed
