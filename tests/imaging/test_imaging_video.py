@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
 import wave
@@ -188,6 +190,9 @@ class Slow:
         self.given += 1
         return Shot(picture(self.given - 1), self.given - 1.0)
 
+    def interrupt(self) -> None:
+        self.let.release()
+
     def close(self) -> None:
         self.closed.set()
 
@@ -234,7 +239,7 @@ def test_what_stalls_is_given_up(hang_at: int) -> None:
 
 def test_opening_that_stalls_is_given_up() -> None:
     with pytest.raises(LitePoseError, match="has stalled"):
-        Frames(lambda: time.sleep(60), "it", 0.2)  # type: ignore[arg-type,return-value]
+        Frames(lambda: time.sleep(1), "it", 0.2)  # type: ignore[arg-type,return-value]
 
 
 @pytest.mark.parametrize("how", ["close", "with", "forget", "stop"])
@@ -255,6 +260,13 @@ def test_the_source_is_closed_when_the_reader_leaves(how: str) -> None:
         del film
         gc.collect()
     assert source.closed.wait(30)
+
+
+def test_a_script_may_end_while_a_film_is_open(tmp_path: Path) -> None:
+    """A thread killed inside OpenCV would abort the process."""
+    film = make_film(tmp_path / "film.webm", 30)
+    code = "import sys, litepose; film = litepose.video.frames(sys.argv[1]); next(film); sys.exit(3)"
+    assert subprocess.run([sys.executable, "-c", code, film], check=False).returncode == 3
 
 
 def test_bugs_in_the_reader_are_raised_where_frames_are_taken() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +117,23 @@ def test_a_stream_that_stalls_or_breaks_off_gives_what_came(
         seen.extend(number_of(frame.image) for frame in film)
     film.close()
     assert len(seen) > 10 and seen == list(range(len(seen)))
+
+
+def test_a_script_may_end_while_a_stream_stalls(site: Site, tmp_path: Path) -> None:
+    data = make_film(tmp_path / "film.webm", 200).read_bytes()
+    site.files["film.webm"], site.hang_after = data, len(data) * 3 // 4
+    code = """
+import sys, time, litepose
+from litepose.imaging.read import ReadLimits
+film = litepose.video.frames(sys.argv[1], limits=ReadLimits(allow_private=True))
+for frame in film:
+    if not film._reader.ready and frame.number > 90:  # the reader waits for the network
+        break
+sys.exit(3)
+"""
+    address = f"{site.url}/film.webm"
+    done = subprocess.run([sys.executable, "-c", code, address], check=False, timeout=60)
+    assert done.returncode == 3
 
 
 def test_a_password_is_sent_and_never_shown(site: Site, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from litepose.model import zoo
 torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from litepose.model.exported import load_exported  # noqa: E402
 from litepose.model.layers import fold_batch_norms  # noqa: E402
 from litepose.model.network import LitePose, build_network  # noqa: E402
 
@@ -190,6 +191,28 @@ def test_weights_are_found_where_the_user_puts_them(
     (tmp_path / bundled.name).touch()
     assert zoo.find_weights("p") == tmp_path / bundled.name
     assert zoo.find_weights("xs-crowdpose") == tmp_path / "litepose_xs_crowdpose14.onnx"
+
+
+def test_a_bundled_onnx_file_stands_in_for_its_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    wanted, info = zoo.load("p")
+    exported = zoo.find_weights("p")
+    monkeypatch.setattr(
+        zoo, "find_weights", lambda name, suffix=".onnx": exported if suffix == ".onnx" else None
+    )
+    network, same = zoo.load("p")
+    assert same == info and not network.training
+    folded, expected = (fold_batch_norms(n).state_dict() for n in (network, wanted))
+    assert folded.keys() == expected.keys()
+    for name, tensor in folded.items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-6, atol=1e-7)
+
+
+def test_an_onnx_file_that_is_not_ours_stands_in_for_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(LitePoseError, match="no settings of ours"):
+        load_exported(tmp_path / "empty.onnx")
 
 
 def test_the_table_is_read_without_torch() -> None:

@@ -90,7 +90,10 @@ def load_source(
     if Path(model).suffix == ".onnx":
         raise LitePoseError(f"{model} is exported already; give the checkpoint it came from")
     network, info = zoo.load(model)
-    path = Path(model) if Path(model).suffix else zoo.find_weights(str(model), ".safetensors")
+    path: Path | None = Path(model)
+    if not Path(model).suffix:
+        name = str(model)
+        path = zoo.find_weights(name, ".safetensors") or zoo.find_weights(name, ".onnx")
     assert path is not None
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

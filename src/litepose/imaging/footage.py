@@ -46,6 +46,10 @@ class Footage(Protocol):
         """The next picture, or None at the end. Raises LitePoseError where it cannot go on."""
         ...
 
+    def interrupt(self) -> None:
+        """Let a `read` that waits for the network end; from any thread."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -85,6 +89,10 @@ class CapturedFootage:
         self._check_size(image.shape[1], image.shape[0])
         to_rgb = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
         return Shot(cv2.cvtColor(image, to_rgb), seconds)
+
+    def interrupt(self) -> None:
+        if self._body is not None:
+            self._body.interrupt()
 
     def close(self) -> None:
         self._capture.release()
@@ -143,6 +151,9 @@ class PictureFootage:
             return Shot(read_image(path, self._limits), seconds)
         except LitePoseError:
             return Shot(None, seconds)
+
+    def interrupt(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -20,6 +20,7 @@ from litepose.imaging.read import ReadLimits
 from litepose.imaging.video_source import VideoSource, is_camera, open_footage
 
 _AHEAD = 3  # frames of a file kept ready
+_PARTING = 2.0  # seconds that a reader gets to end
 _GLANCE = 0.1  # seconds between looks whether somebody asked to stop
 _SHORT_BY = 0.5, 0.05  # seconds, and share of the length, that a whole film may lack at its end
 
@@ -77,7 +78,7 @@ class Frames(Iterator[Frame]):
     def __init__(self, opener: Callable[[], Footage], name: str, stall_seconds: float) -> None:
         self._name, self._stall_seconds = name, stall_seconds
         self._reader = _Reader(opener)
-        weakref.finalize(self, self._reader.leave)  # for those who forget to close
+        weakref.finalize(self, self._reader.end)  # for those who forget to close
         self._reader.start()
         self._wait(lambda: self._reader.footage is not None)
         footage = self._reader.footage
@@ -119,8 +120,7 @@ class Frames(Iterator[Frame]):
         self._reader.leaving = True
 
     def close(self) -> None:
-        self._reader.leave()
-        self._reader.join(timeout=1.0)  # a camera's driver may hang; its thread dies with us
+        self._reader.end()
 
     def __enter__(self) -> Frames:
         return self
@@ -189,10 +189,19 @@ class _Reader(threading.Thread):
             self.change.notify_all()
             return frame
 
-    def leave(self) -> None:
+    def end(self) -> None:
+        """Stop reading and close the footage.
+
+        Python kills threads that still run when it ends, and one killed inside OpenCV takes the
+        whole process down: so this waits, though not for a camera's driver that hangs.
+        """
         self.leaving = True
         with self.change:
             self.change.notify_all()
+        if self.footage is not None:
+            self.footage.interrupt()
+        if self.is_alive() and threading.current_thread() is not self:
+            self.join(timeout=_PARTING)
 
     def _read(self, footage: Footage) -> None:
         number = 0

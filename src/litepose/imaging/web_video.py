@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 import ssl
 import threading
 import time
@@ -41,6 +42,7 @@ class WebVideo(io.BufferedIOBase):
         self.trouble: str | None = None
         self._at = self._wanted = 0
         self._connection: http.client.HTTPConnection | None = None
+        self._sock: socket.socket | None = None
         self._response = self._ask(0)
         self.size = self._response.length
         kind = self._response.headers.get_content_type()
@@ -68,6 +70,11 @@ class WebVideo(io.BufferedIOBase):
             return -1
         self._wanted = target
         return target
+
+    def interrupt(self) -> None:
+        """A read that waits ends, as if the server had gone."""
+        if self._sock is not None:
+            hang_up(self._sock)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -113,7 +120,8 @@ class WebVideo(io.BufferedIOBase):
     def _answer(self, url: str, place: int) -> http.client.HTTPResponse:
         deadline = time.monotonic() + self._seconds
         connection, target = connect(url, deadline, self._limits.allow_private)
-        self._connection, sock = connection, connection.sock
+        self._connection, self._sock = connection, connection.sock
+        sock = connection.sock
         # Socket timeouts start anew with each byte; only a watchdog cuts a server that drips.
         watchdog = threading.Timer(self._seconds, hang_up, [sock])
         watchdog.daemon = True

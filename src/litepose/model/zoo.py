@@ -155,10 +155,12 @@ def create(name: str, skeleton: Skeleton | None = None) -> tuple[Network, ModelI
 def load(name_or_path: str | Path) -> tuple[Network, ModelInfo]:
     """Network in eval mode and settings, by name or from a checkpoint of ours or an official one.
 
+    A name without a checkpoint here takes the weights of its ONNX file, whose norms are folded.
     Raises LitePoseError where there are no weights for that name, or the file is not one of these.
     Needs torch.
     """
     from litepose.model.checkpoint import load_checkpoint
+    from litepose.model.exported import load_exported
     from litepose.model.official import load_official
 
     path = Path(name_or_path)
@@ -168,9 +170,12 @@ def load(name_or_path: str | Path) -> tuple[Network, ModelInfo]:
         return load_official(path)
     model = find_model(str(name_or_path))
     found = find_weights(model.info.name, ".safetensors")
-    if found is None:
-        raise LitePoseError(
-            f"no weights for {model.info.name} here ({model.weights}); put"
-            f" {model.file_stem}.safetensors in a folder and name it in {WEIGHTS_VARIABLE}"
-        )
-    return load_checkpoint(found)
+    if found is not None:
+        return load_checkpoint(found)
+    exported = find_weights(model.info.name, ".onnx")
+    if exported is not None:
+        return load_exported(exported)
+    raise LitePoseError(
+        f"no weights for {model.info.name} here ({model.weights}); put"
+        f" {model.file_stem}.safetensors in a folder and name it in {WEIGHTS_VARIABLE}"
+    )
