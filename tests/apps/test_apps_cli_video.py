@@ -134,6 +134,9 @@ class Hanging:
         self.at += 1
         return Shot(np.zeros((64, 64, 3), np.uint8), self.at / 25)
 
+    def interrupt(self) -> None:
+        self.go.set()
+
     def close(self) -> None:
         pass
 
@@ -202,6 +205,9 @@ def test_on_a_terminal_there_is_a_bar_and_no_flood_of_lines(here: Path, capsys, 
         (["film.webm", "--heatmaps"], "--heatmaps is for pictures"),
         (["film.webm", "--film-size", "7"], "--film-size"),
         (["film.webm", "--stall", "0"], "--stall"),
+        (["film.webm", "--threshold", "2"], "must lie in [0, 1]"),
+        (["film.webm", "--fps", "5"], "--fps is of pictures that are frames; film.webm says"),
+        (["frames", "--frames", "--fps", "-3"], "--fps must lie above 0"),
         (["film.webm", "--json", "film.webm"], "names a film"),
         (["film.webm", "--output", "film.webm/x"], "cannot make the folder"),
         (["none/*.mp4"], "holds no videos"),
@@ -217,6 +223,13 @@ def test_misuse_is_a_sentence_before_work_starts(here, capsys, monkeypatch, argu
     out, err = capsys.readouterr()
     assert said in err and out == "" and not list(here.glob("*.pose.*"))
     assert Path("film.webm").read_bytes() == before
+
+
+def test_a_pattern_that_the_shell_took_apart_is_no_film(here, capsys) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        Path(name).touch()
+    assert predict("1.jpg", "2.jpg", "--frames") == 2
+    assert "put the pattern in quotes" in capsys.readouterr().err
 
 
 def test_a_film_that_cannot_be_written_is_said_before_work_starts(here, capsys) -> None:

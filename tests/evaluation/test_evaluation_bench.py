@@ -136,9 +136,12 @@ def test_bench_prints_a_table_and_writes_a_plot(tmp_path, capsys, monkeypatch) -
     assert record == json.loads((tmp_path / "out" / "bench.json").read_text())
     assert (tmp_path / "out" / "bench.png").stat().st_size > 10_000
     assert record["folders"][0]["identical"] and record["models"][0]["peak_mb"]["onnxruntime"] > 50
-    for wrong, said in (("--people", "people"), ("--sizes", "sizes")):
-        assert main(["bench", wrong, "ten"]) == 2
-        assert said in capsys.readouterr().err
+    for wrong in ("--people", "--sizes"):
+        for value in ("ten", ",", "0", "100000000"):
+            assert main(["bench", wrong, value]) == 2
+            assert f"{wrong} wants whole numbers" in capsys.readouterr().err
+    assert main(["bench", "--models", ",,"]) == 2
+    assert "--models wants names" in capsys.readouterr().err
     assert main(["bench", "--models", "p", "--backends", "tpu"]) == 2
     assert "no backend 'tpu'" in capsys.readouterr().err
 

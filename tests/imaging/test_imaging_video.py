@@ -97,6 +97,7 @@ BAD = {
     "empty.mp4": (lambda p: p.touch(), "is empty"),
     "text.mp4": (lambda p: p.write_text("not a film, " * 20), "is not a video: it begins with"),
     "sound.wav": (sound, "sound only"),
+    "nothing.mp4": (lambda p: replaced(p, b"trak", b"vide"), "has no frames: nothing was recorded"),
     "sound.mp4": (lambda p: replaced(p, b"vide"), "sound only"),
     "odd.avi": (lambda p: replaced(p, b"MJPG"), "codec unknown"),
     "odd.mp4": (lambda p: replaced(p, b"mp4v", b"esds"), "codec unknown"),
@@ -154,6 +155,14 @@ def test_pictures_are_frames_in_natural_order_and_broken_ones_are_counted(tmp_pa
         assert [number_of(f.image) for f in seen] == [i for i in range(12) if i != 3]
         assert [f.number for f in seen] == [number_of(f.image) for f in seen]
         assert seen[-1].seconds == pytest.approx(1.1) and film.broken == 1
+
+
+def test_arrays_are_frames_too() -> None:
+    with frames([picture(0), picture(1)], fps=10) as film:
+        assert [(number_of(f.image), f.seconds) for f in film] == [(0, 0.0), (1, 0.1)]
+    with pytest.raises(LitePoseError, match=r"a list of pictures; got") as wrong:
+        frames({"a": np.zeros((99, 99))})  # type: ignore[arg-type]
+    assert len(str(wrong.value)) < 300
 
 
 def test_a_film_without_onegood_frame_is_an_error(tmp_path: Path) -> None:
@@ -265,7 +274,7 @@ def test_the_source_is_closed_when_the_reader_leaves(how: str) -> None:
 def test_a_script_may_end_while_a_film_is_open(tmp_path: Path) -> None:
     """A thread killed inside OpenCV would abort the process."""
     film = make_film(tmp_path / "film.webm", 30)
-    code = "import sys, litepose; film = litepose.video.frames(sys.argv[1]); next(film); sys.exit(3)"
+    code = "import sys, litepose; x = litepose.video.frames(sys.argv[1]); next(x); sys.exit(3)"
     assert subprocess.run([sys.executable, "-c", code, film], check=False).returncode == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -106,7 +107,23 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path, monkeypatch) -> 
             VideoWriter(path, WH, 25)
     with pytest.raises(LitePoseError, match="16382"):
         VideoWriter("a.webm", (20000, 100), 25)
+    for size_wh, fps in (((0, 64), 25), (WH, 0), (WH, -1), (WH, math.nan), (WH, math.inf)):
+        with pytest.raises(LitePoseError, match="a size and a rate above 0"):
+            VideoWriter("a.webm", size_wh, fps)
     if os.geteuid() != 0:
         Path("old.webm").touch(0o400)
         with pytest.raises(LitePoseError, match="cannot write over old"):
             VideoWriter("old.webm", WH, 25)
+
+
+def test_what_is_no_picture_of_a_film_is_refused(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.webm", WH, 25) as film:
+        film.write(picture(0), 0)
+        for image in (picture(0).astype(np.float32), picture(0)[..., 0], picture(0)[..., :2]):
+            with pytest.raises(LitePoseError, match="uint8 RGB"):
+                film.write(image, 0.04)
+        with pytest.raises(LitePoseError, match="the time of a picture"):
+            film.write(picture(0), math.nan)
+    with pytest.raises(LitePoseError, match="was closed already"):
+        film.write(picture(1), 0.04)
+    assert len(read_film(tmp_path / "a.webm")) == 1

@@ -73,6 +73,9 @@ class Live:
         self.made += 1
         return Shot(np.full((64, 64, 3), self.made % 256, np.uint8), self.made / 25)
 
+    def interrupt(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed.set()
 

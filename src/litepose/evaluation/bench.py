@@ -119,6 +119,7 @@ def bench_model(
                 found[name, people, flip] = len(poses)
         if network is not None and turn < plan.reference_runs:
             tell(f"{first.info.name}, {REFERENCE}, round {turn + 1} of {plan.rounds}")
+            reference_timed(network, first.info, plan.image, crowds[middle], box, False)  # warms up
             for people, flip in cases:
                 poses, took = reference_timed(
                     network, first.info, plan.image, crowds[people], box, flip

@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.read import ReadLimits, read_image
+from litepose.imaging.read import ImageSource, ReadLimits, read_image
 from litepose.imaging.web_video import WebVideo
 
 USUAL_FPS = 25.0  # where a source does not say
@@ -137,18 +136,20 @@ class PictureFootage:
 
     live = False
 
-    def __init__(self, paths: Sequence[Path], name: str, fps: float, limits: ReadLimits) -> None:
+    def __init__(
+        self, pictures: Sequence[ImageSource], name: str, fps: float, limits: ReadLimits
+    ) -> None:
         self.name, self.fps = name, fps
-        self.count: int | None = len(paths)
-        self._paths, self._limits, self._at = paths, limits, 0
+        self.count: int | None = len(pictures)
+        self._pictures, self._limits, self._at = pictures, limits, 0
 
     def read(self) -> Shot | None:
-        if self._at == len(self._paths):
+        if self._at == len(self._pictures):
             return None
-        seconds, path = self._at / self.fps, self._paths[self._at]
+        seconds, picture = self._at / self.fps, self._pictures[self._at]
         self._at += 1
         try:
-            return Shot(read_image(path, self._limits), seconds)
+            return Shot(read_image(picture, self._limits), seconds)
         except LitePoseError:
             return Shot(None, seconds)
 

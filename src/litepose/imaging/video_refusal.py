@@ -48,6 +48,8 @@ def _why_not_mp4(path: Path, file: BinaryIO) -> str:
             f"{path} is cut off: its index, which stands at the end (moov), is missing; copy or"
             " record it again"
         )
+    if b"trak" not in index:
+        return f"{path} has no frames: nothing was recorded in it"
     if b"vide" not in index:
         return _sound_only(path)
     return f"{path} holds a codec unknown to this OpenCV, or is damaged; {_CONVERT}"

@@ -22,7 +22,8 @@ from litepose.core.errors import LitePoseError
 from litepose.imaging.fetch import is_url
 from litepose.imaging.footage import USUAL_FPS, CapturedFootage, Footage, PictureFootage
 from litepose.imaging.listing import list_images, missing_message
-from litepose.imaging.read import ReadLimits
+from litepose.imaging.read import ImageSource, ReadLimits
+from litepose.imaging.silence import silent
 from litepose.imaging.video_refusal import PLAYLISTS, why_not
 from litepose.imaging.web_video import WebVideo, without_password
 
@@ -42,7 +43,7 @@ _PLAYLIST = "protocol_whitelist;http,https,tcp,tls,crypto"
 _ENVIRONMENT = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # OpenCV has no other way to take these
 _one_at_a_time = threading.Lock()
 
-VideoSource = str | Path | int | Sequence[str | Path]
+VideoSource = str | Path | int | Sequence[ImageSource]
 
 
 def is_camera(source: object) -> bool:
@@ -93,17 +94,22 @@ def open_footage(
         if not path.is_dir() and path.suffix.lower() in VIDEO_SUFFIXES:
             raise LitePoseError(missing_message(path))
         return PictureFootage(list_images(source), str(source), fps or USUAL_FPS, limits)
-    if isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
-        paths = [Path(s) for s in source]
-        return PictureFootage(paths, f"{len(paths)} pictures", fps or USUAL_FPS, limits)
+    if isinstance(source, Sequence) and source:
+        return PictureFootage(source, f"{len(source)} pictures", fps or USUAL_FPS, limits)
     raise LitePoseError(
         "a moving picture is a file, an address, the number of a camera, a folder, a pattern or a"
-        f" list of pictures; got {source!r}"
+        f" list of pictures; got {_short(source)}"
     )
 
 
+def _short(thing: object) -> str:
+    text = repr(thing)
+    return text if len(text) <= 80 else f"{text[:80]}... ({type(thing).__name__})"
+
+
 def _camera(number: int, limits: ReadLimits) -> Footage:
-    capture = cv2.VideoCapture(number)
+    with silent():  # OpenCV would write of every driver that it tried
+        capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         raise LitePoseError(
             f"camera {number} cannot be opened: none is there, another program uses it, or this"
@@ -153,9 +159,10 @@ def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
         if capture is None and body.trouble:
             raise LitePoseError(body.trouble)
     if capture is None:
+        silent = "nobody answers there, it asks for a password, or " if body is None else ""
         raise LitePoseError(
-            f"{shown} gives no moving picture: nobody answers there, it asks for a password, or"
-            " its kind is unknown to this OpenCV; see whether a player such as VLC shows it"
+            f"{shown} gives no moving picture: {silent}its kind is unknown to this OpenCV; see"
+            " whether a player such as VLC shows it"
         )
     return CapturedFootage(capture, shown, kind, limits, body)
 

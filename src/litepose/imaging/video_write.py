@@ -7,17 +7,16 @@ frame rates only, so times are kept by holding a picture as long as it stood, or
 
 from __future__ import annotations
 
-import contextlib
-import os
+import math
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.imaging.silence import silent
 from litepose.imaging.write import check_place
 
 FASTEST = 60.0  # frames a second written at most
@@ -37,12 +36,14 @@ class VideoWriter:
     def __init__(self, path: str | Path, size_wh: tuple[int, int], fps: float) -> None:
         self.path = Path(path)
         check_video(self.path)
+        if min(size_wh) < 1 or not 0 < fps < math.inf:
+            raise LitePoseError(f"a film needs a size and a rate above 0; got {size_wh}, {fps} fps")
         # VP8 stores half as many colours each way: odd sides would lose a line.
         self.size_wh = size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2
         self.fps = min(fps, FASTEST)
         if max(self.size_wh) > 16382:
             raise LitePoseError(f"a webm film has at most 16382 pixels a side; got {size_wh}")
-        with _silent():
+        with silent():  # a warning about webm and VP8 that is wrong and has no switch
             self._writer = cv2.VideoWriter(
                 str(self.path.resolve()), cv2.CAP_FFMPEG,
                 cv2.VideoWriter.fourcc(*"VP80"), self.fps, self.size_wh,
@@ -56,8 +57,17 @@ class VideoWriter:
     def write(self, image: np.ndarray, seconds: float) -> None:
         """Show (H, W, 3) uint8 RGB from that time of the film on.
 
-        Raises LitePoseError where the disk is nearly full; what was written stays playable.
+        Raises LitePoseError for other pictures and times, after `close`, and where the disk is
+        nearly full; what was written stays playable.
         """
+        if not self._writer.isOpened():
+            raise LitePoseError(f"{self.path} was closed already; nothing more can be written")
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise LitePoseError(
+                f"a film takes (H, W, 3) uint8 RGB pictures; got {image.dtype} {image.shape}"
+            )
+        if not math.isfinite(seconds):
+            raise LitePoseError(f"the time of a picture must be a number; got {seconds}")
         self._check_disk()
         now = self._written / self.fps
         if self._held is None or seconds - self._shift > now + LONGEST_HOLD:
@@ -123,20 +133,3 @@ def check_video(path: str | Path) -> None:
             path.open("ab").close()
     except OSError as wrong:
         raise LitePoseError(f"cannot write over {path}: {wrong.strerror}") from None
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """OpenCV prints a warning about webm and VP8 to stderr that is wrong and has no switch."""
-    try:
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # no stderr at all
-        yield
-        return
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PICTURE_WH = (640, 480)
 FOLDERS_WH = ((640, 480), (1920, 1080))
+MOST_PEOPLE, MOST_SIDE = 1000, 4096
 
 
 def add_parser(verbs: Any) -> None:
@@ -54,8 +56,9 @@ def run(options: argparse.Namespace) -> int:
     from litepose.evaluation.bench_report import BenchReport
     from litepose.imaging.write import save_image
 
-    people = _numbers(options.people, "--people")
-    sizes = _numbers(options.sizes, "--sizes") if options.sizes else [None]
+    names = _models(options.models)
+    people = _numbers(options.people, "--people", MOST_PEOPLE)
+    sizes = _numbers(options.sizes, "--sizes", MOST_SIDE) if options.sizes else [None]
     if options.pictures < 0:
         raise _wrong(f"--pictures must be 0 or more; got {options.pictures}")
     folder = _folder(options.output)
@@ -64,11 +67,10 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         models = [
             _one_model(name, size, people, options, Path(scratch))
-            for name in _models(options.models)
+            for name in names
             for size in sizes
         ]
-        first = _models(options.models)[0]
-        folders = _folders(first, sizes[0], options, Path(scratch)) if options.pictures else []
+        folders = _folders(names[0], sizes[0], options, Path(scratch)) if options.pictures else []
     report = BenchReport(machine, datetime.now(UTC).date().isoformat(), models, folders)
     _tell("")
     print(report.table())
@@ -107,7 +109,9 @@ def _one_model(
     for way in list(model.ways)[: 1 if options.quick else None]:
         _tell(f"{name}, {way}: memory")
         memory[way] = model.peak_mb(way, PICTURE_WH)
-    return ModelReport(model.info.name, model.random, rows, cost, memory, busy)
+    label = Path(name).name if Path(name).suffix else model.info.name
+    rows = [replace(row, model=label) for row in rows]
+    return ModelReport(label, model.random, rows, cost, memory, busy)
 
 
 def _folders(
@@ -129,19 +133,22 @@ def _folders(
 
 
 def _models(text: str | None) -> list[str]:
-    if text:
-        return [name.strip() for name in text.split(",") if name.strip()]
+    if text is not None:
+        names = [name.strip() for name in text.split(",")]
+        if not all(names):
+            raise _wrong(f"--models wants names or files such as p,mine.onnx; got {text!r}")
+        return names
     can_export = all(find_spec(p) for p in ("torch", "safetensors", "onnxscript", "onnxslim"))
     return ["p", "xs", "s"] if can_export else ["p"]
 
 
-def _numbers(text: str, option: str) -> list[int]:
+def _numbers(text: str, option: str, most: int) -> list[int]:
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 1:
-        raise _wrong(f"{option} wants whole numbers such as 1,10,30; got {text!r}")
+    if not numbers or min(numbers) < 1 or max(numbers) > most:
+        raise _wrong(f"{option} wants whole numbers from 1 to {most}, commas between; got {text!r}")
     return numbers
 
 

@@ -131,7 +131,10 @@ def run(options: argparse.Namespace) -> int:
     finally:
         progress.clear()
         if len(sources) + len(missing) > 1:
-            print(json.dumps(_summary(records)), flush=True)
+            summary, left = _summary(records), len(sources) + len(missing) - len(records)
+            if left:
+                summary |= {"interrupted": True, "not_begun": left}
+            print(json.dumps(summary), flush=True)
         if report is not None:
             report.close()
     return _finish(records, options)
@@ -144,8 +147,9 @@ def _check(options: argparse.Namespace) -> None:
         raise LitePoseError(
             f"--keypoint-threshold must lie in [0, 1]; got {options.keypoint_threshold}"
         )
-    if options.no_draw and (options.heatmaps or options.output):
-        raise LitePoseError("--no-draw makes no pictures: leave out --heatmaps and --output")
+    useless = [f"--{name}" for name in ("heatmaps", "output") if getattr(options, name)]
+    if options.no_draw and useless:
+        raise LitePoseError(f"--no-draw makes no pictures: leave out {' and '.join(useless)}")
 
 
 def _are_films(options: argparse.Namespace) -> bool:

@@ -22,15 +22,16 @@ from litepose.apps.cli.progress import Progress
 from litepose.apps.cli.results import MARK, Places, open_report, print_record
 from litepose.core.errors import LitePoseError
 from litepose.imaging.video import Frames, frames
-from litepose.imaging.video_source import is_camera, list_videos
+from litepose.imaging.video_source import is_camera, is_video, list_videos
 from litepose.imaging.video_write import check_video
 from litepose.imaging.web_video import without_password
-from litepose.runtime.predictor import Predictor
+from litepose.runtime.predictor import PredictOptions, Predictor
 from litepose.runtime.stream import PosedFrame
 
 
 def run_films(options: argparse.Namespace) -> int:
     _check(options)
+    how = predict_options(options)
     sources = [one for given in options.sources for one in _films(given, options)]
     places = Places(options.output)
     targets: list[Path | None] = [None] * len(sources)
@@ -48,7 +49,7 @@ def run_films(options: argparse.Namespace) -> int:
     records = []
     try:
         for source, target in zip(sources, targets, strict=True):
-            record = _film(predictor, source, target, report, options)
+            record = _film(predictor, source, target, report, how, options)
             records.append(record)
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
@@ -58,6 +59,8 @@ def run_films(options: argparse.Namespace) -> int:
         if len(sources) > 1:
             failed = {r["source"]: r["error"] for r in records if "error" in r}
             summary = {"films": len(records), "failed": len(failed), "errors": failed}
+            if len(records) < len(sources):
+                summary |= {"interrupted": True, "not_begun": len(sources) - len(records)}
             print(json.dumps(summary), flush=True)
         if report is not None:
             report.close()
@@ -77,6 +80,18 @@ def _check(options: argparse.Namespace) -> None:
         raise LitePoseError(f"--film-size must be 32 or more, or 0; got {options.film_size}")
     if not options.stall > 0:
         raise LitePoseError(f"--stall must be above 0 seconds; got {options.stall}")
+    if options.fps is not None:
+        if not 0 < options.fps <= 1000:
+            raise LitePoseError(f"--fps must lie above 0 and be at most 1000; got {options.fps}")
+        films = [source for source in options.sources if is_video(source)]
+        if films:
+            raise LitePoseError(f"--fps is of pictures that are frames; {films[0]} says its own")
+    single = [s for s in options.sources if not is_video(s) and Path(s).is_file()]
+    if single and len(options.sources) > 1:
+        raise LitePoseError(
+            f"--frames takes each SOURCE for a film, and {single[0]} is one picture: name their"
+            " folder, or put the pattern in quotes so that the shell leaves it whole"
+        )
 
 
 def _silence_libraries() -> None:
@@ -94,6 +109,7 @@ def _film(
     source: str,
     target: Path | None,
     report: TextIO | None,
+    how: PredictOptions,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Work through one film; its record as far as it came, and the `error` that ended it."""
@@ -108,7 +124,7 @@ def _film(
     tally = _Tally(shown, opened)
     try:
         with _stopping(opened) as caught, Screen(target, opened, options) as screen:
-            _work(predictor, opened, screen, tally, report, options)
+            _work(predictor, opened, screen, tally, report, how, options)
     except LitePoseError as wrong:
         record["error"] = str(wrong)
     record |= tally.record()
@@ -125,12 +141,12 @@ def _work(
     screen: Screen,
     tally: _Tally,
     report: TextIO | None,
+    how: PredictOptions,
     options: argparse.Namespace,
 ) -> None:
     total = None if opened.duration is None else max(1, round(opened.duration * opened.fps))
     progress = Progress(total, "frames", options.quiet)
     piped = not sys.stdout.isatty()  # on a terminal thousands of lines would bury all else
-    how = predict_options(options)
     try:
         for frame in predictor.stream(opened, how, track=options.track, smooth=options.smooth):
             print_record(tally.count(frame), report, shown=piped)
@@ -206,7 +222,9 @@ def _tell(record: dict[str, Any], quiet: bool) -> None:
     source, error = record["source"], record.get("error")
     name = f"camera {source}" if is_camera(source) else source
     if not quiet and record.get("frames"):
-        parts = [f"{record['frames']} frames, {record['frames_per_second']} a second"]
+        count = record["frames"]
+        frames_ = "1 frame" if count == 1 else f"{count} frames"
+        parts = [f"{frames_}, {record['frames_per_second']} a second"]
         parts += [f"{record[k]} {k}" for k in ("broken", "dropped") if record[k]]
         drawn = f" -> {record['drawn']}" if "drawn" in record else ""
         stopped = " (stopped)" if record.get("interrupted") else ""

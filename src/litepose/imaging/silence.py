@@ -1,0 +1,24 @@
+"""Quiet for a moment: libraries below Python print warnings that no switch turns off."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """What native code prints to stderr meanwhile goes nowhere; Python's errors are not touched."""
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no stderr at all
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
