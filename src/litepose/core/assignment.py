@@ -57,6 +57,18 @@ def min_cost_matching(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(num_rows), column_of
 
 
+def has_choices(rows: np.ndarray, columns: np.ndarray) -> bool:
+    """Whether any row or column stands in more than one of the pairs (E,)."""
+    return not len(rows) == len(set(rows.tolist())) == len(set(columns.tolist()))
+
+
+def match_pairs(rows: np.ndarray, columns: np.ndarray, num_rows: int) -> np.ndarray:
+    """As `match_edges` where there are no choices: no costs are needed."""
+    matched = np.full(num_rows, -1)
+    matched[rows] = columns
+    return matched
+
+
 def match_edges(
     rows: np.ndarray, columns: np.ndarray, cost: np.ndarray, num_rows: int
 ) -> np.ndarray:
@@ -68,13 +80,10 @@ def match_edges(
     only it may take, or the reverse), and a star's cheapest pair is the one that both of its ends
     like best. Only other components need a solver.
     """
+    if not has_choices(rows, columns):
+        return match_pairs(rows, columns, num_rows)
     matched = np.full(num_rows, -1)
-    if not len(rows):
-        return matched
     per_row, per_column = np.bincount(rows, minlength=num_rows), np.bincount(columns)
-    if per_row.max() == per_column.max() == 1:
-        matched[rows] = columns
-        return matched
     order = np.argsort(-cost, kind="stable")  # the cheapest is written last and stays
     by_row, by_column = rows.take(order), columns.take(order)
     matched[by_row] = by_column

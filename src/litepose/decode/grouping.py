@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from litepose.core.assignment import match_edges
+from litepose.core.assignment import has_choices, match_edges, match_pairs
 from litepose.core.poses import pose_area, pose_box, pose_similarity
 from litepose.core.skeleton import Skeleton
 from litepose.decode.candidates import Candidates, nearest_tags, subpixel
@@ -68,20 +68,27 @@ def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> P
     member = np.full((total, k), -1)  # candidate of each person and keypoint
     counted = np.column_stack([candidates.tags, np.ones(total, np.float32)])  # (M, T + 1)
     sums = np.zeros_like(counted)  # of each person's members: their tags, how many they are
+    everyone = np.arange(total)
     people = 0
     for joint in skeleton.grouping_index.tolist():
         here = slice(starts[joint], starts[joint + 1])
-        tags, scores = candidates.tags[here], candidates.scores[here]
-        if not len(tags):
+        count = here.stop - here.start
+        if not count:
             continue
-        distance = tag_distance(tags[:, None], sums[:people, :-1] / sums[:people, -1:])
+        distance = tag_distance(
+            candidates.tags[here, None], sums[:people, :-1] / sums[:people, -1:]
+        )
         row, column = np.nonzero(distance < tag_threshold)
-        cost = pair_cost(distance[row, column], scores[row])
-        person = match_edges(row, column, cost, len(tags))
-        fresh = np.flatnonzero(person < 0)
-        person[fresh] = np.arange(people, people + len(fresh))
-        people += len(fresh)
-        member[person, joint] = np.arange(here.start, here.stop)
+        if has_choices(row, column):
+            cost = pair_cost(distance[row, column], candidates.scores[here][row])
+            person = match_edges(row, column, cost, count)
+        else:
+            person = match_pairs(row, column, count)
+        if len(row) < count or person.min() < 0:
+            fresh = np.flatnonzero(person < 0)
+            person[fresh] = everyone[people : people + len(fresh)]
+            people += len(fresh)
+        member[person, joint] = everyone[here]
         sums[person] += counted[here]
     return _assemble(candidates, member[:people], sums[:people, :-1] / sums[:people, -1:])
 
