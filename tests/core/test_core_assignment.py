@@ -10,7 +10,6 @@ from scipy.optimize import linear_sum_assignment
 from litepose.core.assignment import match_edges, min_cost_matching
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 9), st.integers(0, 9))
 def test_dense_matching_costs_what_scipy_says(seed: int, rows: int, columns: int) -> None:
     cost = np.random.default_rng(seed).normal(size=(rows, columns)) * 50
@@ -21,7 +20,7 @@ def test_dense_matching_costs_what_scipy_says(seed: int, rows: int, columns: int
     assert (np.diff(ours[0]) > 0).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**31), st.integers(0, 12), st.integers(0, 12), st.floats(0.02, 0.9))
 def test_matching_by_components_is_the_optimum_over_allowed_pairs(seed, rows, columns, share):
     rng = np.random.default_rng(seed)

@@ -44,7 +44,7 @@ def test_everybody_is_found_where_they_are(people: int, strides, tag_size) -> No
 
 
 @given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_same_people_as_the_reference(seed: int, kind, people: int) -> None:
     crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
     how = info(kind[0], fill=False, duplicate_oks=2)
@@ -58,7 +58,7 @@ def test_same_people_as_the_reference(seed: int, kind, people: int) -> None:
 
 
 @given(seeds, st.integers(2, 8))  # a bump may lie in 4 blocks: 16 + 2 * 8 hold them all
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people: int) -> None:
     """A keypoint below the heat threshold is found again through the tag."""
     crowd = draw_crowd(people, seed, missing=0)
@@ -77,7 +77,7 @@ def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people
 
 
 @given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_mirrored_picture_gives_mirrored_people(seed: int, kind, people: int) -> None:
     crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
     how = info(kind[0], "positional" if kind[1] == 2 else "learned", duplicate_oks=2)
@@ -94,7 +94,6 @@ def test_a_mirrored_picture_gives_mirrored_people(seed: int, kind, people: int) 
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_unflipping_twice_changes_nothing(seed: int) -> None:
     crowd = draw_crowd(3, seed, tag_size=2)
     for kind in ("learned", "positional"):
@@ -104,7 +103,7 @@ def test_unflipping_twice_changes_nothing(seed: int) -> None:
 
 
 @given(seeds, st.integers(1, 20))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_order_of_candidates_does_not_matter(seed: int, people: int) -> None:
     crowd = draw_crowd(people, seed)
     field = combine(one_pass(crowd), "learned")

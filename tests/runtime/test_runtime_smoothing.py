@@ -105,7 +105,7 @@ def test_a_frame_given_twice_or_a_little_late_changes_nothing():
     assert np.array_equal(smoother.update(pose(SHAPE + 9), 0.01).keypoints_xy, once)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31))
 def test_neither_order_nor_neighbours_matter(seed):
     rng = np.random.default_rng(seed)

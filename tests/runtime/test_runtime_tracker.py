@@ -135,7 +135,7 @@ def test_a_stream_that_changes_its_resolution_keeps_its_ids():
     assert ids[-1] == ids[0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31))
 def test_order_does_not_matter_and_ids_are_never_used_again(seed):
     rng = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def test_order_does_not_matter_and_ids_are_never_used_again(seed):
         last_seen |= dict.fromkeys(ids.tolist(), now)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**31), st.integers(0, 8), st.integers(0, 8), st.floats(0.05, 1))
 def test_the_matching_gains_as_much_as_any_can(seed, old, new, share):
     rng = np.random.default_rng(seed)
