@@ -82,6 +82,20 @@ def test_only_incomplete_pictures_leave_out_what_the_teacher_sees(tiny):
     assert torch.isfinite(objective(model, batch).total)
 
 
+def test_a_teacher_is_believed_but_where_it_misses_a_labelled_keypoint(tiny):
+    objective = Objective(config_from_dict(TABLE), tiny[1], None)
+    batch = batch_of_two(images())
+    batch.labelled[1, 3] = False  # a keypoint that the labels never have
+    batch.valid_mask[:, 14:] = False
+    targets = objective.targets(batch)
+    seen = torch.zeros(2, 17, 16, 16)
+    seen[0] = targets.heatmaps[0][0]
+    weights = objective._teacher_weights((seen,), targets, batch)[0]
+    assert weights[0, :, :14].all() and not weights[:, :, 14:].any()
+    assert not weights[1, :, 5, 5].any()  # labelled there, and cold to the teacher
+    assert weights[1, :, 12, 12].all()
+
+
 def test_answers_in_the_batch_are_the_dense_target(tiny):
     model, info = tiny
     table = {**TABLE, "teacher": {}, "loss": {"heatmap": "focal", "dense_weight": 1.0}}

@@ -34,23 +34,20 @@ class Losses(NamedTuple):
 
 @dataclass(frozen=True)
 class LossRule:
-    """How the parts add up: each of heatmap, pull, push and dense counts by its weight.
+    """How the parts add up: total = heatmap + pull_weight * pull + push_weight * push + dense.
 
     heatmap:    "mse" (linear heads), "focal" (heads that end in a sigmoid)
     foreground: extra weight of a cell whose target is 1; official 0. A large one makes every
                 doubtful place hot
     push:       "exp" or "max", the two official forms
-    dense: the loss against a teacher's heatmaps, "same" as `heatmap` or "mse" per unit of their
-                mass: small differences count more, so peaks move to where the teacher has them
+    dense_weight: weight of the heatmap loss against a teacher's heatmaps
     """
 
     heatmap: Literal["mse", "focal"] = "mse"
-    heatmap_weight: float = 1.0
     foreground: float = 0.0
     push: Literal["exp", "max"] = "exp"
     pull_weight: float = 1e-3
     push_weight: float = 1e-3
-    dense: Literal["same", "mse"] = "same"
     dense_weight: float = 0.0
 
 
@@ -68,7 +65,6 @@ def pose_losses(
     `weights`
     """
     measure = focal_heatmap if rule.heatmap == "focal" else heatmap_mse
-    measure_dense = measure if rule.dense == "same" else mse_per_mass
     trusted = weights if teacher_weights is None else teacher_weights
     zero = targets.heatmaps[0].new_zeros(())
     heatmap, dense = zero, zero
@@ -76,23 +72,16 @@ def pose_losses(
         weight = weights[i] * (1 + rule.foreground * target) if rule.foreground else weights[i]
         heatmap = heatmap + measure(predicted.float(), target, weight).mean()
         if teacher is not None:
-            dense = dense + measure_dense(predicted.float(), teacher[i], trusted[i]).mean()
+            dense = dense + measure(predicted.float(), teacher[i], trusted[i]).mean()
     tags = gather_tags(maps.tags.float(), targets.tag_cells)  # (B, P, K, T)
     pull, push = (part.mean() for part in pull_push(tags, targets.tag_labelled, rule.push))
-    total = rule.heatmap_weight * heatmap + rule.dense_weight * dense
-    total = total + rule.pull_weight * pull + rule.push_weight * push
+    total = heatmap + rule.pull_weight * pull + rule.push_weight * push + rule.dense_weight * dense
     return Losses(total, heatmap, pull, push, dense)
 
 
 def heatmap_mse(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """(B,): weighted squared error, mean over all K * H * W cells, counted or not."""
     return ((predicted - target) ** 2 * weight).mean(dim=(1, 2, 3))
-
-
-def mse_per_mass(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """(B,): weighted squared error per unit of the targets' mass, at least a mass of K."""
-    sums = ((predicted - target) ** 2 * weight).sum(dim=(1, 2, 3))
-    return sums / (target * weight).sum(dim=(1, 2, 3)).clamp(min=target.shape[1])
 
 
 def focal_heatmap(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
