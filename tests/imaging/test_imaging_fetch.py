@@ -47,6 +47,9 @@ class Pages(BaseHTTPRequestHandler):
     def answer_gone(self, _: str) -> None:
         self.send(404)
 
+    def answer_part(self, _: str) -> None:
+        self.send(206, png(), Content_Type="image/png", Content_Length=str(len(png())))
+
     def answer_page(self, _: str) -> None:
         self.send(200, b"<html>", Content_Type="text/html; charset=utf-8")
 
@@ -117,6 +120,7 @@ def test_pictures_are_read(server: str, page: str) -> None:
     ("page", "says"),
     [
         ("gone", "answered 404 Not Found"),
+        ("part", "answered 206 Partial Content: no picture"),  # nobody asked for a part
         ("page", "web page"),
         ("words", "is not a JPEG.*only words"),
         ("hop/6", "redirects more than 5 times"),

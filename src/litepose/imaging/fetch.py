@@ -87,9 +87,11 @@ def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
         connection.close()
 
 
-def refuse_unless_media(response: http.client.HTTPResponse, url: str, what: str) -> None:
-    """Raises LitePoseError for a status without content and for a web page. what: is looked for."""
-    if response.status not in (http.client.OK, http.client.PARTIAL_CONTENT):
+def refuse_unless_media(
+    response: http.client.HTTPResponse, url: str, what: str, statuses: tuple[int, ...] = (200,)
+) -> None:
+    """Raises LitePoseError for other statuses and for a web page. what: is looked for."""
+    if response.status not in statuses:
         raise LitePoseError(
             f"{url} answered {response.status} {response.reason}: no {what} to read"
         )

@@ -114,14 +114,14 @@ class WebVideo(io.BufferedIOBase):
                 f"{self._url} redirects more than {self._limits.redirects} times; give the last"
                 " address"
             )
-        refuse_unless_media(response, self._url, "video")
+        refuse_unless_media(response, self._url, "video", (200, http.client.PARTIAL_CONTENT))
         return response
 
     def _answer(self, url: str, place: int) -> http.client.HTTPResponse:
         deadline = time.monotonic() + self._seconds
         connection, target = connect(url, deadline, self._limits.allow_private)
-        self._connection, self._sock = connection, connection.sock
-        sock = connection.sock
+        self._connection = connection
+        sock = self._sock = connection.sock
         # Socket timeouts start anew with each byte; only a watchdog cuts a server that drips.
         watchdog = threading.Timer(self._seconds, hang_up, [sock])
         watchdog.daemon = True
