@@ -31,7 +31,7 @@ def find_candidates(field: Field, threshold: float, most: int) -> Candidates:
     """Local maxima (3x3) above `threshold`, at most `most` per keypoint."""
     _, rows, columns = field.cells.shape
     flat = field.cells.reshape(-1)
-    at = _crests(field, threshold)
+    at = _crests(field, threshold * field.summed)
     value = flat.take(at)
     for step in (1, columns - 1, columns + 1):
         # Later neighbours may be equal, earlier ones must be lower: a plateau gives one peak.
@@ -45,21 +45,22 @@ def find_candidates(field: Field, threshold: float, most: int) -> Candidates:
     y, x = np.divmod(cell, columns)
     middle = np.stack([x, y], axis=1).astype(np.float32) + np.float32(0.5)
     cells_xy = middle + subpixel(flat, at, columns)
-    return Candidates(keypoint, cells_xy, value, sample_tags(field, keypoint, cells_xy))
+    scores = value / np.float32(field.summed)
+    return Candidates(keypoint, cells_xy, scores, sample_tags(field, keypoint, cells_xy))
 
 
-def _crests(field: Field, threshold: float) -> np.ndarray:
-    """Flat places of cells above `threshold`, above the cell over them and not below the next one.
+def _crests(field: Field, floor: float) -> np.ndarray:
+    """Flat places of cells above `floor`, above the cell over them and not below the next one.
 
     Only blocks with such a cell are read, row by row: a row of a block is one piece of memory.
     """
     block, (_, _, columns) = field.block, field.peaks.shape
-    row, column = np.divmod(np.flatnonzero(field.peaks > threshold), columns)
+    row, column = np.divmod(np.flatnonzero(field.peaks > floor), columns)
     first = row * (block * columns) + column
     pieces = first + columns * np.arange(-1, block + 1)[:, None]  # (block + 2, M)
     heat = field.cells.reshape(-1, block).take(pieces, axis=0, mode="wrap")
     middle = heat[1:-1]  # (block, M, block)
-    crest = (middle > threshold) & (middle > heat[:-2]) & (middle >= heat[2:])
+    crest = (middle > floor) & (middle > heat[:-2]) & (middle >= heat[2:])
     piece, inside = np.divmod(np.flatnonzero(crest), block)
     return pieces[1:-1].reshape(-1).take(piece) * block + inside
 

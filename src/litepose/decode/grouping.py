@@ -63,14 +63,54 @@ def pair_cost(distance: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> People:
     """Keypoint by keypoint in grouping order: each candidate joins a person near in tag, or starts
     one. People come out best first."""
-    total, k = len(candidates.scores), skeleton.num_keypoints
-    starts = np.searchsorted(candidates.keypoint, np.arange(k + 1)).tolist()
-    member = np.full((total, k), -1)  # candidate of each person and keypoint
+    k = skeleton.num_keypoints
+    person, people = _clumps(candidates, k, tag_threshold)
+    rest = np.flatnonzero(person < 0)
+    if len(rest):
+        order = skeleton.grouping_index.tolist()
+        matched, fresh = _match(Candidates(*(c[rest] for c in candidates)), order, tag_threshold)
+        person[rest] = people + matched
+        people += fresh
+    return _assemble(candidates, person, people, k)
+
+
+def _clumps(candidates: Candidates, k: int, tag_threshold: float) -> tuple[np.ndarray, int]:
+    """(M,) person of each candidate, and how many people; -1 for those who must be matched.
+
+    Sorted by their first tag number, candidates fall apart wherever two neighbours are `threshold`
+    apart: across such a gap nobody is near the mean of anybody. A part of which all are near each
+    other, no keypoint twice, is one person whatever the order, and needs no matching.
+    """
+    total = len(candidates.tags)
+    if not total:
+        return np.zeros(0, int), 0
+    order = np.argsort(candidates.tags[:, 0], kind="stable")
+    tags = candidates.tags[order]
+    gap = tags[1:, 0] - tags[:-1, 0] >= tag_threshold
+    first = np.concatenate([[0], np.flatnonzero(gap) + 1])  # of each part
+    part = np.concatenate([[0], np.cumsum(gap)])
+    spread = np.maximum.reduceat(tags, first) - np.minimum.reduceat(tags, first)
+    one_person = tag_distance(spread, np.zeros_like(spread)) < tag_threshold
+    twice = np.flatnonzero(np.bincount(part * k + candidates.keypoint[order]) > 1)
+    one_person[twice // k] = False
+    number = np.where(one_person, np.cumsum(one_person) - 1, -1)
+    person = np.empty(total, int)
+    person[order] = number[part]
+    return person, int(one_person.sum())
+
+
+def _match(
+    candidates: Candidates, grouping_order: list[int], tag_threshold: float
+) -> tuple[np.ndarray, int]:
+    """(M,) person of each candidate, and how many people."""
+    total = len(candidates.scores)
+    starts = np.searchsorted(candidates.keypoint, np.arange(len(grouping_order) + 1)).tolist()
     counted = np.column_stack([candidates.tags, np.ones(total, np.float32)])  # (M, T + 1)
     sums = np.zeros_like(counted)  # of each person's members: their tags, how many they are
+    joined = np.empty(total, int)
     everyone = np.arange(total)
     people = 0
-    for joint in skeleton.grouping_index.tolist():
+    for joint in grouping_order:
         here = slice(starts[joint], starts[joint + 1])
         count = here.stop - here.start
         if not count:
@@ -88,18 +128,25 @@ def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> P
             fresh = np.flatnonzero(person < 0)
             person[fresh] = everyone[people : people + len(fresh)]
             people += len(fresh)
-        member[person, joint] = everyone[here]
+        joined[here] = person
         sums[person] += counted[here]
-    return _assemble(candidates, member[:people], sums[:people, :-1] / sums[:people, -1:])
+    return joined, people
 
 
-def _assemble(candidates: Candidates, member: np.ndarray, tags: np.ndarray) -> People:
-    found = member >= 0
-    scores = np.where(found, candidates.scores[member], 0).astype(np.float32)
-    cells = np.where(found[..., None], candidates.cells_xy[member], 0).astype(np.float32)
-    person_scores = scores.sum(axis=1) / np.float32(scores.shape[1])
+def _assemble(candidates: Candidates, person: np.ndarray, people: int, k: int) -> People:
+    keypoint, tags = candidates.keypoint, candidates.tags
+    scores = np.zeros((people, k), np.float32)
+    scores[person, keypoint] = candidates.scores
+    cells = np.zeros((people, k, 2), np.float32)
+    cells[person, keypoint] = candidates.cells_xy
+    members = np.bincount(person, minlength=people)
+    sums = [np.bincount(person, along, minlength=people) for along in tags.T]
+    means = np.stack(sums, axis=1) / members[:, None]
+    person_scores = scores.sum(axis=1) / np.float32(k)
     order = np.argsort(-person_scores, kind="stable")
-    return People(cells[order], scores[order], tags[order], person_scores[order])
+    return People(
+        cells[order], scores[order], means[order].astype(np.float32), person_scores[order]
+    )
 
 
 def fill_missing(people: People, field: Field) -> People:
@@ -153,6 +200,7 @@ class _Blocks(NamedTuple):
 
 def _hot_blocks(field: Field, joints: np.ndarray, most: int) -> _Blocks:
     """The blocks with the hottest cells, at most `most` for each of the J joints."""
+    share = np.float32(1 / field.summed)
     block, (_, rows, columns) = field.block, field.peaks.shape
     peaks = field.peaks.reshape(-1, rows * columns)[joints]
     most = min(most, rows * columns)
@@ -164,8 +212,8 @@ def _hot_blocks(field: Field, joints: np.ndarray, most: int) -> _Blocks:
     return _Blocks(
         x=column * block,
         y=row * block,
-        heat=heat.reshape(*hot.shape, block * block),
-        peak=np.take_along_axis(peaks, hot, axis=1),
+        heat=heat.reshape(*hot.shape, block * block) * share,
+        peak=np.take_along_axis(peaks, hot, axis=1) * share,
     )
 
 

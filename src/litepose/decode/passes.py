@@ -20,7 +20,6 @@ from litepose.core.skeleton import Skeleton
 
 TAG_UNIT_PX = 32  # positional tags count in this many input pixels
 BLOCK_PX = 16  # side of the blocks that the decoder looks at first, in input pixels
-CACHED_CELLS = 2**17  # so many cells, half a megabyte, are merged at a time
 
 
 class Pass(NamedTuple):
@@ -53,16 +52,18 @@ def tag_places(tags: np.ndarray, tag_stride: int) -> np.ndarray:
 class Field(NamedTuple):
     """The merged maps of one picture, cut into square blocks of `block` cells a side.
 
-    cells: (K, R * block, C * block) heatmaps; right of the true columns and below the true rows at
-        least one cell of -inf, which is also what a step off the left or upper edge wraps to, so
-        every cell has eight neighbours in the flat array
+    cells: (K, R * block, C * block) sums of the heatmaps of all strides and passes; right of the
+        true columns and below the true rows at least one cell of -inf, which is also what a step
+        off the left or upper edge wraps to, so every cell has eight neighbours in the flat array
     peaks: (K, R, C) the hottest cell of each block
+    summed: how many heatmaps were added
     tags: (K, T, h, w)
     size_wh: true width and height in cells; stride, tag_stride: input pixels per cell
     """
 
     cells: np.ndarray
     peaks: np.ndarray
+    summed: int
     tags: np.ndarray
     size_wh: tuple[int, int]
     stride: int
@@ -70,9 +71,9 @@ class Field(NamedTuple):
 
     @property
     def heat(self) -> np.ndarray:
-        """(K, H, W) without the border."""
+        """(K, H, W) mean heatmaps, without the border."""
         w, h = self.size_wh
-        return self.cells[:, :h, :w]
+        return self.cells[:, :h, :w] / np.float32(self.summed)
 
     @property
     def block(self) -> int:
@@ -83,60 +84,58 @@ def block_side(stride: int) -> int:
     return max(1, BLOCK_PX // stride)
 
 
-def bordered(shape: tuple[int, ...], block: int) -> np.ndarray:
-    """(K, R * block, C * block) cells: room for (K, H, W) to be written, then -inf."""
-    k, h, w = shape
-    cells = np.empty((k, (h // block + 1) * block, (w // block + 1) * block), dtype=np.float32)
-    cells[:, h:] = -np.inf
-    cells[:, :h, w:] = -np.inf
-    return cells
-
-
-def merge_strides(maps: Maps, keypoints: slice, out: np.ndarray) -> None:
-    """Write heatmaps (n, H, W) at the finest stride: the mean of all strides, coarser ones resized
-    bilinearly. maps: of one picture (B = 1); out: rows contiguous."""
-    *coarser, finest = (heatmaps[0, keypoints] for heatmaps in maps.heatmaps)
-    if not coarser:
-        out[:] = finest
-        return
-    for k, mean in enumerate(finest):
-        for seen, coarse in enumerate(coarser, start=1):
-            share = 1 / (seen + 1)  # a running mean: one pass over the cells per stride
-            resized = cv2.resize(coarse[k], mean.shape[::-1])
-            mean = cv2.addWeighted(mean, 1 - share, resized, share, 0.0, dst=out[k])
+def add_strides(maps: Sequence[np.ndarray], out: np.ndarray) -> None:
+    """Write to `out` (H, W) the sum of one keypoint's heatmaps, those of other sizes resized
+    bilinearly."""
+    size_wh = out.shape[::-1]
+    if maps[0].shape == out.shape:
+        out[:] = maps[0]
+    else:
+        cv2.resize(maps[0], size_wh, dst=out)
+    for finer in maps[1:]:
+        if finer.shape != out.shape:
+            finer = cv2.resize(finer, size_wh)
+        cv2.add(out, finer, dst=out)
 
 
 def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
-    """One set of maps, heatmaps merged at the finest stride of the first pass.
+    """One set of maps, heatmaps added at the finest stride of the first pass.
 
     Flip passes must be unflipped already. Passes of the first pass's size add their tags: learned
     ones as further tag numbers (T grows), positional ones averaged. Others lend heatmaps only.
-    All steps are done for a few keypoints before the next, while these are in the core's cache.
+    All steps are done for one keypoint before the next, while it is in the core's cache.
     Raises LitePoseError where a map holds NaN or infinity (not for a cold heatmap cell of -inf).
     """
     first, stride = passes[0].maps, passes[0].maps.strides[-1]
     k, h, w = first.heatmaps[-1].shape[1:]
     block = block_side(stride)
-    cells = bordered((k, h, w), block)
+    cells = np.empty((k, (h // block + 1) * block, (w // block + 1) * block), dtype=np.float32)
     blocks = cells.reshape(k, -1, block, cells.shape[2])  # (K, R, block, C * block)
     ridges = np.empty((k, blocks.shape[1], cells.shape[2]), np.float32)  # hottest along `block`
-    few = max(1, CACHED_CELLS // (h * w))
-    for start in range(0, k, few):
-        these = slice(start, start + few)
-        heat = cells[these, :h, :w]
-        merge_strides(first, these, heat)
+    for keypoint in range(k):
+        heat = cells[keypoint, :h, :w]
+        add_strides([maps[0, keypoint] for maps in first.heatmaps], heat)
         for other in passes[1:]:
-            heat += _seen_from(passes[0], other, these)
-        if len(passes) > 1:
-            heat /= len(passes)
-        np.maximum.reduce(blocks[these], axis=2, out=ridges[these])
-    peaks = ridges[:, :, ::block].copy()
-    for inside in range(1, block):  # quicker than a reduction over a short axis
-        np.maximum(peaks, ridges[:, :, inside::block], out=peaks)
+            heat += _seen_from(passes[0], other, keypoint)
+        cells[keypoint, h:] = -np.inf
+        cells[keypoint, :h, w:] = -np.inf
+        np.maximum.reduce(blocks[keypoint], axis=1, out=ridges[keypoint])
+    peaks = _hottest_of_each(ridges, block)
     _refuse_unless_finite("heatmap", peaks[:, : -(-h // block), : -(-w // block)])
+    summed = sum(len(p.maps.heatmaps) for p in passes)
     tags = _merge_tags([p.maps.tags[0] for p in passes if p.box == passes[0].box], tag_kind)
-    _refuse_unless_finite("tag map", tags)
-    return Field(cells, peaks, tags, (w, h), stride, first.tag_stride)
+    _refuse_unless_finite("tag map", np.vdot(tags, tags))  # a sum of squares is quicker to test
+    return Field(cells, peaks, summed, tags, (w, h), stride, first.tag_stride)
+
+
+def _hottest_of_each(cells: np.ndarray, block: int) -> np.ndarray:
+    """(K, R, C * block) -> (K, R, C): the hottest of every `block` cells."""
+    hottest, seen = cells.reshape(-1), 1  # each cell: the hottest of the `seen` cells from it on
+    while seen < block:  # quicker than a reduction over a short axis
+        step = min(seen, block - seen)
+        hottest = np.maximum(hottest[:-step], hottest[step:])
+        seen += step
+    return hottest[::block].reshape(*cells.shape[:2], -1)
 
 
 def _merge_tags(tags: Sequence[np.ndarray], tag_kind: TagKind) -> np.ndarray:
@@ -147,18 +146,16 @@ def _merge_tags(tags: Sequence[np.ndarray], tag_kind: TagKind) -> np.ndarray:
     return np.ascontiguousarray(merged, dtype=np.float32)
 
 
-def _seen_from(target: Pass, source: Pass, keypoints: slice) -> np.ndarray:
-    """Merged heatmaps (n, H, W) of one pass, on the cells of another that may differ in size."""
-    finest = source.maps.heatmaps[-1][0, keypoints]
-    heat = np.empty(finest.shape, np.float32)
-    merge_strides(source.maps, keypoints, heat)
+def _seen_from(target: Pass, source: Pass, keypoint: int) -> np.ndarray:
+    """Added heatmaps (H, W) of one pass, on the cells of another that may differ in size."""
+    heat = np.empty(source.maps.heatmaps[-1].shape[2:], np.float32)
+    add_strides([maps[0, keypoint] for maps in source.maps.heatmaps], heat)
     if source.box == target.box:
         return heat
     to_input = target.box.to_input @ source.box.to_image
     here, there = source.maps.strides[-1], target.maps.strides[-1]
     cells = Affine.scale_shift((1 / there, 1 / there)) @ to_input @ Affine.scale_shift((here, here))
-    size_wh = target.maps.heatmaps[-1].shape[:1:-1]
-    return np.stack([cv2.warpAffine(one, cells.for_warp(), size_wh) for one in heat])
+    return cv2.warpAffine(heat, cells.for_warp(), target.maps.heatmaps[-1].shape[:1:-1])
 
 
 def check_finite(maps: Maps) -> None:
