@@ -22,6 +22,7 @@ from litepose.decode.passes import Field
 # Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
 # person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.
 FILL_BLOCKS = 16
+AT_ONCE = 128  # missing keypoints: small arrays stay in the core's cache, and in our memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +166,9 @@ def fill_missing(people: People, field: Field) -> People:
     blocks = _hot_blocks(field, needed, FILL_BLOCKS + 2 * len(people.scores))
     down, right = np.divmod(blocks.heat.argmax(axis=2), field.block)  # (J, B)
     tags = nearest_tags(field, needed[:, None], blocks.x + right, blocks.y + down)  # (J, B, T)
-    chosen = _best(blocks.peak[slot], tags[slot], own)
+    pieces = [slice(start, start + AT_ONCE) for start in range(0, len(slot), AT_ONCE)]
+    chosen = [_best(blocks.peak[slot[q]], tags[slot[q]], own[q]) for q in pieces]
+    chosen = np.concatenate(chosen)
 
     heat = blocks.heat[slot, chosen]  # (Q, block * block)
     x, y, inside = blocks.x[slot, chosen], blocks.y[slot, chosen], np.arange(field.block)
