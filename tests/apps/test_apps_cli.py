@@ -135,6 +135,23 @@ def test_misuse_is_a_sentence_and_exit_2(shots, capsys, arguments, said) -> None
     assert not list(shots.glob("*.pose.jpg")), "nothing was started"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("predcit a.jpg", "did you mean 'predict'?"),
+        ("predict a.jpg --treshold 0.3", "no '--treshold' here; did you mean '--threshold'?"),
+        ("predict a.jpg --treshold=0.3", "no '--treshold' here; did you mean '--threshold'?"),
+        ("data shwo a", "did you mean 'show'?"),
+        ("data show a --splt b", "did you mean '--split'?"),
+        ("models xyz", "no 'xyz' here\n"),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_the_nearest(words: str, said: str, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words.split())
+    assert end.value.code == 2 and said in capsys.readouterr().err
+
+
 def test_unwritable_output_is_found_before_work_starts(shots, capsys, monkeypatch) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")

@@ -1,4 +1,9 @@
-"""The one exception for what a user can mend."""
+"""The one exception for what a user can mend, and the hint that goes with a misspelt name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class LitePoseError(ValueError):
@@ -6,3 +11,9 @@ class LitePoseError(ValueError):
 
     The command line prints it without a traceback; everything else that escapes is a bug.
     """
+
+
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """`; did you mean 'lr'?`, or nothing where nothing is near."""
+    near = get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {near[0]!r}?" if near else ""

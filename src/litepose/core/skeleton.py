@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from litepose.core.errors import LitePoseError
+from litepose.core.errors import LitePoseError, did_you_mean
 
 # Other names of the same place on the body, as datasets spell them -> the name used here.
 ALIASES: Mapping[str, str] = {
@@ -80,8 +79,7 @@ class Skeleton:
         for pair in (*self.edges, *self.flip_pairs):
             for end in pair:
                 if end not in names:
-                    near = get_close_matches(end, names, n=1)
-                    hint = f"; did you mean {near[0]!r}?" if near else ""
+                    hint = did_you_mean(end, names)
                     raise LitePoseError(f"skeleton {self.name!r} has no keypoint {end!r}{hint}")
         flip = self.flip_index
         if not np.array_equal(flip[flip], np.arange(len(names))):
@@ -99,8 +97,7 @@ class Skeleton:
         for position, own in enumerate(self.keypoints):
             if canonical_name(own) == wanted:
                 return position
-        near = get_close_matches(wanted, self.keypoints, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(wanted, self.keypoints)
         raise LitePoseError(f"skeleton {self.name!r} has no keypoint {name!r}{hint}")
 
     @cached_property

@@ -167,8 +167,7 @@ def fill_missing(people: People, field: Field) -> People:
     down, right = np.divmod(blocks.heat.argmax(axis=2), field.block)  # (J, B)
     tags = nearest_tags(field, needed[:, None], blocks.x + right, blocks.y + down)  # (J, B, T)
     pieces = [slice(start, start + AT_ONCE) for start in range(0, len(slot), AT_ONCE)]
-    chosen = [_best(blocks.peak[slot[q]], tags[slot[q]], own[q]) for q in pieces]
-    chosen = np.concatenate(chosen)
+    chosen = np.concatenate([_best(blocks.peak[slot[q]], tags[slot[q]], own[q]) for q in pieces])
 
     heat = blocks.heat[slot, chosen]  # (Q, block * block)
     x, y, inside = blocks.x[slot, chosen], blocks.y[slot, chosen], np.arange(field.block)

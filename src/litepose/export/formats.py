@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from litepose.core.errors import LitePoseError
+from litepose.core.errors import LitePoseError, did_you_mean
 
 _NETWORK = ("torch", "safetensors")
 _ONNX = (*_NETWORK, "onnx", "onnxscript", "onnxslim")
@@ -81,7 +80,6 @@ FORMATS: Mapping[str, Format] = {
 def find_format(name: str) -> Format:
     """Raises LitePoseError that proposes the nearest name."""
     if name not in FORMATS:
-        near = get_close_matches(name, FORMATS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, FORMATS)
         raise LitePoseError(f"no format {name!r}{hint} (there are {', '.join(FORMATS)})")
     return FORMATS[name]

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import glob
 import re
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
-from litepose.core.errors import LitePoseError
+from litepose.core.errors import LitePoseError, did_you_mean
 
 PICTURE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -45,7 +44,7 @@ def list_images(source: str | Path) -> list[Path]:
 
 
 def missing_message(path: Path) -> str:
-    """`no file a/catt.jpg; did you mean a/cat.jpg?`"""
+    """`no file a/catt.jpg; did you mean 'cat.jpg'?`"""
     if path.is_symlink():
         return f"{path} is a link to {path.readlink()}, which is not there"
     if not path.parent.is_dir():
@@ -54,8 +53,7 @@ def missing_message(path: Path) -> str:
         names = [p.name for p in islice(path.parent.iterdir(), _NAMES_LOOKED_AT)]
     except OSError:
         names = []
-    near = get_close_matches(path.name, names, n=1, cutoff=0.8)
-    return f"no file {path}" + (f"; did you mean {path.parent / near[0]}?" if near else "")
+    return f"no file {path}{did_you_mean(path.name, names, cutoff=0.8)}"
 
 
 def _natural_key(text: str) -> list[tuple[int, int, str]]:

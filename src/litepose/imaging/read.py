@@ -180,7 +180,7 @@ def _read_header(file: BinaryIO, name: str) -> ImageFile:
     if not first:
         raise LitePoseError(f"{name} is empty (0 bytes)")
     kind = next((kind for magic, kind in _FORMATS.items() if first.startswith(magic)), None)
-    if kind is None:
+    if kind is None or (kind is WebPImageFile and first[8:12] != b"WEBP"):  # AVI and WAV are RIFF
         hint = "" if first[4:8] != b"ftyp" else "; it may be HEIC, AVIF or a video"
         raise LitePoseError(
             f"{name} is not a JPEG, PNG, WebP, BMP, GIF or TIFF picture: it begins with"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from litepose.core.errors import LitePoseError
+from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
 from litepose.model.arch import PREFIX, TINY, XS, Arch, L, M, P, S, litepose_info
@@ -123,8 +122,7 @@ def find_model(name: str) -> ZooModel:
     for candidate in (plain, PREFIX + plain):
         if candidate in MODELS:
             return MODELS[candidate]
-    near = get_close_matches(plain, MODELS, n=1) or get_close_matches(PREFIX + plain, MODELS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(plain, MODELS) or did_you_mean(PREFIX + plain, MODELS)
     raise LitePoseError(f"no model {name!r}{hint} (litepose models lists all)")
 
 

@@ -6,8 +6,7 @@ Frozen and checked when built. The whole configuration is stored in each checkpo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from litepose.core.errors import did_you_mean
 from litepose.data.augment import AugmentSettings
 from litepose.data.targets import Rounding
 from litepose.training.losses import LossRule
@@ -196,19 +196,14 @@ class RunConfig(Section):
     samples: NonNegativeInt = 4
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """`; did you mean 'lr'?`, or nothing where nothing is near."""
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
 def _known_fields(kind: type) -> BeforeValidator:
     """Pydantic lets unknown keys of plain dataclasses pass; this does not."""
 
     def check(value: Any) -> Any:
         names = [f.name for f in dataclasses.fields(kind)]
         if isinstance(value, Mapping):
-            wrong = [f"unknown key {key!r}{nearest(key, names)}" for key in set(value) - {*names}]
+            unknown = set(value) - {*names}
+            wrong = [f"unknown key {key!r}{did_you_mean(key, names)}" for key in unknown]
             if wrong:
                 raise ValueError("; ".join(sorted(wrong)))
         return value

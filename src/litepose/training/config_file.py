@@ -9,8 +9,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from litepose.core.errors import LitePoseError
-from litepose.training.config import Section, TrainConfig, nearest
+from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.imaging.listing import missing_message
+from litepose.training.config import Section, TrainConfig
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -20,6 +21,8 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LitePoseError(missing_message(Path(path))) from None
     except OSError as wrong:
         raise LitePoseError(f"cannot read the configuration {path}: {wrong.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
@@ -65,7 +68,7 @@ def _put(table: Any, keys: list[str], value: Any, word: str) -> None:
 def _explain(error: Any) -> str:
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return f"{place}: unknown key{nearest(str(error['loc'][-1]), _siblings(error['loc']))}"
+        return f"{place}: unknown key{did_you_mean(str(error['loc'][-1]), _siblings(error['loc']))}"
     text = error["msg"].removeprefix("Value error, ")
     got = error["input"]
     shown = "" if isinstance(got, Mapping) or error["type"] == "missing" else f"; got {got!r}"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 from torch import nn
 
-from litepose.core.errors import LitePoseError
+from litepose.core.errors import LitePoseError, did_you_mean
 
 NORMS = (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 
@@ -37,10 +36,10 @@ def check_parts(model: nn.Module, parts: Iterable[str]) -> None:
     for part in parts:
         for one in expand(part):
             if not any(within(name, one) for name in names):
-                near = get_close_matches(one, prefixes, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
                 tops = sorted({name.split(".")[0] for name in names})
-                raise LitePoseError(f"the network has no part {one!r}{hint} (it has {tops})")
+                raise LitePoseError(
+                    f"the network has no part {one!r}{did_you_mean(one, prefixes)} (it has {tops})"
+                )
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> int:

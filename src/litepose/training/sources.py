@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from litepose.core.errors import LitePoseError
+from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.skeleton import SKELETONS, Skeleton
 from litepose.data.answers import Answered, Answers
 from litepose.data.datasets import Mixture, PoseDataset
@@ -12,7 +12,7 @@ from litepose.data.layouts import find_dataset
 from litepose.data.packed import PackedDataset
 from litepose.data.records import load_skeleton
 from litepose.data.synthetic import synthesize
-from litepose.training.config import DataConfig, Phase, Source, nearest
+from litepose.training.config import DataConfig, Phase, Source
 
 DRAWN_SPLIT = "drawn"
 
@@ -26,7 +26,7 @@ def named_skeleton(name: str) -> Skeleton | None:
     if name.endswith(".toml"):
         return load_skeleton(name)
     raise LitePoseError(
-        f"no skeleton {name!r}{nearest(name, list(SKELETONS))}; or name a .toml file"
+        f"no skeleton {name!r}{did_you_mean(name, SKELETONS)}; or name a .toml file"
     )
 
 

@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -26,13 +25,14 @@ from litepose.apps.cli import (
     train,
     verify,
 )
+from litepose.apps.cli.parser import Parser
 from litepose.core.errors import LitePoseError
 
 VERBS = (predict, evaluate, bench, cost, models, convert, export, train, data, verify, doctor)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="litepose",
         description="Finds every person in a picture and their keypoints, on an ordinary CPU.",
     )
@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     if options.verb is None:
         parser.print_help(sys.stderr)
         return 2

@@ -1,0 +1,33 @@
+"""argparse, but a misspelt verb or option is answered with the nearest one."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from litepose.core.errors import did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """Sub-parsers are of this class too; the innermost one that was used is `options.parser`."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.set_defaults(parser=self)
+
+    def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """As `parse_args`, which says nothing about an unknown option but that it is one."""
+        options, unknown = self.parse_known_args(arguments)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            known = set(re.findall(r"--[a-z][\w-]*", options.parser.format_help()))
+            options.parser.error(f"there is no {word!r} here{did_you_mean(word, known)}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if choice:
+            message += did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
+        super().error(message)
