@@ -56,4 +56,7 @@ def main(film: str | None = None, one: str = "p", other: str = "p@256") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    try:
+        main(*sys.argv[1:4])
+    except litepose.LitePoseError as wrong:
+        sys.exit(str(wrong))

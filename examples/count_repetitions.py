@@ -53,4 +53,7 @@ def main(film: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    try:
+        main(*sys.argv[1:2])
+    except litepose.LitePoseError as wrong:
+        sys.exit(str(wrong))

