@@ -143,7 +143,8 @@ def test_misuse_is_a_sentence_and_exit_2(shots, capsys, arguments, said) -> None
         ("predict a.jpg --treshold=0.3", "no '--treshold' here; did you mean '--threshold'?"),
         ("data shwo a", "did you mean 'show'?"),
         ("data show a --splt b", "did you mean '--split'?"),
-        ("models xyz", "no 'xyz' here\n"),
+        ("models xyz", "'xyz' is one word too many"),
+        ("predict a.jpg --input-sze 3", "no '--input-sze' here\n"),
     ],
 )
 def test_a_misspelt_word_is_answered_with_the_nearest(words: str, said: str, capsys) -> None:

@@ -122,6 +122,10 @@ def test_flip_test_mirrors_with_the_picture(model) -> None:
 def test_scales_threshold_and_most_people(model) -> None:
     everybody = model.predict(SCENE, threshold=0.0)
     assert len(model.predict(SCENE, scales=(1.0, 0.75), threshold=0.0)) >= 5
+    assert (
+        model.predict(SCENE, scales=0.75).to_json()
+        == model.predict(SCENE, scales=(0.75,)).to_json()
+    )
     assert len(model.predict(SCENE, max_people=2)) == 2
     middle = float(np.median(everybody.person_scores))
     some = model.predict(SCENE, threshold=middle)

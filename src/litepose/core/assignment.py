@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-_FORBIDDEN = 1e6  # far above any sum of real costs, far below float64's precision limit
-
 
 def min_cost_matching(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns (both (min(R, C),)) of the cheapest full matching of `cost` (R, C).
@@ -57,32 +55,21 @@ def min_cost_matching(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(num_rows), column_of
 
 
-def has_choices(rows: np.ndarray, columns: np.ndarray) -> bool:
-    """Whether any row or column stands in more than one of the pairs (E,)."""
-    return not len(rows) == len(set(rows.tolist())) == len(set(columns.tolist()))
-
-
-def match_pairs(rows: np.ndarray, columns: np.ndarray, num_rows: int) -> np.ndarray:
-    """As `match_edges` where there are no choices: no costs are needed."""
-    matched = np.full(num_rows, -1)
-    matched[rows] = columns
-    return matched
-
-
 def match_edges(
     rows: np.ndarray, columns: np.ndarray, cost: np.ndarray, num_rows: int
 ) -> np.ndarray:
     """(num_rows,) column of each row, or -1: most pairs first, then the least cost.
 
-    rows, columns, cost: (E,) the pairs that may be, each once; costs must stay within +-1000.
+    rows, columns, cost: (E,) the pairs that may be, each once.
     Where no row and no column has a choice there is nothing to decide. Where no pair joins a row
     with a choice to a column with a choice, every component is a star (one row and columns that
     only it may take, or the reverse), and a star's cheapest pair is the one that both of its ends
     like best. Only other components need a solver.
     """
-    if not has_choices(rows, columns):
-        return match_pairs(rows, columns, num_rows)
     matched = np.full(num_rows, -1)
+    if len(rows) == len(set(rows.tolist())) == len(set(columns.tolist())):
+        matched[rows] = columns
+        return matched
     per_row, per_column = np.bincount(rows, minlength=num_rows), np.bincount(columns)
     order = np.argsort(-cost, kind="stable")  # the cheapest is written last and stays
     by_row, by_column = rows.take(order), columns.take(order)
@@ -105,17 +92,19 @@ def _match_hard(
     names, row = np.unique(rows, return_inverse=True)
     matched[names] = -1
     places, column = np.unique(columns, return_inverse=True)
-    table = np.full((len(names), len(places)), _FORBIDDEN)
+    shape = (len(names), len(places))
+    allowed = np.zeros(shape, dtype=bool)
+    allowed[row, column] = True
+    table = np.full(shape, 1 + 2 * sum(shape) * np.abs(cost).max())  # worse than any allowed pairs
     table[row, column] = cost
-    allowed = table < _FORBIDDEN
     left = np.ones(len(names), dtype=bool)
     for first in range(len(names)):
         if left[first]:
             here, there = _component(allowed, first)
-            block = table[here[:, None], there]
-            at_row, at_column = min_cost_matching(block)
-            real = block[at_row, at_column] < _FORBIDDEN
-            matched[names[here[at_row[real]]]] = places[there[at_column[real]]]
+            at_row, at_column = min_cost_matching(table[here[:, None], there])
+            at_row, at_column = here[at_row], there[at_column]
+            real = allowed[at_row, at_column]
+            matched[names[at_row[real]]] = places[at_column[real]]
             left[here] = False
 
 

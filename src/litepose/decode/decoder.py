@@ -10,7 +10,7 @@ from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.candidates import find_candidates
-from litepose.decode.grouping import drop_duplicates, fill_missing, group
+from litepose.decode.grouping import People, drop_duplicates, fill_missing, group
 from litepose.decode.passes import Field, Pass, combine, tag_places
 
 
@@ -33,12 +33,17 @@ def decode_field(field: Field, box: Letterbox, info: ModelInfo) -> Poses:
     if settings.fill:
         people = fill_missing(people, field)
     people = drop_duplicates(people, info.skeleton, settings.duplicate_oks)
-    points = box.to_image(
-        _absent_to_middle(people.cells_xy, people.scores) * np.float32(field.stride)
-    )
+    return poses_of(people, field.stride, field.tag_stride, box, info)
+
+
+def poses_of(
+    people: People, stride: int, tag_stride: int, box: Letterbox, info: ModelInfo
+) -> Poses:
+    """People in heatmap cells of `stride` input pixels -> Poses in pixels of the picture."""
+    points = box.to_image(_absent_to_middle(people.cells_xy, people.scores) * np.float32(stride))
     centres = None
     if info.tag_kind == "positional":
-        centres = box.to_image(tag_places(people.tags, field.tag_stride))
+        centres = box.to_image(tag_places(people.tags, tag_stride))
     return Poses(
         keypoints_xy=points.astype(np.float32),
         scores=np.clip(people.scores, 0, 1),

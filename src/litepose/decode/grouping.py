@@ -1,9 +1,10 @@
 """Candidates -> people by associative embedding, missing keypoints filled, duplicates removed.
 
-Source: Newell et al. 2017 and the official decoder. Ours differs (docs/fidelity.md): matching looks
-only at pairs within the tag threshold, by connected components; people are rows, never keyed by a
-float tag; there is no limit of 30 groups; filling searches blocks of cells for all people at once;
-two people that end up alike (OKS) are one.
+Source: Newell et al. 2017 and the official decoder. Ours differs (docs/fidelity.md): people whose
+tags stand clear of all others' need no matching; it looks only at pairs within the tag threshold,
+by connected components; people are rows, never keyed by a float tag; there is no limit of 30
+groups; filling searches blocks of cells for all people at once; two people that end up alike (OKS)
+are one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from litepose.core.assignment import has_choices, match_edges, match_pairs
+from litepose.core.assignment import match_edges
 from litepose.core.poses import pose_area, pose_box, pose_similarity
 from litepose.core.skeleton import Skeleton
 from litepose.decode.candidates import Candidates, nearest_tags, subpixel
@@ -22,7 +23,7 @@ from litepose.decode.passes import Field
 # Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
 # person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.
 FILL_BLOCKS = 16
-AT_ONCE = 128  # missing keypoints: small arrays stay in the core's cache, and in our memory
+AT_ONCE = 128  # missing keypoints compared with blocks: bounds the arrays between
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,8 @@ def _clumps(candidates: Candidates, k: int, tag_threshold: float) -> tuple[np.nd
 
     Sorted by their first tag number, candidates fall apart wherever two neighbours are `threshold`
     apart: across such a gap nobody is near the mean of anybody. A part of which all are near each
-    other, no keypoint twice, is one person whatever the order, and needs no matching.
+    other, no keypoint twice, is one person whatever the order, and needs no matching. (Exact but
+    for float32: a mean that should be just `threshold` away may round to less.)
     """
     total = len(candidates.tags)
     if not total:
@@ -109,7 +111,6 @@ def _match(
     counted = np.column_stack([candidates.tags, np.ones(total, np.float32)])  # (M, T + 1)
     sums = np.zeros_like(counted)  # of each person's members: their tags, how many they are
     joined = np.empty(total, int)
-    everyone = np.arange(total)
     people = 0
     for joint in grouping_order:
         here = slice(starts[joint], starts[joint + 1])
@@ -120,15 +121,11 @@ def _match(
             candidates.tags[here, None], sums[:people, :-1] / sums[:people, -1:]
         )
         row, column = np.nonzero(distance < tag_threshold)
-        if has_choices(row, column):
-            cost = pair_cost(distance[row, column], candidates.scores[here][row])
-            person = match_edges(row, column, cost, count)
-        else:
-            person = match_pairs(row, column, count)
-        if len(row) < count or person.min() < 0:
-            fresh = np.flatnonzero(person < 0)
-            person[fresh] = everyone[people : people + len(fresh)]
-            people += len(fresh)
+        cost = pair_cost(distance[row, column], candidates.scores[here][row])
+        person = match_edges(row, column, cost, count)
+        fresh = np.flatnonzero(person < 0)
+        person[fresh] = np.arange(people, people + len(fresh))
+        people += len(fresh)
         joined[here] = person
         sums[person] += counted[here]
     return joined, people

@@ -84,6 +84,11 @@ def block_side(stride: int) -> int:
     return max(1, BLOCK_PX // stride)
 
 
+def _heatmaps(passes: Sequence[Pass]) -> list[np.ndarray]:
+    """All heatmaps (K, h, w), whatever the stride, as the numbers that OpenCV adds."""
+    return [np.asarray(maps[0], np.float32) for p in passes for maps in p.maps.heatmaps]
+
+
 def add_strides(maps: Sequence[np.ndarray], out: np.ndarray) -> None:
     """Write to `out` (H, W) the sum of one keypoint's heatmaps, those of other sizes resized
     bilinearly."""
@@ -104,7 +109,8 @@ def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
     Flip passes must be unflipped already. Passes of the first pass's size add their tags: learned
     ones as further tag numbers (T grows), positional ones averaged. Others lend heatmaps only.
     All steps are done for one keypoint before the next, while it is in the core's cache.
-    Raises LitePoseError where a map holds NaN or infinity (not for a cold heatmap cell of -inf).
+    Raises LitePoseError where a map holds NaN or infinity (a single cell of -inf in the finest
+    heatmap passes: it is cold).
     """
     first, stride = passes[0].maps, passes[0].maps.strides[-1]
     k, h, w = first.heatmaps[-1].shape[1:]
@@ -112,10 +118,13 @@ def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
     cells = np.empty((k, (h // block + 1) * block, (w // block + 1) * block), dtype=np.float32)
     blocks = cells.reshape(k, -1, block, cells.shape[2])  # (K, R, block, C * block)
     ridges = np.empty((k, blocks.shape[1], cells.shape[2]), np.float32)  # hottest along `block`
+    alike = [p for p in passes if p.box == passes[0].box]
+    others = [p for p in passes if p.box != passes[0].box]
+    together = _heatmaps(alike)
     for keypoint in range(k):
         heat = cells[keypoint, :h, :w]
-        add_strides([maps[0, keypoint] for maps in first.heatmaps], heat)
-        for other in passes[1:]:
+        add_strides([maps[keypoint] for maps in together], heat)
+        for other in others:
             heat += _seen_from(passes[0], other, keypoint)
         cells[keypoint, h:] = -np.inf
         cells[keypoint, :h, w:] = -np.inf
@@ -123,7 +132,7 @@ def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
     peaks = _hottest_of_each(ridges, block)
     _refuse_unless_finite("heatmap", peaks[:, : -(-h // block), : -(-w // block)])
     summed = sum(len(p.maps.heatmaps) for p in passes)
-    tags = _merge_tags([p.maps.tags[0] for p in passes if p.box == passes[0].box], tag_kind)
+    tags = _merge_tags([p.maps.tags[0] for p in alike], tag_kind)
     _refuse_unless_finite("tag map", np.vdot(tags, tags))  # a sum of squares is quicker to test
     return Field(cells, peaks, summed, tags, (w, h), stride, first.tag_stride)
 
@@ -147,11 +156,9 @@ def _merge_tags(tags: Sequence[np.ndarray], tag_kind: TagKind) -> np.ndarray:
 
 
 def _seen_from(target: Pass, source: Pass, keypoint: int) -> np.ndarray:
-    """Added heatmaps (H, W) of one pass, on the cells of another that may differ in size."""
+    """Added heatmaps (H, W) of one pass, on the cells of another that differs in size."""
     heat = np.empty(source.maps.heatmaps[-1].shape[2:], np.float32)
-    add_strides([maps[0, keypoint] for maps in source.maps.heatmaps], heat)
-    if source.box == target.box:
-        return heat
+    add_strides([maps[keypoint] for maps in _heatmaps([source])], heat)
     to_input = target.box.to_input @ source.box.to_image
     here, there = source.maps.strides[-1], target.maps.strides[-1]
     cells = Affine.scale_shift((1 / there, 1 / there)) @ to_input @ Affine.scale_shift((here, here))

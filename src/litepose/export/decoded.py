@@ -13,6 +13,7 @@ from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.candidates import Candidates
+from litepose.decode.decoder import poses_of
 from litepose.decode.grouping import drop_duplicates, group
 
 
@@ -24,21 +25,15 @@ def people_of(
     scores: (K, M), 0 where there is no candidate; xy: (K, M, 2) input pixels; tags: (K, M, T);
     box: how the picture lay in the input.
     """
-    settings, stride = info.decode, np.float32(info.strides[-1])
+    settings, stride = info.decode, info.strides[-1]
     keypoint, place = np.nonzero(scores > 0)
     candidates = Candidates(
-        keypoint, xy[keypoint, place] / stride, scores[keypoint, place], tags[keypoint, place]
+        keypoint,
+        xy[keypoint, place] / np.float32(stride),
+        scores[keypoint, place],
+        tags[keypoint, place],
     )
     people = group(candidates, info.skeleton, settings.tag_threshold)
     people = people.take(people.person_scores >= settings.person_threshold)
     people = drop_duplicates(people, info.skeleton, settings.duplicate_oks)
-    found = (people.scores > 0)[..., None]
-    middle = (people.cells_xy * found).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
-    cells_xy = np.where(found, people.cells_xy, middle[:, None])  # absent: in the middle
-    return Poses(
-        keypoints_xy=box.to_image(cells_xy * stride).astype(np.float32),
-        scores=np.clip(people.scores, 0, 1),
-        person_scores=np.clip(people.person_scores, 0, 1),
-        skeleton=info.skeleton,
-        image_wh=box.image_wh,
-    )
+    return poses_of(people, stride, info.tag_stride, box, info)

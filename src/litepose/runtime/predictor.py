@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class Predictor:
         source: ImageSource | Iterable[Any],
         *,
         flip_test: bool = False,
-        scales: tuple[float, ...] = (1.0,),
+        scales: float | Sequence[float] = (1.0,),
         threshold: float | None = None,
         max_people: int | None = None,
     ) -> Any:
@@ -91,7 +91,8 @@ class Predictor:
         Raises LitePoseError for what cannot be read; PredictionError, after the rest is done,
         where some of many fail.
         """
-        options = PredictOptions(flip_test, tuple(scales), threshold, max_people)
+        sizes = (scales,) if isinstance(scales, (int, float)) else tuple(scales)
+        options = PredictOptions(flip_test, sizes, threshold, max_people)
         many = expand(source)
         if many is None:
             return self._predict_one(source, options)  # type: ignore[arg-type]

@@ -22,8 +22,10 @@ class Parser(argparse.ArgumentParser):
         options, unknown = self.parse_known_args(arguments)
         if unknown:
             word = unknown[0].partition("=")[0]
+            if not word.startswith("-"):
+                options.parser.error(f"{word!r} is one word too many")
             known = set(re.findall(r"--[a-z][\w-]*", options.parser.format_help()))
-            options.parser.error(f"there is no {word!r} here{did_you_mean(word, known)}")
+            options.parser.error(f"there is no {word!r} here{did_you_mean(word, known, 0.75)}")
         return options
 
     def error(self, message: str) -> NoReturn:
