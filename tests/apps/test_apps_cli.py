@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from litepose import __version__
-from litepose.apps.cli.main import main
+from litepose.apps.cli.main import build_parser, main
 from litepose.apps.cli.progress import Progress
 from litepose.core.errors import LitePoseError
 from litepose.imaging import write
@@ -151,6 +151,12 @@ def test_a_misspelt_word_is_answered_with_the_nearest(words: str, said: str, cap
     with pytest.raises(SystemExit) as end:
         main(words.split())
     assert end.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_settings_of_a_training_may_stand_anywhere() -> None:
+    words = "train x.toml seed=1 --resume epochs=3 --stop-after 5 run.threads=1"
+    options = build_parser().parse(words.split())
+    assert options.resume and options.overrides == ["seed=1", "epochs=3", "run.threads=1"]
 
 
 def test_unwritable_output_is_found_before_work_starts(shots, capsys, monkeypatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from litepose.model.checkpoint import load_checkpoint, read_header
 from litepose.training import run as run_module
 from litepose.training.config import TrainConfig
 from litepose.training.config_file import config_from_dict
+from litepose.training.interrupt import Signals
 from litepose.training.objective import Objective
 from litepose.training.trainer import train
 
@@ -133,6 +135,64 @@ def test_an_existing_run_is_not_overwritten(people, undisturbed):
         train(config(people, undisturbed, optimizer={"lr": 1e-3}), resume=True)
 
 
+def test_weights_without_their_state_are_not_overwritten(people, tmp_path):
+    output = tmp_path / "run"
+    train(config(people, output, epochs=1))
+    kept = (output / "best.safetensors").read_bytes()
+    (output / "resume.pt").unlink()
+    for resume in (False, True):
+        with pytest.raises(LitePoseError, match=r"best\.safetensors and .* but no resume\.pt"):
+            train(config(people, output, seed=5), resume=resume)
+    assert (output / "best.safetensors").read_bytes() == kept
+
+
+def test_of_equal_aps_the_latest_is_best(people, tmp_path):
+    """As where AP is still 0: the first of them would be the least trained."""
+    train(config(people, tmp_path / "run", epochs=2, run={"evaluate_every": 1}))
+    aps = [line["intervals"]["ap"]["value"] for line in metrics(tmp_path / "run")]
+    assert aps == [0, 0], "or the test proves nothing"
+    assert read_header(tmp_path / "run" / "best.safetensors").extra["epochs"] == "2"
+
+
+def test_a_bad_validation_picture_costs_no_work(people, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(people, broken)
+    picture = next((broken / "images" / "val").iterdir())
+    whole = picture.read_bytes()
+    picture.write_bytes(b"")
+    settings = {"epochs": 1, "data": {"root": str(broken)}}
+    with pytest.raises(LitePoseError, match=r"max_unreadable.* is empty"):
+        train(config(broken, tmp_path / "run", **settings))
+    picture.write_bytes(whole)
+    assert train(config(broken, tmp_path / "run", **settings), resume=True).finished
+    train(config(people, tmp_path / "whole", epochs=1))
+    assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_validation_pictures_of_nobody_are_refused(people, tmp_path):
+    empty = tmp_path / "empty"
+    shutil.copytree(people, empty)
+    path = next((empty / "annotations").glob("*val*.json"))
+    labels = json.loads(path.read_text())
+    path.write_text(json.dumps({**labels, "annotations": []}))
+    with pytest.raises(LitePoseError, match="labelled"):
+        train(config(empty, tmp_path / "run", data={"root": str(empty)}))
+
+
+def test_a_second_signal_leaves_at_once_but_not_the_echo_of_the_first(monkeypatch, capfd):
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert signals.caught == signal.SIGINT
+        assert "once more leaves without saving" in capfd.readouterr().err
+        monkeypatch.setattr("litepose.training.interrupt.IMPATIENT_AFTER", 0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGHUP)
+        assert signals.caught == signal.SIGHUP
+
+
 def test_a_full_disk_is_said_before_anything_is_written(people, tmp_path, monkeypatch):
     from collections import namedtuple
 
@@ -221,6 +281,7 @@ def test_a_teacher_and_half_precision(people, undisturbed, tmp_path):
 PROGRAM = """
 import json, sys
 from litepose.training.config_file import config_from_dict
+from litepose.training.interrupt import Signals
 from litepose.training.trainer import train
 train(config_from_dict(json.loads(sys.argv[1])), resume=sys.argv[2] == "resume")
 """

@@ -136,10 +136,10 @@ class Loader:
                 self.unreadable[at % total] = str(wrong)
                 if len(self.unreadable) > self.settings.max_unreadable * total:
                     break
-        raise LitePoseError(
-            f"{len(self.unreadable)} of {total} pictures cannot be read"
-            f" ({self.settings.max_unreadable:.0%} are tolerated); one of them:"
-            f" {next(iter(self.unreadable.values()))}"
+        raise UnreadablePictureError(
+            f"{len(self.unreadable)} of {total} pictures cannot be read so far, and"
+            f" {self.settings.max_unreadable:.0%} may be (data.max_unreadable); `litepose data"
+            f" doctor` lists all, among them: {'; '.join(list(self.unreadable.values())[:5])}"
         )
 
 

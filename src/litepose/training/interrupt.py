@@ -1,13 +1,17 @@
-"""SIGTERM and Ctrl-C ask a run to save and leave; a second one leaves at once."""
+"""SIGTERM, SIGHUP and Ctrl-C ask a run to save and leave; a second one leaves at once."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
-ASKING = (signal.SIGTERM, signal.SIGINT)
+ASKING = (signal.SIGTERM, signal.SIGINT, *filter(None, [getattr(signal, "SIGHUP", None)]))
+IMPATIENT_AFTER = 1.0  # seconds: some terminals and launchers send a signal twice
 
 
 class Signals:
@@ -15,6 +19,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.caught = 0
+        self._caught_at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -27,6 +32,16 @@ class Signals:
             signal.signal(number, handler)
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
-        if self.caught:
+        now = time.monotonic()
+        if not self.caught:
+            self.caught, self._caught_at = number, now
+            _say("saving, then leaving; once more leaves without saving")
+        elif now - self._caught_at > IMPATIENT_AFTER:
+            _say("leaving without saving")
             raise KeyboardInterrupt
-        self.caught = number
+
+
+def _say(text: str) -> None:
+    """On stderr, past its buffer, which a signal may have found half written."""
+    with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal any more
+        os.write(2, f"\n{text}\n".encode())

@@ -120,7 +120,7 @@ def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
 
 def _check_same(path: Path, before: TrainConfig, now: TrainConfig) -> None:
     old, new = (_flat(c.model_dump(exclude=FREE)) for c in (before, now))
-    free = ("data.root", "data.workers")
+    free = ("data.root", "data.workers", "data.max_unreadable")
     changed = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k) and k not in free]
     for key in ("precision", "accumulate"):
         if getattr(before.run, key) != getattr(now.run, key):

@@ -32,6 +32,8 @@ from litepose.training.sources import (
 )
 from litepose.training.start import make_start
 
+RESULTS = ("best.safetensors", "last.safetensors", "metrics.jsonl")  # never overwritten by another
+
 
 class Run:
     """Data, network, optimizer and progress of a run, in the processes of `group`.
@@ -81,6 +83,12 @@ class Run:
             raise LitePoseError(
                 f"{self.folder} holds a run already; go on with it (--resume) or give another"
                 " output"
+            )
+        left = [name for name in RESULTS if (self.folder / name).exists()]
+        if left and not there:
+            raise LitePoseError(
+                f"{self.folder} holds {' and '.join(left)} of a run, but no {self.state_file.name}"
+                " to go on from; give another output, or move them away to begin anew"
             )
         self._check_room()
         if there:
@@ -158,6 +166,11 @@ class Run:
             check_known(own, target)
         self.val_data = open_source(data.val, data.root, target, drawn)
         self.train_data = training_data(data, self.val_data.skeleton, drawn)
+        if not any((record.visibility > 0).any() for record in self.val_data.records):
+            raise LitePoseError(
+                f"none of the {len(self.val_data)} validation pictures shows anybody with a"
+                " labelled keypoint, so nothing could be judged; change data.val"
+            )
         self.device_pictures: DevicePictures | None = None
         if data.on_device:
             packed = self.train_data[0]

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from litepose.data.datasets import UnreadablePictureError
 from litepose.data.sample import Batch
 from litepose.training.config import TrainConfig
 from litepose.training.interrupt import Signals
@@ -82,8 +83,14 @@ class Trainer:
     def train(self) -> TrainResult:
         run, progress = self.run, self.run.progress
         finished = True
-        while finished and progress.epoch < self.config.epochs:
-            finished = self.train_epoch() and self.close_epoch()
+        try:
+            while finished and progress.epoch < self.config.epochs:
+                finished = self.train_epoch() and self.close_epoch()
+        except UnreadablePictureError:
+            if run.group.world == 1:  # several would have to save together, at one batch
+                self.save()
+                self.reporter.say("saved; resume goes on from here once the pictures are mended")
+            raise
         self.save()
         if finished and run.group.first:
             run.save_weights("last.safetensors", None)
@@ -172,6 +179,8 @@ class Trainer:
         report = self._report(validation, time.monotonic() - began)
         self.reporter.write(report, validation.seen if validation else ())
         progress.next_epoch()
+        if validation:
+            self.save()  # so that kept weights never lie without the state that they belong to
         return progress.epoch == self.config.epochs or self._asked() != STOP
 
     def validate(self) -> Validation:
@@ -209,10 +218,10 @@ class Trainer:
         return SAVE if now - self.saved_at > 60 * self.config.run.save_minutes else GO_ON
 
     def _keep_if_best(self, validation: Validation) -> None:
-        """The first process keeps weights whose AP is higher than any before."""
+        """The first process keeps weights whose AP no earlier ones exceed: of equals the latest."""
         progress = self.run.progress
         ap = validation.intervals["ap"].value if validation.intervals else None
-        if progress.best_ap is None or (ap is not None and ap > progress.best_ap):
+        if progress.best_ap is None or (ap is not None and ap >= progress.best_ap):
             progress.best_ap = ap
             if self.run.group.first:
                 self.run.save_weights("best.safetensors", ap)
@@ -232,7 +241,7 @@ class Trainer:
             rate=self.run.optimizer.param_groups[0]["lr"],
             pictures_per_second=float(sums[-1]) / max(progress.train_seconds, 1e-9),
             wait_share=progress.wait_seconds / max(progress.train_seconds, 1e-9),
-            unreadable=progress.unreadable,
+            unreadable=progress.unreadable + (validation.unreadable if validation else 0),
             seconds=self.seconds_before + time.monotonic() - self.began_at,
             seconds_left=progress.train_seconds * left + validated_in * evaluations_left,
         )

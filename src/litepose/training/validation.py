@@ -40,11 +40,12 @@ class Seen(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Validation:
     """losses: means over pictures, by name; intervals: ap, ap50, ap75 in 0..100, empty where the
-    pictures show nobody; seen: the first few pictures."""
+    pictures show nobody; seen: the first few pictures; unreadable: how many were left out."""
 
     losses: dict[str, float]
     intervals: dict[str, Interval]
     seen: tuple[Seen, ...]
+    unreadable: int
 
 
 class Stopped(Exception):  # noqa: N818 (no error, a wish)
@@ -79,7 +80,7 @@ def validate(
             seen.append(Seen(image, true_poses(dataset.records[index], skeleton), found[index]))
     everybody = {i: poses for part in group.gather(found) for i, poses in part.items()}
     intervals = measure_ap(dataset.records, everybody, skeleton) if group.first else {}
-    return Validation(losses, intervals, tuple(seen))
+    return Validation(losses, intervals, tuple(seen), len(dataset) - len(everybody))
 
 
 @torch.no_grad()

@@ -20,6 +20,9 @@ class Parser(argparse.ArgumentParser):
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """As `parse_args`, which says nothing about an unknown option but that it is one."""
         options, unknown = self.parse_known_args(arguments)
+        if "overrides" in options:  # argparse takes such words only where they stand together
+            options.overrides += [word for word in unknown if not word.startswith("-")]
+            unknown = [word for word in unknown if word.startswith("-")]
         if unknown:
             word = unknown[0].partition("=")[0]
             if not word.startswith("-"):
