@@ -44,6 +44,7 @@ class EvaluateOptions:
     """How to look, and at what.
 
     flip_test, scales: as in PredictOptions;  limit: only the first so many pictures
+    weights: the model's file, for the hash in a ledger entry
     resume: take up the stopped run in the output folder, of the same model (its weights are not
         compared), dataset and settings;  dataset_name: for the report
     resamples: drawn for each interval
@@ -52,6 +53,7 @@ class EvaluateOptions:
     flip_test: bool = False
     scales: tuple[float, ...] = (1.0,)
     limit: int | None = None
+    weights: Path | None = None
     resume: bool = False
     dataset_name: str = "dataset"
     resamples: int = 1000

@@ -8,7 +8,6 @@ pictures; and the hash of the weights, so that weights cannot change without the
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import tempfile
 import zlib
@@ -27,6 +26,7 @@ from litepose.evaluation.metrics import coco_report, truth_to_coco
 from litepose.evaluation.truth import group_results, read_truth, truth_of
 from litepose.model import zoo
 from litepose.model.checkpoint import write_atomically
+from litepose.runtime.backends import weights_sha256
 
 SCHEMA = 1
 SUFFIX = ".ledger.json.gz"
@@ -39,9 +39,10 @@ NUMBERS = ("ap", "ap50", "ap75", "ap_medium", "ap_large", "ar")
 class Entry:
     """One claim and what it rests on.
 
-    model: a zoo name;  weights_sha256: of its ONNX file;  dataset, settings, date: how it was made
+    model: its name;  weights_sha256: of its file;  dataset, settings, date: how it was made
     claimed: numbers 0..100 by name, those of completely labelled pictures end in `_complete`
     truth: COCO annotations without pictures;  results: COCO results of everybody found
+    skeleton: as of `Skeleton.to_dict`; None: that of the zoo's model of that name
     """
 
     model: str
@@ -52,6 +53,7 @@ class Entry:
     claimed: Mapping[str, float]
     truth: Mapping[str, Any]
     results: list[dict[str, Any]]
+    skeleton: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,18 @@ def record(
     date: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> Entry:
-    """Evaluate a zoo model and make its entry.
+    """Evaluate a model and make its entry. Its weights are `options.weights`, None: the zoo's.
 
-    Raises LitePoseError where the model has no weights file, or the evaluation was not completed.
+    Raises LitePoseError where there are no such weights, or the evaluation was not completed.
     """
     name = predictor.info.name
+    there = [options.weights] if options.weights else _zoo_files(name)
+    if not there:
+        raise LitePoseError(
+            f"an entry holds the hash of the weights, and {name} is no model of the zoo whose file"
+            " is here: give the file as EvaluateOptions(weights=...)"
+        )
+    sha256 = weights_sha256(there[0])  # before the work: the file may be changed during it
     with tempfile.TemporaryDirectory() as folder:
         report = evaluate(predictor, dataset, Path(folder), options, progress)
         results = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
@@ -92,20 +101,24 @@ def record(
         one["keypoints"] = [round(value, 3) for value in one["keypoints"]]
     entry = Entry(
         model=name,
-        weights_sha256=weights_sha256(name),
+        weights_sha256=sha256,
         dataset=options.dataset_name,
         settings=report.settings,
         date=date,
         claimed={},
         truth=truth,
         results=results,
+        skeleton=dataset.skeleton.to_dict(),
     )
     found = compute(entry)
     return replace(entry, claimed={name: round(value, 2) for name, value in found.items()})
 
 
-def verify(entry: Entry) -> Verdict:
-    """Compute the entry's numbers again, and hash the weights they are claimed for."""
+def verify(entry: Entry, weights: Path | None = None) -> Verdict:
+    """Compute the entry's numbers again, and hash the weights they are claimed for.
+
+    weights: their file; None looks for the zoo's of the entry's model.
+    """
     found = compute(entry)
     problems = [
         f"{name} is {found[name]:.2f}, claimed {claim:.2f}"
@@ -116,25 +129,25 @@ def verify(entry: Entry) -> Verdict:
     ]
     if not entry.claimed:
         problems.append("nothing is claimed")
-    if weights_sha256(entry.model) != entry.weights_sha256:
-        problems.append("the weights are not those that were judged")
+    files_there = [weights] if weights else _zoo_files(entry.model)
+    if not files_there:
+        problems.append(f"the weights of {entry.model} are not here: name their file with --model")
+    elif entry.weights_sha256 not in map(weights_sha256, files_there):
+        shown = ", ".join(map(str, files_there))
+        problems.append(f"the weights are not those that were judged ({shown})")
     return Verdict(entry, found, tuple(problems))
 
 
 def compute(entry: Entry) -> dict[str, float]:
     """The numbers of all pictures, and of the completely labelled ones where that is a part."""
-    skeleton = zoo.find_model(entry.model).info.skeleton
+    skeleton = (
+        Skeleton.from_dict(entry.skeleton)
+        if entry.skeleton
+        else zoo.find_model(entry.model).info.skeleton
+    )
     numbers = _numbers(entry, skeleton, only_complete=False)
     complete = _numbers(entry, skeleton, only_complete=True)
     return numbers | {f"{name}_complete": value for name, value in complete.items()}
-
-
-def weights_sha256(model: str) -> str:
-    """Hash of a zoo model's ONNX file. Raises LitePoseError where there is none."""
-    path = zoo.find_weights(model, ".onnx")
-    if path is None:
-        raise LitePoseError(f"there are no weights for {model} here to compare with its entry")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_entry(path: Path, entry: Entry) -> None:
@@ -150,9 +163,20 @@ def read_entry(path: Path) -> Entry:
             data = json.loads(file.read(MAX_BYTES))
         if data.pop("schema") != SCHEMA:
             raise ValueError("made by another version")
-        return Entry(**data)
+        entry = Entry(**data)
+        if entry.skeleton:
+            Skeleton.from_dict(entry.skeleton)
+        return entry
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as bad:
         raise LitePoseError(f"{path} is not a ledger entry that can be read: {bad}") from None
+
+
+def _zoo_files(model: str) -> list[Path]:
+    """The weights of a model that the zoo knows, as every kind of file that is here."""
+    if model not in zoo.MODELS:
+        return []
+    found = (zoo.find_weights(model, suffix) for suffix in (".onnx", ".safetensors"))
+    return [path for path in found if path is not None]
 
 
 def _picture(record: Record) -> dict[str, Any]:

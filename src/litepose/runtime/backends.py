@@ -7,6 +7,7 @@ missing is an error, never a silent fallback.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -176,7 +177,7 @@ def model_file(model: str | os.PathLike[str] | None) -> Path | None:
     return None
 
 
-def file_of(model: str | os.PathLike[str] | None) -> Path | None:
+def file_of(model: str | os.PathLike[str] | None, backend: str | None = None) -> Path | None:
     """The file whose weights a model has: the one meant, or the zoo's; None where it has none."""
     from litepose.model import zoo
 
@@ -184,7 +185,16 @@ def file_of(model: str | os.PathLike[str] | None) -> Path | None:
     if path is not None:
         return path
     name = _named(model)
-    return zoo.find_weights(name, ".onnx") or zoo.find_weights(name, ".safetensors")
+    first, second = (".safetensors", ".onnx")[:: 1 if backend == "torch" else -1]
+    return zoo.find_weights(name, first) or zoo.find_weights(name, second)
+
+
+def weights_sha256(path: Path) -> str:
+    """Of a model file; for OpenVINO's, of the .bin beside it too."""
+    digest = hashlib.sha256(path.read_bytes())
+    if path.suffix == ".xml" and path.with_suffix(".bin").is_file():
+        digest.update(path.with_suffix(".bin").read_bytes())
+    return digest.hexdigest()
 
 
 def parse_info(text: str | None, path: Path) -> ModelInfo:

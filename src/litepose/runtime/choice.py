@@ -6,7 +6,6 @@ folder. A cache that cannot be read or written costs another measurement, nothin
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -26,6 +25,7 @@ from litepose.runtime.backends import (
     file_of,
     installed_backends,
     open_backend,
+    weights_sha256,
 )
 from litepose.runtime.machine import Bystanders, cache_folder, cpu_name, usable_cores
 
@@ -154,16 +154,13 @@ def _key(
 ) -> str:
     path = file_of(model)
     assert path is not None, "a model that can be run has a file"
-    digest = hashlib.sha256(path.read_bytes())
-    if path.suffix == ".xml" and path.with_suffix(".bin").is_file():
-        digest.update(path.with_suffix(".bin").read_bytes())
     packages = []
     for package in ("onnxruntime", "openvino", "torch"):
         try:
             packages.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    facts = [digest.hexdigest()[:16], cpu_name(), f"{usable_cores()} cores", *packages]
+    facts = [weights_sha256(path)[:16], cpu_name(), f"{usable_cores()} cores", *packages]
     facts += [*options.providers, options.device, options.precision, f"size {input_size}"]
     return ", ".join(facts)
 

@@ -10,6 +10,10 @@ from typing import Any
 
 from litepose.apps.cli.options import add_model_options, check_target, need, open_predictor
 
+_TO_RECORD = (
+    "data", "split", "flip_test", "backend", "size", "threads", "provider", "device", "precision",
+)  # fmt: skip
+
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
@@ -18,11 +22,16 @@ def add_parser(verbs: Any) -> None:
         description=(
             "Computes AP from the stored people and labels of each ledger entry and compares it"
             " with what is claimed, and the weights with those that were judged. With --record it"
-            " judges a model and writes an entry."
+            " judges a model and writes an entry; one of weights of your own is verified with"
+            " `litepose verify FILE --model WEIGHTS`."
         ),
     )
     parser.add_argument("entries", nargs="*", help="files (default: those inside the package)")
-    parser.add_argument("--record", metavar="FILE", help="write an entry; needs --data and --split")
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="write an entry to FILE, which must end in .ledger.json.gz; needs --data and --split",
+    )
     parser.add_argument("--data", help="dataset folder, to record")
     parser.add_argument("--split", help="e.g. val2017, to record")
     parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
@@ -36,13 +45,16 @@ def run(options: argparse.Namespace) -> int:
         return _record(options)
     from litepose.core.errors import LitePoseError
     from litepose.evaluation.ledger import entry_files, read_entry, verify
+    from litepose.runtime.backends import file_of
 
+    _refuse_what_records(options)
+    weights = file_of(options.model) if options.model else None
     paths = [Path(name) for name in options.entries] or entry_files()
     if not paths:
         raise LitePoseError("this installation holds no ledger entries; name a file")
     verdicts = {}
     for path in paths:
-        verdict = verify(read_entry(path))
+        verdict = verify(read_entry(path), weights)
         entry, found = verdict.entry, verdict.found
         how = ", ".join(f"{name} {value}" for name, value in entry.settings.items())
         print(f"{path.name}: {entry.model} on {entry.dataset} ({how}; {entry.date})")
@@ -57,6 +69,23 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(v["ok"] for v in verdicts.values()) else 1
 
 
+def _refuse_what_records(options: argparse.Namespace) -> None:
+    """Nothing is predicted without --record; only --model has a meaning, and only with a file."""
+    from litepose.core.errors import LitePoseError
+
+    for name in _TO_RECORD:
+        if getattr(options, name) != options.parser.get_default(name):
+            raise LitePoseError(
+                f"--{name.replace('_', '-')} is for judging a model, so it needs --record FILE;"
+                " entries are verified from the people stored in them"
+            )
+    if options.model and not options.entries:
+        raise LitePoseError(
+            "--model names the weights of an entry of yours: name its file too, as in `litepose"
+            " verify FILE --model WEIGHTS`; or give --record FILE to make one"
+        )
+
+
 def _record(options: argparse.Namespace) -> int:
     import datetime
 
@@ -65,7 +94,13 @@ def _record(options: argparse.Namespace) -> int:
     from litepose.data.layouts import find_dataset
     from litepose.evaluation.evaluate import EvaluateOptions
     from litepose.evaluation.ledger import SUFFIX, record, write_entry
+    from litepose.runtime.backends import file_of
 
+    if options.entries:
+        raise LitePoseError(
+            f"--record makes a new entry, so {options.entries[0]} is one word too many; verify it"
+            " by itself"
+        )
     if not (options.data and options.split):
         raise LitePoseError("--record judges a model, so it needs --data and --split")
     target = Path(options.record)
@@ -76,6 +111,7 @@ def _record(options: argparse.Namespace) -> int:
     dataset = find_dataset(options.data, options.split, target=predictor.info.skeleton)
     how = EvaluateOptions(
         flip_test=options.flip_test,
+        weights=file_of(options.model, predictor.backend.name),
         dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} pictures",
     )
     progress = Progress(len(dataset), "pictures")
