@@ -21,6 +21,7 @@ from litepose.core.poses import Poses
 from litepose.data.datasets import PoseDataset, UnreadablePictureError
 from litepose.evaluation.matching import match_pictures
 from litepose.evaluation.report import EvaluationReport, judge, judge_complete
+from litepose.evaluation.shared_keypoints import Unknown
 from litepose.evaluation.sheet import choose_examples, draw_sheet
 from litepose.evaluation.truth import PictureFound, PictureTruth, group_results, truth_of
 
@@ -45,6 +46,7 @@ class EvaluateOptions:
 
     flip_test, scales: as in PredictOptions;  limit: only the first so many pictures
     weights: the model's file, for the hash in a ledger entry
+    unknown: what the model lacks of the dataset, as `open_to_judge` gives it, for the report
     resume: take up the stopped run in the output folder, of the same model (its weights are not
         compared), dataset and settings;  dataset_name: for the report
     resamples: drawn for each interval
@@ -54,6 +56,7 @@ class EvaluateOptions:
     scales: tuple[float, ...] = (1.0,)
     limit: int | None = None
     weights: Path | None = None
+    unknown: Unknown | None = None
     resume: bool = False
     dataset_name: str = "dataset"
     resamples: int = 1000
@@ -148,7 +151,7 @@ class _Run:
 
     def report(self, interrupted: bool) -> EvaluationReport:
         truths, found = self._records()
-        skeleton = self.dataset.skeleton
+        skeleton, unknown = self.dataset.skeleton, self.options.unknown
         return EvaluationReport(
             model=self.predictor.info.name,
             dataset=self.options.dataset_name,
@@ -158,6 +161,7 @@ class _Run:
             unreadable=[self.unreadable[i] for i in sorted(self.unreadable)],
             interrupted=interrupted,
             seconds=self.seconds,
+            left_out=unknown.of(self.results) if unknown else None,
         )
 
     def write(self, output: Path, report: EvaluationReport) -> None:

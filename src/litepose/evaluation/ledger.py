@@ -23,6 +23,7 @@ from litepose.data.datasets import PoseDataset
 from litepose.data.records import Record
 from litepose.evaluation.evaluate import EvaluateOptions, PosePredictor, evaluate
 from litepose.evaluation.metrics import coco_report, truth_to_coco
+from litepose.evaluation.report import EvaluationReport
 from litepose.evaluation.truth import group_results, read_truth, truth_of
 from litepose.model import zoo
 from litepose.model.checkpoint import write_atomically
@@ -103,7 +104,7 @@ def record(
         model=name,
         weights_sha256=sha256,
         dataset=options.dataset_name,
-        settings=report.settings,
+        settings={**report.settings, **_left_out(report)},
         date=date,
         claimed={},
         truth=truth,
@@ -169,6 +170,10 @@ def read_entry(path: Path) -> Entry:
         return entry
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as bad:
         raise LitePoseError(f"{path} is not a ledger entry that can be read: {bad}") from None
+
+
+def _left_out(report: EvaluationReport) -> dict[str, Any]:
+    return {"not judged": list(report.left_out.keypoints)} if report.left_out else {}
 
 
 def _zoo_files(model: str) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from textwrap import wrap
 from typing import Any
 
 from litepose.core.skeleton import Skeleton
@@ -28,6 +29,7 @@ from litepose.evaluation.metrics import (
     coco_report,
     crowdpose_report,
 )
+from litepose.evaluation.shared_keypoints import LeftOut
 from litepose.evaluation.truth import PictureFound, PictureTruth
 
 SCHEMA = 1
@@ -65,6 +67,7 @@ class EvaluationReport:
     judged: all pictures judged; complete: of them those with everybody labelled, None where that
     is all or none;  settings: how people were looked for;  unreadable: what could not be read;
     interrupted: stopped before the last picture;  seconds: spent in predicting
+    left_out: keypoints that the model lacks, and people with none but those
     """
 
     model: str
@@ -75,10 +78,26 @@ class EvaluationReport:
     unreadable: Sequence[str]
     interrupted: bool
     seconds: float
+    left_out: LeftOut | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be known to read the numbers, as sentences."""
+        notes = []
+        if self.interrupted:
+            notes.append("STOPPED EARLY: these are the numbers of the pictures done so far")
+        if self.left_out:
+            notes.append(str(self.left_out))
+        if self.complete:
+            notes.append(
+                f"{self.complete.pictures} pictures have everybody labelled; in the others finding"
+                " an unlabelled person counts as wrong"
+            )
+        return notes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; None where nothing could be measured."""
-        return {"schema": SCHEMA, **asdict(self)}
+        return {"schema": SCHEMA, **asdict(self), "notes": self.notes}
 
     def to_text(self) -> str:
         """Tables for a terminal, under 100 columns."""
@@ -93,16 +112,11 @@ class EvaluationReport:
             f" {self.seconds:.0f} s",
             f"settings: {settings}",
         ]
-        if self.interrupted:
-            lines.append("STOPPED EARLY: these are the numbers of the pictures done so far")
+        for note in self.notes:
+            lines += wrap(note, 100, subsequent_indent="  ")
         if self.unreadable:
             lines.append(f"{len(self.unreadable)} pictures could not be read and are left out:")
             lines += [f"  {what}" for what in self.unreadable[:5]]
-        if self.complete:
-            lines.append(
-                f"{self.complete.pictures} pictures have everybody labelled; in the others finding"
-                " an unlabelled person counts as wrong"
-            )
         return lines
 
     def _families(self) -> list[str]:

@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litepose.apps.cli.options import add_model_options, need, open_predictor, parse_scales
+from litepose.apps.cli.options import (
+    add_model_options,
+    need,
+    open_data,
+    open_predictor,
+    parse_scales,
+)
 
 
 def add_parser(verbs: Any) -> None:
@@ -38,15 +44,15 @@ def add_parser(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     need("train", "faster_coco_eval")
     from litepose.apps.cli.progress import Progress
-    from litepose.data.layouts import find_dataset
     from litepose.evaluation.evaluate import EvaluateOptions, evaluate
 
     predictor = open_predictor(options)
-    dataset = find_dataset(options.data, options.split, target=predictor.info.skeleton)
+    dataset, unknown = open_data(options, predictor)
     how = EvaluateOptions(
         flip_test=options.flip_test,
         scales=parse_scales(options.scales),
         limit=options.limit,
+        unknown=unknown,
         resume=options.resume,
         dataset_name=f"{Path(options.data).name} {options.split}",
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from litepose.data.datasets import CocoDataset
+    from litepose.evaluation.shared_keypoints import Unknown
     from litepose.imaging.read import ReadLimits
     from litepose.runtime.predictor import PredictOptions, Predictor
 
@@ -62,6 +64,20 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
         print(choice, file=sys.stderr)
         backend, how = choice.backend, choice.options
     return Predictor(open_backend(options.model, backend, how), input_size=options.size)
+
+
+def open_data(
+    options: argparse.Namespace, predictor: Predictor
+) -> tuple[CocoDataset, Unknown | None]:
+    """The pictures of --data and --split to judge a model on; what it lacks is said on stderr."""
+    from litepose.evaluation.shared_keypoints import open_to_judge
+
+    info = predictor.info
+    dataset, unknown = open_to_judge(options.data, options.split, info.name, info.skeleton)
+    if unknown:
+        limit = getattr(options, "limit", None)
+        print(f"warning: {unknown.of(range(len(dataset))[:limit])}", file=sys.stderr)
+    return dataset, unknown
 
 
 def predict_options(options: argparse.Namespace) -> PredictOptions:

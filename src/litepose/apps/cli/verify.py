@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litepose.apps.cli.options import add_model_options, check_target, need, open_predictor
+from litepose.apps.cli.options import (
+    add_model_options,
+    check_target,
+    need,
+    open_data,
+    open_predictor,
+)
 
 _TO_RECORD = (
     "data", "split", "flip_test", "backend", "size", "threads", "provider", "device", "precision",
@@ -91,7 +97,6 @@ def _record(options: argparse.Namespace) -> int:
 
     from litepose.apps.cli.progress import Progress
     from litepose.core.errors import LitePoseError
-    from litepose.data.layouts import find_dataset
     from litepose.evaluation.evaluate import EvaluateOptions
     from litepose.evaluation.ledger import SUFFIX, record, write_entry
     from litepose.runtime.backends import file_of
@@ -108,9 +113,10 @@ def _record(options: argparse.Namespace) -> int:
         raise LitePoseError(f"the name of a ledger entry ends in {SUFFIX}; got {target}")
     check_target(target, ".gz")
     predictor = open_predictor(options)
-    dataset = find_dataset(options.data, options.split, target=predictor.info.skeleton)
+    dataset, unknown = open_data(options, predictor)
     how = EvaluateOptions(
         flip_test=options.flip_test,
+        unknown=unknown,
         weights=file_of(options.model, predictor.backend.name),
         dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} pictures",
     )

@@ -1,0 +1,76 @@
+"""A dataset in a model's keypoints, and what of it cannot be judged since the model lacks it.
+
+Ours. Datasets share most keypoints on purpose (COCO, CrowdPose, LSP); data with keypoints of its
+own and the wrong model share a few by chance, and an AP of those looks good and says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import Skeleton
+from litepose.data.datasets import CocoDataset
+from litepose.data.layouts import find_dataset
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """keypoints: labelled in the data and unknown to the model;  of_keypoints: how many the data
+    labels;  people: who are labelled with none but those, so nobody asks whether they are found"""
+
+    keypoints: Sequence[str]
+    of_keypoints: int
+    people: int
+
+    def __str__(self) -> str:
+        names = ", ".join(self.keypoints)
+        people = f", and {self.people} people labelled with none but those" if self.people else ""
+        return (
+            f"NOT JUDGED: {len(self.keypoints)} of the {self.of_keypoints} keypoints that the data"
+            f" labels, which the model lacks ({names}){people}"
+        )
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """As LeftOut, with `people` of each picture."""
+
+    keypoints: Sequence[str]
+    of_keypoints: int
+    people: Sequence[int]
+
+    def of(self, places: Iterable[int]) -> LeftOut:
+        """What is left out of these pictures, by place in the dataset."""
+        lost = sum(self.people[i] for i in places)
+        return LeftOut(self.keypoints, self.of_keypoints, lost)
+
+
+def open_to_judge(
+    root: str | Path, split: str, model: str, skeleton: Skeleton
+) -> tuple[CocoDataset, Unknown | None]:
+    """The dataset of a folder in the skeleton of the model named, and what the model lacks of it.
+
+    Raises LitePoseError where the model knows less than half of the keypoints that are labelled.
+    """
+    own = find_dataset(root, split)
+    if own.skeleton == skeleton:
+        return own, None
+    names = [name for name, ever in zip(own.skeleton.keypoints, own.labelled, strict=True) if ever]
+    at = own.skeleton.mapping_from(skeleton)
+    unknown = [name for name in names if at[own.skeleton.index(name)] < 0]
+    if 2 * len(unknown) > len(names):
+        raise LitePoseError(
+            f"{root} split {split} labels {len(names)} keypoints, and {model} knows only"
+            f" {len(names) - len(unknown)} of them (not {', '.join(unknown)}): an AP of those would"
+            " say nothing. Name the model that was trained on such data with --model; or, where"
+            " these are other names for the model's own, write its names into a skeleton.toml"
+            " beside the data"
+        )
+    dataset = find_dataset(root, split, target=skeleton)
+    if not unknown:
+        return dataset, None
+    lost = [len(a) - len(b) for a, b in zip(own.records, dataset.records, strict=True)]
+    return dataset, Unknown(unknown, len(names), lost)
