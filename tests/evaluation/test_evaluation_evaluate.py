@@ -133,6 +133,63 @@ def test_another_model_does_not_take_up_a_stopped_run(tmp_path: Path) -> None:
     assert (tmp_path / "results.partial.jsonl").exists()
 
 
+def test_a_stopped_run_is_not_taken_up_with_other_weights(tmp_path: Path) -> None:
+    dataset, weights, out = Drawer(), tmp_path / "m.onnx", tmp_path / "out"
+    weights.write_bytes(b"one")
+    evaluate(StandIn(dataset, stop_at=5), dataset, out, replace(QUICK, weights=weights))
+    going_on = replace(QUICK, weights=weights, resume=True)
+    weights.write_bytes(b"two")
+    before = (out / "results.partial.jsonl").read_bytes()
+    with pytest.raises(LitePoseError, match="comes from other weights; start without resuming"):
+        evaluate(StandIn(dataset), dataset, out, going_on)
+    assert (out / "results.partial.jsonl").read_bytes() == before
+    weights.write_bytes(b"one")
+    assert evaluate(StandIn(dataset), dataset, out, going_on).judged.pictures == PICTURES
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\xff\xfe{",
+        b"{",
+        b"[]",
+        b'{"picture": "one"}',
+        b'{"picture": 1}',
+        b'{"picture": 1, "people": 2}',
+    ],
+)
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_damaged_stopped_run_is_a_sentence(tmp_path: Path, bad: bytes, at: int) -> None:
+    dataset = Drawer()
+    evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
+    partial = tmp_path / "results.partial.jsonl"
+    lines = partial.read_bytes().splitlines()
+    lines[at] = bad
+    partial.write_bytes(b"\n".join(lines) + b"\n")
+    with pytest.raises(LitePoseError, match=r"damaged in line|comes from another"):
+        evaluate(StandIn(dataset), dataset, tmp_path, replace(QUICK, resume=True))
+
+
+@pytest.mark.parametrize("kept", [0, 30])
+def test_a_run_stopped_in_its_first_line_starts_anew(tmp_path: Path, kept: int) -> None:
+    dataset = Drawer()
+    evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
+    partial = tmp_path / "results.partial.jsonl"
+    partial.write_bytes(partial.read_bytes()[:kept])
+    again = StandIn(dataset, stop_at=7)
+    evaluate(again, dataset, tmp_path, replace(QUICK, resume=True))
+    assert again.asked == list(range(7))
+    last = StandIn(dataset)
+    evaluate(last, dataset, tmp_path, replace(QUICK, resume=True))
+    assert last.asked == list(range(7, PICTURES))
+
+
+def test_taking_up_without_a_folder_is_misuse() -> None:
+    dataset = Drawer()
+    with pytest.raises(LitePoseError, match="none is given: name it"):
+        evaluate(StandIn(dataset), dataset, None, EvaluateOptions(resume=True))
+
+
 def test_unreadable_pictures_are_counted_and_left_out(tmp_path: Path) -> None:
     dataset = Drawer(unreadable=(0, 7))
     report = evaluate(StandIn(dataset), dataset, tmp_path, QUICK)

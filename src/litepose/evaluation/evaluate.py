@@ -7,6 +7,7 @@ every picture, so a run that was stopped is judged on what it did and can be tak
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from litepose.evaluation.report import EvaluationReport, judge, judge_complete
 from litepose.evaluation.shared_keypoints import Unknown
 from litepose.evaluation.sheet import choose_examples, draw_sheet
 from litepose.evaluation.truth import PictureFound, PictureTruth, group_results, truth_of
+from litepose.runtime.backends import weights_sha256
 
 PARTIAL_NAME = "results.partial.jsonl"
 
@@ -45,10 +47,10 @@ class EvaluateOptions:
     """How to look, and at what.
 
     flip_test, scales: as in PredictOptions;  limit: only the first so many pictures
-    weights: the model's file, for the hash in a ledger entry
+    weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
     unknown: what the model lacks of the dataset, as `open_to_judge` gives it, for the report
-    resume: take up the stopped run in the output folder, of the same model (its weights are not
-        compared), dataset and settings;  dataset_name: for the report
+    resume: take up the stopped run in the output folder, of the same model (its weights are
+        compared where they are given), dataset and settings;  dataset_name: for the report
     resamples: drawn for each interval
     """
 
@@ -74,9 +76,15 @@ def evaluate(
     output: a folder for `report.json`, `report.txt`, `results.json` (COCO) and `sheet.png`; None
     writes nothing.  progress: called with the pictures done and all of them.
     Ctrl-C ends the run early with a report on the pictures done. Raises LitePoseError where the
-    skeletons differ, the folder cannot be written, or no picture could be judged.
+    skeletons differ, the folder cannot be written, no picture could be judged, or a run that is to
+    be taken up is damaged or of something else.
     """
     options = options or EvaluateOptions()
+    if options.resume and output is None:
+        raise LitePoseError(
+            "a stopped run is taken up from its output folder, and none is given: name it"
+            " (--output DIR)"
+        )
     if dataset.skeleton != predictor.info.skeleton:
         raise LitePoseError(
             f"the dataset has skeleton {dataset.skeleton.name}, the model"
@@ -126,6 +134,7 @@ class _Run:
             "model": predictor.info.to_json(),
             "dataset": [options.dataset_name, len(dataset)],
             "settings": self.settings,
+            "weights": weights_sha256(options.weights) if options.weights else None,
         }
         path = output / PARTIAL_NAME
         if options.resume and path.exists():
@@ -211,12 +220,13 @@ class _Run:
 
     def _take_up(self, path: Path, header: dict[str, Any]) -> None:
         """Read the partial file; a half-written last line is cut off."""
-        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-        lines = [json.loads(line) for line in whole.splitlines()]
-        if not lines or lines[0] != json.loads(json.dumps(header)):
+        lines, size = _read_partial(path)
+        start = lines[0] if lines else header  # nothing is whole: stopped in the first line
+        other = [k for k, value in _as_json(header).items() if _as_json(start).get(k) != value]
+        if other:
+            what = "other weights" if other == ["weights"] else "another model, dataset or settings"
             raise LitePoseError(
-                f"{path} comes from another model, dataset or settings; start without resuming, or"
-                " choose another output folder"
+                f"{path} comes from {what}; start without resuming, or choose another output folder"
             )
         for line in lines[1:]:
             if line["picture"] not in self.pictures:
@@ -226,7 +236,7 @@ class _Run:
             else:
                 self.results[line["picture"]] = line["people"]
                 self.seconds += line["seconds"]
-        path.write_text(whole + "\n", encoding="utf-8")
+        os.truncate(path, size)
 
     def _records(self) -> tuple[list[PictureTruth], list[PictureFound]]:
         if not self.results:
@@ -240,3 +250,33 @@ class _Run:
         truths = [truth_of(record, None, "box" if crowdpose else "annotated") for record in records]
         entries = [entry for i in places for entry in self.results[i]]
         return truths, group_results(entries, truths, self.dataset.skeleton)
+
+
+def _as_json(value: Any) -> Any:
+    """As it comes back from a file: lists for tuples."""
+    return json.loads(json.dumps(value))
+
+
+def _read_partial(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The whole lines, header first, and how many bytes they have. Raises LitePoseError."""
+    content = path.read_bytes()
+    size = content.rfind(b"\n") + 1
+    lines = []
+    for number, text in enumerate(content[:size].split(b"\n")[:-1], 1):
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            lines.append(None)
+        if not _is_line(lines[-1], header=number == 1):
+            raise LitePoseError(
+                f"{path} is damaged in line {number}, so the run cannot be taken up; start without"
+                " resuming"
+            )
+    return lines, size
+
+
+def _is_line(line: Any, header: bool) -> bool:
+    if header or not isinstance(line, dict):
+        return isinstance(line, dict)
+    looked_at = isinstance(line.get("people"), list) and isinstance(line.get("seconds"), float)
+    return isinstance(line.get("picture"), int) and (looked_at or "unreadable" in line)

@@ -45,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     need("train", "faster_coco_eval")
     from litepose.apps.cli.progress import Progress
     from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+    from litepose.runtime.backends import file_of
 
     predictor = open_predictor(options)
     dataset, unknown = open_data(options, predictor)
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
         flip_test=options.flip_test,
         scales=parse_scales(options.scales),
         limit=options.limit,
+        weights=file_of(options.model, predictor.backend.name),
         unknown=unknown,
         resume=options.resume,
         dataset_name=f"{Path(options.data).name} {options.split}",
