@@ -46,6 +46,14 @@ def test_people_groups_hold_their_limits() -> None:
     assert ap_by_people([])[0].ap is None
 
 
+def test_few_pictures_have_no_interval() -> None:
+    truths = [people(1, n) for n in range(4)] + [people(2, 10 + n) for n in range(5)]
+    every = [found(t, [0.9] * t.num_people, 1000.0 * (t.image_id % 2)) for t in truths]
+    one, two, *_ = ap_by_people(match_pictures(truths, every, COCO17), resamples=20)
+    assert (one.pictures, one.ap.low, one.ap.high) == (4, None, None) and one.ap.value > 0
+    assert two.pictures == 5 and two.ap.low < two.ap.value < two.ap.high
+
+
 def test_keypoint_errors_are_in_units_of_oks() -> None:
     truth = people(2)
     answer = found(truth, [0.9, 0.8])

@@ -211,6 +211,20 @@ def test_limit_takes_the_first_pictures() -> None:
     assert model.asked == [0, 1, 2]
 
 
+def test_few_pictures_have_no_interval_in_text_and_json() -> None:
+    dataset = Drawer()
+    report = evaluate(StandIn(dataset), dataset, options=replace(QUICK, limit=4))
+    told = json.loads(json.dumps(report.to_dict()))["judged"]
+    assert told["intervals"]["ap"] == {
+        "value": pytest.approx(told["coco"]["ap"]),
+        "low": None,
+        "high": None,
+    }
+    assert all(group["ap"] is None or group["ap"]["low"] is None for group in told["by_people"])
+    families, groups = report.to_text().split("\n\n")[1:3]
+    assert "[" not in families.partition("\n")[2] and "[" not in groups.partition("\n")[2]
+
+
 def test_nothing_to_judge_and_wrong_skeletons_are_said(tmp_path: Path) -> None:
     dataset = Drawer(unreadable=range(PICTURES))
     with pytest.raises(LitePoseError, match="12 of 12 could not be read"):

@@ -13,7 +13,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
-from litepose.evaluation.matching import Interval, PictureMatch, ap_intervals
+from litepose.evaluation.matching import FEWEST_PICTURES, Interval, PictureMatch, ap_intervals
 from litepose.evaluation.oks import PckReference, compute_pck, pck_lengths
 from litepose.evaluation.truth import PictureFound, PictureTruth
 
@@ -61,12 +61,14 @@ class PeopleAt:
 
 
 def ap_by_people(matches: Sequence[PictureMatch], resamples: int = 1000) -> list[GroupScore]:
-    """AP of pictures with 1, 2-3, 4-9 and 10 or more people to be found, and its interval."""
+    """AP of pictures with 1, 2-3, 4-9 and 10 or more people to be found, and its interval, which
+    fewer than FEWEST_PICTURES do not have."""
     out = []
     for low, high in PEOPLE_GROUPS:
         chosen = [m for m in matches if low <= m.num_people <= (high or m.num_people)]
         name = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
-        out.append(GroupScore(name, len(chosen), ap_intervals(chosen, resamples).get("ap")))
+        intervals = ap_intervals(chosen, resamples, fewest=FEWEST_PICTURES)
+        out.append(GroupScore(name, len(chosen), intervals.get("ap")))
     return out
 
 

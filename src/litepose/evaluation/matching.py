@@ -18,6 +18,7 @@ from litepose.evaluation.oks import compute_oks
 from litepose.evaluation.truth import PictureFound, PictureTruth
 
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+FEWEST_PICTURES = 5  # of fewer, resamples say nothing of other pictures: of one they are all alike
 RECALLS = np.linspace(0.0, 1.0, 101)
 MOST_PEOPLE = 20  # COCO judges the best 20 people of a picture
 AREA_RANGES: Mapping[str, tuple[float, float]] = {
@@ -60,11 +61,14 @@ class PictureMatch:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the 95 % interval of what other pictures of the kind would have given, 0..100."""
+    """A value and the 95 % interval of what other pictures of the kind would have given, 0..100.
+
+    low, high: None where there are too few pictures to tell
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def match_pictures(
@@ -107,14 +111,22 @@ def bootstrap_ap(
 
 
 def ap_intervals(
-    matches: Sequence[PictureMatch], resamples: int = 1000, seed: int = 0
+    matches: Sequence[PictureMatch], resamples: int = 1000, seed: int = 0, fewest: int = 0
 ) -> dict[str, Interval]:
-    """AP, AP50 and AP75 (`ap`, `ap50`, `ap75`) with their intervals; empty where nobody is."""
+    """AP, AP50 and AP75 (`ap`, `ap50`, `ap75`) with their intervals; empty where nobody is.
+
+    fewest: where fewer pictures than this have somebody to be found, values come without interval
+    """
     point = average_precision(matches)
     if point is None:
         return {}
-    samples = bootstrap_ap(matches, resamples, seed)
     columns = {"ap": slice(None), "ap50": slice(0, 1), "ap75": slice(5, 6)}
+    if sum(match.num_people > 0 for match in matches) < fewest:
+        return {
+            name: Interval(float(point[chosen].mean()), None, None)
+            for name, chosen in columns.items()
+        }
+    samples = bootstrap_ap(matches, resamples, seed)
     return {
         name: Interval(
             float(point[chosen].mean()),

@@ -22,7 +22,7 @@ from litepose.evaluation.breakdown import (
     people_at,
     score_keypoints,
 )
-from litepose.evaluation.matching import Interval, ap_intervals, match_pictures
+from litepose.evaluation.matching import FEWEST_PICTURES, Interval, ap_intervals, match_pictures
 from litepose.evaluation.metrics import (
     CocoReport,
     CrowdReport,
@@ -38,7 +38,8 @@ SCORE_STEPS = tuple(round(0.05 * i, 2) for i in range(20))
 
 @dataclass(frozen=True)
 class Judgement:
-    """Every number of one set of pictures. Intervals by name: ap, ap50, ap75, ap_medium, ap_large.
+    """Every number of one set of pictures. Intervals by name: ap, ap50, ap75, ap_medium, ap_large;
+    without low and high where fewer than FEWEST_PICTURES pictures have such people.
 
     pck: PCK at 0.2 of the torso; crowd: only where the pictures have a crowd index
     """
@@ -177,9 +178,10 @@ def judge(
 ) -> Judgement:
     """Every number of these pictures. Raises LitePoseError where there is none to judge."""
     matches = match_pictures(truths, found, skeleton)
-    intervals = ap_intervals(matches, resamples)
+    intervals = ap_intervals(matches, resamples, fewest=FEWEST_PICTURES)
     for size in ("medium", "large"):
-        of_size = ap_intervals(match_pictures(truths, found, skeleton, size), resamples)
+        sized = match_pictures(truths, found, skeleton, size)
+        of_size = ap_intervals(sized, resamples, fewest=FEWEST_PICTURES)
         intervals |= {f"ap_{size}": of_size["ap"]} if of_size else {}
     crowded = all(t.crowd_index is not None for t in truths)
     return Judgement(
@@ -218,6 +220,6 @@ def _number(value: float | None) -> str:
 
 
 def _with_interval(value: float | None, interval: Interval | None) -> str:
-    if value is None or interval is None:
+    if value is None or interval is None or interval.low is None:
         return _number(value)
     return f"{value:.1f} [{interval.low:4.1f}, {interval.high:4.1f}]"
