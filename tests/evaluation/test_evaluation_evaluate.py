@@ -225,6 +225,26 @@ def test_few_pictures_have_no_interval_in_text_and_json() -> None:
     assert "[" not in families.partition("\n")[2] and "[" not in groups.partition("\n")[2]
 
 
+@pytest.mark.parametrize(
+    ("complete", "says"),
+    [
+        ((), "no picture has everybody labelled: finding"),
+        ((1, 2, 3), "3 pictures have everybody labelled; in the others"),
+        (range(PICTURES), ""),
+    ],
+)
+def test_unlabelled_people_that_count_as_wrong_are_said(complete: Sequence[int], says: str) -> None:
+    dataset = Drawer()
+    dataset.records = [
+        replace(record, people_complete=i in complete) for i, record in enumerate(dataset.records)
+    ]
+    report = evaluate(StandIn(dataset), dataset, None, QUICK)
+    assert report.judged.complete_pictures == len(complete)
+    told = [note for note in report.to_dict()["notes"] if "labelled" in note]
+    assert len(told) == bool(says)
+    assert not says or (told[0].startswith(says) and told[0] in report.to_text())
+
+
 def test_nothing_to_judge_and_wrong_skeletons_are_said(tmp_path: Path) -> None:
     dataset = Drawer(unreadable=range(PICTURES))
     with pytest.raises(LitePoseError, match="12 of 12 could not be read"):

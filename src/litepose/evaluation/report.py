@@ -41,11 +41,13 @@ class Judgement:
     """Every number of one set of pictures. Intervals by name: ap, ap50, ap75, ap_medium, ap_large;
     without low and high where fewer than FEWEST_PICTURES pictures have such people.
 
-    pck: PCK at 0.2 of the torso; crowd: only where the pictures have a crowd index
+    complete_pictures: those with everybody labelled;  pck: PCK at 0.2 of the torso
+    crowd: only where the pictures have a crowd index
     """
 
     pictures: int
     people: int
+    complete_pictures: int
     coco: CocoReport
     intervals: Mapping[str, Interval]
     crowd: CrowdReport | None
@@ -89,11 +91,12 @@ class EvaluationReport:
             notes.append("STOPPED EARLY: these are the numbers of the pictures done so far")
         if self.left_out:
             notes.append(str(self.left_out))
-        if self.complete:
-            notes.append(
-                f"{self.complete.pictures} pictures have everybody labelled; in the others finding"
-                " an unlabelled person counts as wrong"
-            )
+        whole = self.judged.complete_pictures
+        wrong = "finding an unlabelled person counts as wrong"
+        if not whole:
+            notes.append(f"no picture has everybody labelled: {wrong}")
+        elif whole < self.judged.pictures:
+            notes.append(f"{whole} pictures have everybody labelled; in the others {wrong}")
         return notes
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,6 +190,7 @@ def judge(
     return Judgement(
         pictures=len(truths),
         people=sum(t.num_people for t in truths),
+        complete_pictures=sum(t.people_complete for t in truths),
         coco=coco_report(truths, found, skeleton),
         intervals=intervals,
         crowd=crowdpose_report(truths, found, skeleton) if crowded else None,
