@@ -240,9 +240,20 @@ def test_unlabelled_people_that_count_as_wrong_are_said(complete: Sequence[int],
     ]
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
     assert report.judged.complete_pictures == len(complete)
-    told = [note for note in report.to_dict()["notes"] if "labelled" in note]
+    told = [note for note in report.to_dict()["notes"] if "everybody labelled" in note]
     assert len(told) == bool(says)
     assert not says or (told[0].startswith(says) and told[0] in report.to_text())
+
+
+def test_that_only_twenty_people_of_a_picture_are_judged_is_said() -> None:
+    dataset = Drawer()  # 30 people in the first picture, fewer than 20 in the others
+    report = evaluate(StandIn(dataset), dataset, None, QUICK)
+    said = "more are found in 1 and labelled in 1 pictures"
+    assert any("best 20 people" in note and said in note for note in report.to_dict()["notes"])
+    dataset.records = [replace(r, image_id=r.image_id - 1) for r in dataset.records[1:]]
+    dataset.results = [r | {"image_id": r["image_id"] - 1} for r in dataset.results]
+    others = evaluate(StandIn(dataset), dataset, None, QUICK)
+    assert not any("best 20 people" in note for note in others.notes)
 
 
 def test_nothing_to_judge_and_wrong_skeletons_are_said(tmp_path: Path) -> None:

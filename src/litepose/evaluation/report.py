@@ -22,7 +22,13 @@ from litepose.evaluation.breakdown import (
     people_at,
     score_keypoints,
 )
-from litepose.evaluation.matching import FEWEST_PICTURES, Interval, ap_intervals, match_pictures
+from litepose.evaluation.matching import (
+    FEWEST_PICTURES,
+    MOST_PEOPLE,
+    Interval,
+    ap_intervals,
+    match_pictures,
+)
 from litepose.evaluation.metrics import (
     CocoReport,
     CrowdReport,
@@ -42,12 +48,16 @@ class Judgement:
     without low and high where fewer than FEWEST_PICTURES pictures have such people.
 
     complete_pictures: those with everybody labelled;  pck: PCK at 0.2 of the torso
+    pictures_found_cut, pictures_labelled_beyond: with more than MOST_PEOPLE people found (the best
+    are judged) or labelled (so that not all can be found)
     crowd: only where the pictures have a crowd index
     """
 
     pictures: int
     people: int
     complete_pictures: int
+    pictures_found_cut: int
+    pictures_labelled_beyond: int
     coco: CocoReport
     intervals: Mapping[str, Interval]
     crowd: CrowdReport | None
@@ -97,6 +107,12 @@ class EvaluationReport:
             notes.append(f"no picture has everybody labelled: {wrong}")
         elif whole < self.judged.pictures:
             notes.append(f"{whole} pictures have everybody labelled; in the others {wrong}")
+        cut, beyond = self.judged.pictures_found_cut, self.judged.pictures_labelled_beyond
+        if cut or beyond:
+            notes.append(
+                f"only the best {MOST_PEOPLE} people found in a picture are judged, which is COCO's"
+                f" rule; more are found in {cut} and labelled in {beyond} pictures"
+            )
         return notes
 
     def to_dict(self) -> dict[str, Any]:
@@ -191,6 +207,8 @@ def judge(
         pictures=len(truths),
         people=sum(t.num_people for t in truths),
         complete_pictures=sum(t.people_complete for t in truths),
+        pictures_found_cut=sum(len(f.scores) > MOST_PEOPLE for f in found),
+        pictures_labelled_beyond=sum(t.num_people > MOST_PEOPLE for t in truths),
         coco=coco_report(truths, found, skeleton),
         intervals=intervals,
         crowd=crowdpose_report(truths, found, skeleton) if crowded else None,
