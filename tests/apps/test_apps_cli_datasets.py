@@ -31,6 +31,26 @@ def test_evaluate_prints_tables_writes_a_report_and_ends_in_json(drawn, tmp_path
     assert {"report.json", "report.txt", "results.json", "sheet.png"} <= names
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--limit", "0"], "1 or more; got 0"),
+        (["--limit", "-3"], "1 or more; got -3"),
+        (["--resume"], "--output DIR"),
+    ],
+)
+def test_what_evaluate_cannot_do_is_misuse(drawn, arguments, said, capsys) -> None:
+    assert main(["evaluate", "--data", str(drawn), "--split", "val2017", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert said in err and out == ""
+
+
+def test_help_of_evaluate_has_one_sign_for_percent(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    assert "95 % interval" in " ".join(capsys.readouterr().out.split())
+
+
 def test_data_doctor_show_and_pack(drawn, tmp_path, capsys) -> None:
     where = [str(drawn), "--split", "val2017"]
     assert main(["data", "doctor", *where]) == 0

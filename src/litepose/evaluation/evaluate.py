@@ -63,6 +63,10 @@ class EvaluateOptions:
     dataset_name: str = "dataset"
     resamples: int = 1000
 
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise LitePoseError(f"the limit is a number of pictures, 1 or more; got {self.limit}")
+
 
 def evaluate(
     predictor: PosePredictor,

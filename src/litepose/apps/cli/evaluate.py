@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def add_parser(verbs: Any) -> None:
         "evaluate",
         help="judge a model on annotated pictures",
         description=(
-            "Prints AP with its 95 %% interval and tables; with --output also writes report.json,"
+            "Prints AP with its 95 % interval and tables; with --output also writes report.json,"
             " report.txt, results.json (COCO) and sheet.png with the best, worst, missed and"
             " invented people. Ctrl-C reports on the pictures done."
         ),
@@ -47,17 +48,17 @@ def run(options: argparse.Namespace) -> int:
     from litepose.evaluation.evaluate import EvaluateOptions, evaluate
     from litepose.runtime.backends import file_of
 
-    predictor = open_predictor(options)
-    dataset, unknown = open_data(options, predictor)
     how = EvaluateOptions(
         flip_test=options.flip_test,
         scales=parse_scales(options.scales),
         limit=options.limit,
-        weights=file_of(options.model, predictor.backend.name),
-        unknown=unknown,
         resume=options.resume,
         dataset_name=f"{Path(options.data).name} {options.split}",
     )
+    predictor = open_predictor(options)
+    dataset, unknown = open_data(options, predictor)
+    weights = file_of(options.model, predictor.backend.name)
+    how = replace(how, weights=weights, unknown=unknown)
     total = min(len(dataset), options.limit or len(dataset))
     progress = Progress(total, "pictures", options.quiet)
     output = Path(options.output) if options.output else None
