@@ -20,7 +20,7 @@ from litepose.evaluation.truth import PictureFound, PictureTruth
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.text import text_mask
 
-_CELL, _GAP, _CAPTION, _TITLE = 200, 6, 22, 34
+_CELL, _GAP, _CAPTION, _TITLE, _TITLE_SIZE = 200, 6, 22, 34, 17
 _PAPER, _OUTSIDE, _INK = (250, 250, 248), (226, 226, 222), (40, 40, 44)
 _SMALLEST = 32.0**2  # smaller people cannot be judged by eye, nor does COCO count them as medium
 
@@ -79,17 +79,20 @@ def draw_sheet(
     skeleton: Skeleton,
     read: Callable[[int], np.ndarray],
 ) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: one row per title. `read(i)` gives picture i, (H, W, 3) uint8 RGB."""
-    columns = max(1, *(len(row) for row in examples.values()))
+    """(H, W, 3) uint8 RGB: one row per title, only words where it has no example.
+
+    `read(i)` gives picture i, (H, W, 3) uint8 RGB.
+    """
+    titles = [title if row else f"{title}: none" for title, row in examples.items()]
     wide, high = 2 * _CELL + 2 * _GAP, _CELL + _CAPTION
-    sheet = np.full(
-        (len(examples) * (_TITLE + high) + _GAP, columns * (wide + _GAP) + _GAP, 3),
-        _PAPER,
-        np.uint8,
-    )
-    for r, (title, row) in enumerate(examples.items()):
-        top = r * (_TITLE + high)
-        _write(sheet, title if row else f"{title}: none", (_GAP, top + 7), 17)
+    heights = [_TITLE + (high if row else 0) for row in examples.values()]
+    columns = max(len(row) for row in examples.values())
+    words = max(text_mask(title, _TITLE_SIZE).shape[1] for title in titles)
+    width = max(columns * (wide + _GAP), words + _GAP) + _GAP
+    sheet = np.full((sum(heights) + _GAP, width, 3), _PAPER, np.uint8)
+    for r, row in enumerate(examples.values()):
+        top = sum(heights[:r])
+        _write(sheet, titles[r], (_GAP, top + 7), _TITLE_SIZE)
         for c, example in enumerate(row):
             left = _GAP + c * (wide + _GAP)
             truth, people = truths[example.picture], found[example.picture]
