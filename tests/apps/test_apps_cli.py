@@ -57,6 +57,15 @@ def test_a_bad_picture_does_not_stop_the_rest(shots, capsys, tmp_path) -> None:
     assert written == records
 
 
+def test_a_link_to_nothing_in_a_folder_fails_and_hidden_files_do_not(shots, capsys) -> None:
+    (shots / "broken.jpg").rename(shots / "._a.jpg")  # as macOS leaves behind
+    (shots / "link.jpg").symlink_to("gone.jpg")
+    assert main(["predict", "shots", "--no-draw"]) == 1
+    summary = lines(capsys)[-1]
+    assert summary["pictures"] == 3 and summary["failed"] == 1
+    assert "is a link to gone.jpg" in summary["errors"]["shots/link.jpg"]
+
+
 def test_drawn_pictures_are_not_sources_of_the_next_run(shots, capsys) -> None:
     (shots / "broken.jpg").unlink()
     assert main(["predict", "shots"]) == 0

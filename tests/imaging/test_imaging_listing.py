@@ -34,6 +34,22 @@ def test_patterns(folder: Path) -> None:
     assert names(list_images(f"{folder}/**/*.webp")) == ["deep.webp"]
 
 
+def test_hidden_files_are_skipped_unless_they_are_named(folder: Path) -> None:
+    for name in (".hidden.jpg", "._shot2.JPG"):
+        (folder / name).write_bytes(b"")
+    assert names(list_images(folder)) == ["Shot1.png", "shot2.JPG", "shot10.jpg"]
+    assert names(list_images(f"{folder}/*.jpg")) == ["shot10.jpg"]
+    assert names(list_images(f"{folder}/.*.jpg")) == [".hidden.jpg"]
+    assert names(list_images(folder / ".hidden.jpg")) == [".hidden.jpg"]
+
+
+def test_links_to_nothing_are_not_passed_over(folder: Path) -> None:
+    (folder / "shot3.jpg").symlink_to("gone.jpg")
+    (folder / "shot4.jpg").symlink_to("sub")
+    assert names(list_images(folder)) == ["Shot1.png", "shot2.JPG", "shot3.jpg", "shot10.jpg"]
+    assert names(list_images(f"{folder}/shot*.jpg")) == ["shot3.jpg", "shot10.jpg"]
+
+
 def test_one_file_whatever_its_name(folder: Path) -> None:
     assert list_images(folder / "notes.txt") == [folder / "notes.txt"]
     (folder / "a[1].jpg").write_bytes(b"")

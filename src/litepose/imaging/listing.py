@@ -21,15 +21,17 @@ _NAMES_LOOKED_AT = 5000  # a folder may hold millions; a hint is not worth readi
 def list_images(source: str | Path) -> list[Path]:
     """The pictures in a folder (not below it), of a pattern (`shots/**/*.jpg`), or the one file.
 
-    Folders and patterns give the files with a picture's suffix, in natural order (2 before 10);
-    a path to one file gives that file whatever its name.
+    Folders and patterns give the files with a picture's suffix, in natural order (2 before 10),
+    and without hidden ones (`.x.jpg`), as `ls` does; a path to one file gives that file whatever
+    its name. Links to nothing are given too, so that whoever reads them says so.
     Raises LitePoseError where nothing is found.
     """
     if not str(source):
         raise LitePoseError("the name of the picture is empty; for the folder here give '.'")
     path = Path(source)
     if path.is_dir():
-        found, what = list(path.iterdir()), f"folder {source}"
+        found = [p for p in path.iterdir() if not p.name.startswith(".")]
+        what = f"folder {source}"
     elif glob.has_magic(str(source)) and not path.exists():
         found = [Path(p) for p in glob.glob(str(source), recursive=True)]  # noqa: PTH207
         what = f"pattern {source}"
@@ -37,7 +39,8 @@ def list_images(source: str | Path) -> list[Path]:
         return [path]
     else:
         raise LitePoseError(missing_message(path))
-    pictures = [p for p in found if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+    named = [p for p in found if p.suffix.lower() in PICTURE_SUFFIXES]
+    pictures = [p for p in named if p.is_file() or (p.is_symlink() and not p.exists())]
     if not pictures:
         raise LitePoseError(f"{what} holds no pictures ({' '.join(sorted(PICTURE_SUFFIXES))})")
     return sorted(pictures, key=lambda p: [_natural_key(part) for part in p.parts])
