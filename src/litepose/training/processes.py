@@ -90,8 +90,10 @@ def _device(name: str, local_rank: int) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise LitePoseError(f"no device is called {name!r}; use auto, cpu or cuda") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise LitePoseError("device cuda was asked for and this torch sees none; use device = cpu")
+    if not _is_there(device):
+        raise LitePoseError(
+            f"device {name} was asked for and this torch sees none; use device = cpu"
+        )
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", local_rank)
     if device.type == "cuda" and device.index >= torch.cuda.device_count():
@@ -100,3 +102,13 @@ def _device(name: str, local_rank: int) -> torch.device:
             " processes as GPUs"
         )
     return device
+
+
+def _is_there(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_available()
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError):  # mps, xpu, hpu: each says it its own way
+        return False
+    return True
