@@ -77,3 +77,29 @@ def test_impossible_scenes_are_refused(tmp_path):
     (tmp_path / "images").write_text("in the way")
     with pytest.raises(LitePoseError, match="cannot write"):
         synthesize(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        "annotations/person_keypoints_train.json",
+        "annotations/train.json",
+        "train.json",
+        "train/_annotations.coco.json",
+        "images/train/photo.jpg",
+    ],
+)
+def test_an_existing_dataset_is_left_alone(tmp_path, there):
+    path = tmp_path / there
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("mine")
+    with pytest.raises(LitePoseError, match=f"{there.removesuffix('/photo.jpg')}.*another folder"):
+        synthesize(tmp_path, 1, split="train")
+    assert path.read_text() == "mine"
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+
+
+def test_another_split_has_room_in_the_same_folder(tmp_path):
+    for split in ("train", "val"):
+        synthesize(tmp_path, 1, split=split, settings=SceneSettings(size_wh=(32, 32)))
+    assert len(list((tmp_path / "annotations").iterdir())) == 2

@@ -56,6 +56,24 @@ def find_dataset(
     return dataset.incomplete() if split in SINGLE_PERSON_SETS else dataset
 
 
+def check_unused(root: Path, split: str) -> None:
+    """Raises LitePoseError where a folder has anything of this split that writing it would spoil.
+
+    Another layout's annotations count: the ones that are looked for first would hide the others.
+    """
+    there = [root / form.format(split=split) for form, _ in LAYOUTS]
+    there = [path for path in there if path.exists()]
+    pictures = root / "images" / split
+    if pictures.is_dir() and any(pictures.iterdir()):
+        there.append(pictures)
+    if there:
+        names = ", ".join(str(path.relative_to(root)) for path in there)
+        raise LitePoseError(
+            f"{root} has files of the split {split!r} already: {names}; nothing was written."
+            " Choose another folder or split"
+        )
+
+
 def find_files(root: str | Path, split: str) -> DatasetFiles:
     """The files of a split. Raises LitePoseError that lists what was looked for."""
     root = Path(root)

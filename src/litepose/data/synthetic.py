@@ -17,6 +17,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.figure import Canvas, Figure, paint, random_colour, random_figure, shade
+from litepose.data.layouts import check_unused
 from litepose.data.regions import encode_rle
 from litepose.imaging.write import save_image
 
@@ -89,7 +90,8 @@ def synthesize(
 ) -> Path:
     """Draw `count` pictures and their annotations in COCO's layout; returns the annotation file.
 
-    Picture i depends on (seed, split, i) only. Raises LitePoseError where it cannot be written.
+    Picture i depends on (seed, split, i) only. Raises LitePoseError where the folder has files of
+    this split already, or cannot be written.
     """
     folder = Path(folder)
     images: list[dict[str, Any]] = []
@@ -97,6 +99,7 @@ def synthesize(
     width, height = settings.size_wh
     path = folder / "annotations" / f"person_keypoints_{split}.json"
     try:
+        check_unused(folder, split)
         (folder / "images" / split).mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(exist_ok=True)
         for i in range(1, count + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from litepose.core.errors import LitePoseError, did_you_mean
@@ -63,7 +64,9 @@ def open_source(
     """
     if source.synthetic:
         folder = drawn / f"{source.synthetic}-{source.seed}"
-        if not (folder / "annotations").is_dir():
+        if not (folder / "annotations" / f"person_keypoints_{DRAWN_SPLIT}.json").is_file():
+            # Pictures without annotations are what an interrupted run left: they are drawn again.
+            shutil.rmtree(folder, ignore_errors=True)
             synthesize(folder, source.synthetic, source.seed, DRAWN_SPLIT)
         return find_dataset(folder, DRAWN_SPLIT, target, people_only=people_only)
     if not (source.root or root):
