@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,26 @@ def test_keypoints_are_mapped_by_name_as_those_of_a_folder_are(drawn, tmp_path):
     strange = Skeleton("strange", ("tail", "fin"), (("tail", "fin"),), (0.1, 0.1))
     with pytest.raises(LitePoseError, match="shares no keypoint name with strange"):
         PackedDataset(tmp_path / "a.lpc", strange)
+
+
+def test_pictures_with_nobody_labelled_are_left_out_where_asked(drawn, tmp_path):
+    few = drawn.select(range(6))
+    nobody = slice(0, 0)
+    for i in (0, 3):
+        few.records[i] = replace(
+            few.records[i],
+            **{
+                name: getattr(few.records[i], name)[nobody]
+                for name in ("keypoints_xy", "visibility", "areas", "boxes_xywh", "annotation_ids")
+            },
+        )
+    pack(few, tmp_path / "a.lpc", PackSettings(short_side=48, piece_bytes=30_000))
+    packed = PackedDataset(tmp_path / "a.lpc", people_only=True)
+    assert len(PackedDataset(tmp_path / "a.lpc")) == 6
+    assert [packed[i].image_id for i in range(len(packed))] == [2, 3, 5, 6]
+    for i, wanted in enumerate((1, 2, 4, 5)):
+        assert np.array_equal(packed[i].image, shrink_sample(drawn[wanted], 48).image)
+        assert np.array_equal(packed.records[i].areas, packed[i].areas)
 
 
 @pytest.mark.parametrize("encoding", ["jpeg", "webp"])

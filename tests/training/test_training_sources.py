@@ -8,6 +8,9 @@ import pytest
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, LSP14, Skeleton
+from litepose.data.cache import pack
+from litepose.data.layouts import find_dataset
+from litepose.data.synthetic import SceneSettings, synthesize
 from litepose.training.config import Source
 from litepose.training.sources import check_known, named_skeleton, open_source
 
@@ -36,3 +39,21 @@ def test_people_whose_drawing_was_interrupted_are_drawn_again(tmp_path: Path) ->
     drawn = left.read_bytes()
     open_source(Source(synthetic=2), "", None, tmp_path)
     assert drawn != b"half a picture" and left.read_bytes() == drawn
+
+
+def test_a_pack_trains_on_what_its_split_trains_on(tmp_path: Path) -> None:
+    somebody = SceneSettings(size_wh=(64, 64), people=(0, 1), crowd=0)
+    nobody = SceneSettings(size_wh=(64, 64), people=(0, 0), crowd=0)
+    for split, settings in (("some", somebody), ("none", nobody)):
+        synthesize(tmp_path, 8, split=split, settings=settings)
+        pack(find_dataset(tmp_path, split), tmp_path / f"{split}.lpc")
+
+    def opened(**source: str) -> list[int]:
+        dataset = open_source(Source(**source), str(tmp_path), None, tmp_path, people_only=True)
+        return [record.image_id for record in dataset.records]
+
+    assert 0 < len(opened(split="some")) < 8
+    assert opened(packed="some.lpc") == opened(split="some")
+    for source in ({"split": "none"}, {"packed": "none.lpc"}):
+        with pytest.raises(LitePoseError, match="no picture with labelled people"):
+            opened(**source)

@@ -126,10 +126,13 @@ class PackedDataset:
 
     path: `name.lpc`, also where only `name-000.lpc`... are there
     target: the skeleton to deliver, by keypoint names; None keeps the file's own
+    people_only: leave out pictures with nobody annotated, as CocoDataset does
     Raises LitePoseError where a file is damaged, a piece is missing or no keypoint name is shared.
     """
 
-    def __init__(self, path: str | Path, target: Skeleton | None = None) -> None:
+    def __init__(
+        self, path: str | Path, target: Skeleton | None = None, people_only: bool = False
+    ) -> None:
         path = Path(path)
         numbered = sorted(path.parent.glob(f"{path.stem}-[0-9][0-9][0-9]{path.suffix}"))
         files = [path] if path.is_file() or not numbered else numbered
@@ -145,14 +148,16 @@ class PackedDataset:
             raise LitePoseError(f"the pieces of {path} have different skeletons")
         self.skeleton = target or own
         self._mapping = mapping_between(own, self.skeleton, path)
-        self.starts = np.cumsum([0, *(len(piece) for piece in self.pieces)])
         records = [_record(piece, i) for piece in self.pieces for i in range(len(piece))]
         if not np.array_equal(self._mapping, np.arange(own.num_keypoints)):
             records = [map_record(record, self._mapping) for record in records]
-        self.records = records
+        places = [(piece, i) for piece in self.pieces for i in range(len(piece))]
+        kept = [i for i, record in enumerate(records) if len(record) or not people_only]
+        self.records = [records[i] for i in kept]
+        self._places = [places[i] for i in kept]
 
     def __len__(self) -> int:
-        return int(self.starts[-1])
+        return len(self.records)
 
     def __getitem__(self, index: int) -> Sample:
         return replace(
@@ -178,8 +183,7 @@ class PackedDataset:
         """The piece a picture is in, and its place there."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        number = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return self.pieces[number], index - int(self.starts[number])
+        return self._places[index]
 
     def image(self, index: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB; of a plain pack a read-only view of the file."""

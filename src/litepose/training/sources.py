@@ -73,7 +73,10 @@ def open_source(
         raise LitePoseError(f"{source.split or source.packed!r} needs a folder: data.root=FOLDER")
     folder = Path(root) / source.root
     if source.packed:
-        return PackedDataset(folder / source.packed, target)
+        packed = PackedDataset(folder / source.packed, target, people_only)
+        if not len(packed):
+            raise LitePoseError(f"{folder / source.packed} has no picture with labelled people")
+        return packed
     dataset = find_dataset(folder, source.split, target, people_only=people_only)
     if source.image_ids:
         place = {record.image_id: i for i, record in enumerate(dataset.records)}
