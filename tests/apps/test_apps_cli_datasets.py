@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+import litepose
 from litepose.apps.cli.main import main
 
 
@@ -61,6 +63,24 @@ def test_data_doctor_show_and_pack(drawn, tmp_path, capsys) -> None:
     packed = tmp_path / "val.lpc"
     assert main(["data", "pack", *where, "--output", str(packed), "--short-side", "64"]) == 0
     assert last(capsys)["pictures"] == 6 and packed.is_file()
+
+
+def test_data_answers_goes_on_only_with_the_same(drawn, tmp_path, capsys) -> None:
+    arguments = ["data", "answers", str(drawn), "--split", "val2017", "--output", str(tmp_path)]
+    for _ in range(2):
+        assert main([*arguments, "--size", "64"]) == 0
+    said = json.loads((tmp_path / "answers.json").read_text())
+    model = Path(litepose.__file__).parent / "weights" / "litepose_p_coco17.onnx"
+    assert said["weights_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert main([*arguments, "--size", "64", "--flip-test"]) == 2
+    assert "flip_test False, now True" in capsys.readouterr().err
+
+
+def test_data_synth_leaves_a_dataset_alone(drawn, capsys) -> None:
+    before = {path: path.stat().st_mtime_ns for path in drawn.rglob("*")}
+    assert main(["data", "synth", str(drawn), "--split", "val2017"]) == 2
+    assert "annotations/person_keypoints_val2017.json" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in drawn.rglob("*")} == before
 
 
 def test_data_doctor_exits_1_on_errors(drawn, tmp_path, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -78,7 +79,7 @@ def answered(drawn, tmp_path_factory) -> Answered:
     folder = tmp_path_factory.mktemp("answers")
     predictor = litepose.load(input_size=96)
     how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
-    assert list(write_answers(predictor, drawn, folder, how)) == [None] * len(drawn)
+    assert list(write_answers(predictor, "ab12", drawn, folder, how)) == [None] * len(drawn)
     return Answered(drawn, Answers(folder, drawn.skeleton))
 
 
@@ -100,13 +101,52 @@ def test_the_loader_gives_answers_to_the_batch(answered):
 
 def test_writing_goes_on_where_it_stopped(drawn, tmp_path):
     predictor = litepose.load(input_size=64)
-    writing = write_answers(predictor, drawn, tmp_path, PredictOptions())
+    writing = write_answers(predictor, "ab12", drawn, tmp_path, PredictOptions())
     next(writing)
     first = answer_path(tmp_path, drawn.records[0].image_id)
     stamp = first.stat().st_mtime_ns
-    assert len(list(write_answers(predictor, drawn, tmp_path, PredictOptions()))) == len(drawn)
+    assert len(list(write_answers(predictor, "ab12", drawn, tmp_path, PredictOptions()))) == len(
+        drawn
+    )
     assert first.stat().st_mtime_ns == stamp
-    assert len(list(tmp_path.iterdir())) == len(drawn)
+    assert len(list(tmp_path.glob("*.npz"))) == len(drawn)
+
+
+def test_a_folder_of_other_answers_is_refused_and_what_differs_is_named(drawn, tmp_path):
+    predictor, usual = litepose.load(input_size=64), PredictOptions()
+    next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    flipped = PredictOptions(flip_test=True, scales=(1.0, 0.5))
+    small = litepose.load(input_size=96)
+    for says, call in {
+        "weights_sha256 ab12, now cd34": (predictor, "cd34", drawn, tmp_path, usual),
+        r"flip_test False, now True; scales \[1.0\], now": (
+            predictor, "ab12", drawn, tmp_path, flipped,
+        ),
+        "size 64, now 96": (small, "ab12", drawn, tmp_path, usual),
+        "pictures 12, now 3": (predictor, "ab12", drawn.select([0, 1, 2]), tmp_path, usual),
+    }.items():  # fmt: skip
+        with pytest.raises(LitePoseError, match=f"holds other answers.*{says}.*another folder"):
+            next(write_answers(*call))
+    other = drawn.select(range(12))
+    other.records[3] = replace(other.records[3], file_name="another.jpg")
+    with pytest.raises(LitePoseError, match="pictures_sha256"):
+        next(write_answers(predictor, "ab12", other, tmp_path, usual))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_answers_of_unknown_origin_are_read_but_not_gone_on_with(drawn, tmp_path):
+    predictor, usual = litepose.load(input_size=64), PredictOptions()
+    next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    said = tmp_path / "answers.json"
+    assert json.loads(said.read_text())["model"] == predictor.info.name
+    said.write_text("[")
+    with pytest.raises(LitePoseError, match=r"cannot read .*answers\.json"):
+        next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    said.unlink()
+    with pytest.raises(LitePoseError, match="who gave them is unknown"):
+        next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    assert Answered(drawn, Answers(tmp_path, COCO17))[0].taught.shape[2] == 17
 
 
 def test_damaged_or_missing_answers_are_said(drawn, tmp_path):
@@ -127,4 +167,4 @@ def test_a_model_of_another_skeleton_is_refused(drawn):
     predictor = litepose.load()
     predictor.info = replace(predictor.info, skeleton=CROWDPOSE14)
     with pytest.raises(LitePoseError, match="same keypoints"):
-        next(write_answers(predictor, drawn, "nowhere", PredictOptions()))
+        next(write_answers(predictor, "ab12", drawn, "nowhere", PredictOptions()))

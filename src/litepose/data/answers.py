@@ -2,16 +2,20 @@
 
 Ours. A look with its mirror image and at several scales sees more than one pass, and costs several;
 asked once per picture and kept, it costs the training nothing. One small file per picture holds the
-merged heatmaps in 1/255, so that writing can stop anywhere and go on. Such answers also speak of
+merged heatmaps in 1/255, so that writing can stop anywhere and go on; `answers.json` says who was
+asked, how, and about which pictures, so that what goes on is the same. Such answers also speak of
 people whom nobody labelled.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,6 +29,8 @@ from litepose.model.checkpoint import write_atomically
 from litepose.runtime.predictor import PredictOptions, Predictor
 
 SCALE = 255  # a probability of 1
+DESCRIPTION = "answers.json"
+SCHEMA = 1
 
 
 class Answered:
@@ -79,8 +85,58 @@ def answer_path(folder: Path, image_id: int) -> Path:
     return folder / f"{image_id}.npz"
 
 
+def describe(
+    predictor: Predictor, weights_sha256: str, dataset: PoseDataset, options: PredictOptions
+) -> dict[str, Any]:
+    """What decides the answers, in plain JSON types."""
+    pictures = sorted((r.image_id, r.file_name, *r.image_wh) for r in dataset.records)
+    return {
+        "schema": SCHEMA,
+        "model": predictor.info.name,
+        "weights_sha256": weights_sha256,
+        "skeleton": predictor.info.skeleton.name,
+        "keypoints": list(predictor.info.skeleton.keypoints),
+        "size": predictor.info.input.size,
+        "flip_test": options.flip_test,
+        "scales": [float(scale) for scale in options.scales],
+        "pictures": len(pictures),
+        "pictures_sha256": hashlib.sha256(json.dumps(pictures).encode()).hexdigest(),
+    }
+
+
+def check_description(folder: Path, description: dict[str, Any]) -> None:
+    """Write the description where the folder is new.
+
+    Raises LitePoseError where it holds answers of another description, or of none.
+    """
+    path = folder / DESCRIPTION
+    try:
+        there = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        if next(folder.glob("*.npz"), None) is not None:
+            raise LitePoseError(
+                f"{folder} holds answers without {DESCRIPTION}, so who gave them is unknown;"
+                " name another folder"
+            ) from None
+        write_atomically(path, json.dumps(description, indent=1).encode())
+        return
+    except (OSError, ValueError) as wrong:
+        raise LitePoseError(f"cannot read {path}: {wrong}; name another folder") from None
+    before = there if isinstance(there, dict) else {}
+    differs = [
+        f"{key} {before.get(key)}, now {value}"
+        for key, value in description.items()
+        if before.get(key) != value
+    ]
+    if differs:
+        raise LitePoseError(
+            f"{folder} holds other answers ({'; '.join(differs)}); name another folder"
+        )
+
+
 def write_answers(
     predictor: Predictor,
+    weights_sha256: str,
     dataset: PoseDataset,
     folder: str | Path,
     options: PredictOptions,
@@ -88,9 +144,9 @@ def write_answers(
 ) -> Iterator[str | None]:
     """Ask about every picture; yields None, or why a picture was left out, as each is done.
 
-    Pictures whose answer is there already are passed over. `indices`: only these pictures.
-    Raises LitePoseError where the model's keypoints are not the dataset's, or nothing can be
-    written.
+    Pictures whose answer is there already are passed over. `weights_sha256`: of the predictor's
+    file; `indices`: only these pictures. Raises LitePoseError where the model's keypoints are not
+    the dataset's, the folder holds other answers, or nothing can be written.
     """
     if predictor.info.skeleton != dataset.skeleton:
         raise LitePoseError(
@@ -102,6 +158,7 @@ def write_answers(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as wrong:
         raise LitePoseError(f"cannot make the folder {folder}: {wrong.strerror}") from None
+    check_description(folder, describe(predictor, weights_sha256, dataset, options))
     for i in range(len(dataset)) if indices is None else indices:
         path = answer_path(folder, dataset.records[i].image_id)
         if path.exists():

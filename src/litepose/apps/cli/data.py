@@ -119,16 +119,20 @@ def run_answers(options: argparse.Namespace) -> int:
     need("train", "torch", "safetensors")
     from litepose.data.answers import write_answers
     from litepose.data.layouts import find_dataset
+    from litepose.runtime.backends import file_of, weights_sha256
     from litepose.runtime.predictor import PredictOptions
 
     predictor = open_predictor(options)
+    path = file_of(options.model)
+    assert path is not None, "a model that was opened has a file"
+    weights = weights_sha256(path)
     target = predictor.info.skeleton
     dataset = find_dataset(options.data, options.split, target, skeleton=options.skeleton)
     how = PredictOptions(options.flip_test, parse_scales(options.scales))
     left_out = 0
     progress = Progress(len(dataset), "pictures")
     try:
-        for reason in write_answers(predictor, dataset, options.output, how):
+        for reason in write_answers(predictor, weights, dataset, options.output, how):
             progress.step()
             if reason is not None:
                 left_out += 1
