@@ -190,7 +190,13 @@ def test_a_damaged_mask_makes_its_picture_unreadable(tmp_path):
         (person([(1, 2, 2)]), "annotation 1 needs 5 keypoints.*has 3 numbers"),
         (person([(float("nan"), 1, 2)] * 5), "no number"),
         (person([("x", 1, 2)] * 5), "picture 1"),
-        (person(VISIBLE, bbox=[1, 2]), "picture 1"),
+        (person(VISIBLE, bbox=[1, 2]), r"picture 1: annotation 1 needs a bbox.*\[1, 2\]"),
+        (person(VISIBLE, bbox=[1, 2, float("nan"), 4]), "annotation 1 has nan in its bbox"),
+        (person(VISIBLE, area=float("nan")), "annotation 1 has nan in its area"),
+        (person(VISIBLE, area="large"), "annotation 1 has 'large' in its area"),
+        (person(VISIBLE, id="a7"), "annotation id 'a7' is no whole number"),
+        (person(VISIBLE, id=2**70), "is no whole number"),
+        (person([(10**400, 1, 2)] * 5), "picture 1"),
     ],
 )
 def test_damaged_annotations_are_named(tmp_path, annotation, says):

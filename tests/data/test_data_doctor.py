@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from PIL import Image
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.doctor import examine
+from litepose.data.layouts import find_dataset
 from litepose.data.synthetic import SceneSettings, synthesize
 
+NAN, INFINITE = float("nan"), float("inf")
 LEFT, RIGHT = (COCO17.index(f"{side}_knee") for side in ("left", "right"))
 
 
@@ -129,7 +132,22 @@ def crowd(data):
         (lambda d: d["annotations"].append(d["annotations"][0]), "annotation ids"),
         (lambda d: d["annotations"][0].update(image_id=999), "not listed"),
         (lambda d: first_person(d).update(bbox=[1, 1, 0, 5]), "boxes without"),
-        (lambda d: first_person(d).update(bbox=[1, 1, None, 5]), "boxes without"),
+        (lambda d: first_person(d).update(bbox=[1, 1, None, 5]), "not four numbers"),
+        (lambda d: first_person(d).update(bbox=5), "not four numbers"),
+        (lambda d: first_person(d).update(bbox=[1, 1, NAN, 5]), "not four numbers"),
+        (lambda d: first_person(d).update(area="large"), "areas that are no numbers"),
+        (lambda d: first_person(d).update(area=NAN), "areas that are no numbers"),
+        (lambda d: first_person(d).update(id="a7"), "no whole numbers"),
+        (lambda d: first_person(d).update(id=2**70), "no whole numbers"),
+        (lambda d: first_person(d).update(category_id="1"), "category_id is no category's"),
+        (lambda d: d["images"][3].update(id="x"), "without id, size"),
+        (lambda d: d["images"][3].update(width=INFINITE), "without id, size"),
+        (lambda d: d["images"][3].update(crowdIndex="x"), "crowdIndex"),
+        (lambda d: d["images"][3].update(file_name=["a"]), "missing"),
+        (lambda d: first_person(d).update(keypoints=5), "without 17 keypoints"),
+        (lambda d: first_person(d).update(keypoints=[10**400] * 51), "no numbers"),
+        (lambda d: first_person(d).update(num_keypoints=[1]), "num_keypoints is not"),
+        (lambda d: first_person(d).update(keypoints=[0.5, 0.25, 2] * 17), "within 0 and 1"),
         (lambda d: first_person(d).update(area=0), "areas that are not above 0"),
         (lambda d: first_person(d).update(keypoints=[1, 2]), "without 17 keypoints"),
         (lambda d: first_person(d).update(keypoints=[None] * 51), "no numbers"),
@@ -143,11 +161,43 @@ def crowd(data):
         (lambda d: crowd(d)["segmentation"].update(counts=[3]), "segmentation cannot be read"),
         (lambda d: crowd(d).update(segmentation=[[1, 2, 3]]), "segmentation cannot be read"),
         (lambda d: d["annotations"].clear(), "nobody annotated"),
+        (lambda d: [a.update(keypoints=[]) for a in d["annotations"]], "nothing to train on"),
     ],
 )
-def test_every_illness_is_found(ill, change, words):
-    found = said(ill(change), words)
-    assert found.count >= 1 and found.examples
+def test_every_illness_is_found(ill, tmp_path, change, words):
+    report = ill(change)
+    found = said(report, words)
+    assert found.count >= 1 and (found.examples or "nothing" in words)
+    try:
+        find_dataset(tmp_path, "train")
+    except LitePoseError as refused:
+        assert not report.ok, refused
+
+
+def test_another_category_is_told_and_a_missing_one_is_the_keypoints_own(ill, tmp_path):
+    def change(data):
+        data["categories"].append({"id": 7, "name": "dog"})
+        first_person(data)["category_id"] = 7
+
+    before = ill(lambda data: None)
+    report = ill(change)
+    assert said(report, "other than 'person'").level == "note"
+    assert report.ok and report.people == before.people - 1
+
+    report = ill(lambda data: [a.pop("category_id") for a in data["annotations"]])
+    records = find_dataset(tmp_path, "train").records
+    assert report.ok and report.people == before.people == sum(map(len, records))
+
+
+def test_a_picture_cut_off_behind_its_header_is_found(healthy, tmp_path, monkeypatch):
+    (tmp_path / "annotations").symlink_to(healthy / "annotations")
+    shutil.copytree(healthy / "images", tmp_path / "images")
+    cut = next((tmp_path / "images/train").iterdir())
+    cut.write_bytes(cut.read_bytes()[:-500])
+    assert said(examine(tmp_path, "train"), "cannot be read").examples == (cut.name,)
+    monkeypatch.setattr("litepose.data.doctor.DECODE_AT_MOST", 39)
+    report = examine(tmp_path, "train")
+    assert report.ok and said(report, "not decoded, only their headers").count == 40
 
 
 def test_damaged_and_linked_pictures_are_found(healthy, tmp_path):

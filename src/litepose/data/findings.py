@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Level = Literal["error", "warning", "note"]
 MOST_EXAMPLES = 5
@@ -25,3 +26,8 @@ def finding(level: Level, what: str, where: Iterable[str]) -> list[Finding]:
     """One finding for all places it was found at; none where there are none."""
     places = list(where)
     return [Finding(level, what, len(places), tuple(places[:MOST_EXAMPLES]))] if places else []
+
+
+def repeated(values: Iterable[Any]) -> list[str]:
+    """What is there more than once."""
+    return [value for value, count in Counter(map(str, values)).items() if count > 1]

@@ -8,6 +8,7 @@ skeleton from the file itself, and says which annotation is wrong.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,11 @@ def keypoint_category(categories: Sequence[Mapping[str, Any]], where: str) -> Ma
     return named[0] if len(named) == 1 else person[0]
 
 
+def in_category(annotation: Mapping[str, Any], category: Mapping[str, Any]) -> bool:
+    """Whether an annotation is of a category; one that names none is."""
+    return bool(annotation.get("category_id", category.get("id")) == category.get("id"))
+
+
 def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
     """The skeleton a COCO category describes: a known one where its names are a known one's.
 
@@ -162,13 +168,13 @@ def records_of(
     own = skeleton or skeleton_of(category)
     of_image: dict[Any, list[Mapping[str, Any]]] = {}
     for annotation in data["annotations"]:
-        if annotation.get("category_id", category.get("id")) == category.get("id"):
+        if in_category(annotation, category):
             of_image.setdefault(annotation.get("image_id"), []).append(annotation)
     records = []
     for image in data["images"]:
         try:
             records.append(_record(image, of_image.get(image["id"], []), own.num_keypoints))
-        except (KeyError, TypeError, ValueError) as wrong:
+        except (KeyError, TypeError, ValueError, OverflowError) as wrong:
             what = wrong if isinstance(wrong, LitePoseError) else f"bad or missing field {wrong}"
             raise LitePoseError(
                 f"{where}, picture {image.get('id')}: {what} (litepose data doctor lists all)"
@@ -220,17 +226,59 @@ def _triples(annotation: Mapping[str, Any], k: int) -> np.ndarray:
     return triples
 
 
-def _region(annotation: Mapping[str, Any], triples: np.ndarray) -> Region:
+def id_of(annotation: Mapping[str, Any]) -> int:
+    """Its id, 0 where it has none. Raises LitePoseError where that is no whole number."""
+    try:
+        return int(np.int64(int(annotation.get("id", 0))))
+    except (TypeError, ValueError, OverflowError):
+        raise LitePoseError(
+            f"the annotation id {annotation['id']!r:.40} is no whole number"
+        ) from None
+
+
+def box_of(annotation: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Its bbox, None where it has none. Raises LitePoseError where that is not four numbers."""
     box = annotation.get("bbox")
     if not box:
+        return None
+    if not isinstance(box, list | tuple) or len(box) != 4:
+        raise LitePoseError(
+            f"annotation {annotation.get('id')} needs a bbox of x, y, width, height;"
+            f" it has {box!r:.80}"
+        )
+    x, y, w, h = (_finite(annotation, "bbox", value) for value in box)
+    return x, y, w, h
+
+
+def area_of(annotation: Mapping[str, Any]) -> float | None:
+    """Its area, None where it has none or 0. Raises LitePoseError where that is no number."""
+    area = annotation.get("area")
+    return _finite(annotation, "area", area) if area else None
+
+
+def _finite(annotation: Mapping[str, Any], field: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise LitePoseError(
+            f"annotation {annotation.get('id')} has {value!r:.40} in its {field}: that is no number"
+        )
+    return number
+
+
+def _region(annotation: Mapping[str, Any], triples: np.ndarray) -> Region:
+    box = box_of(annotation)
+    if box is None:
         seen = triples[triples[:, 2] > 0, :2] if (triples[:, 2] > 0).any() else np.zeros((1, 2))
-        box = [*seen.min(axis=0), *np.ptp(seen, axis=0)]
-    x, y, w, h = (float(v) for v in box)
+        (x, y), (w, h) = seen.min(axis=0).tolist(), np.ptp(seen, axis=0).tolist()
+        box = (x, y, w, h)
     masked = annotation.get("iscrowd") or not (triples[:, 2] > 0).any()
     return Region(
-        annotation_id=int(annotation.get("id", 0)),
-        box_xywh=(x, y, w, h),
-        area=float(annotation.get("area") or AREA_OF_BOX * w * h),
+        annotation_id=id_of(annotation),
+        box_xywh=box,
+        area=area_of(annotation) or AREA_OF_BOX * box[2] * box[3],
         segmentation=annotation.get("segmentation") if masked else None,
         is_crowd=bool(annotation.get("iscrowd")),
     )
