@@ -12,8 +12,9 @@ import pytest
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, CROWDPOSE14, LSP14, Skeleton
 from litepose.data.datasets import CocoDataset, Mixture, UnreadablePictureError
+from litepose.data.doctor import examine
 from litepose.data.layouts import find_dataset
-from litepose.data.records import load_skeleton
+from litepose.data.skeletons import load_skeleton
 
 FIVE = ["tip", "left_fin", "right_fin", "tail", "eye"]
 
@@ -73,9 +74,45 @@ def test_a_custom_skeleton_comes_from_toml(tmp_path):
     dataset = find_dataset(tmp_path, "train")
     assert dataset.skeleton.flip_index.tolist() == [0, 2, 1, 3, 4]
     assert dataset.skeleton.oks_sigmas[4] == 0.2
-    toml.write_text("keypoints = 3 4")
-    with pytest.raises(LitePoseError, match="not TOML"):
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("keypoints = 3 4", "not TOML"),
+        (
+            'keypoints = ["a", "b"]\nflip_pair = [["a", "b"]]',
+            "'flip_pair'; did you mean 'flip_pairs'",
+        ),
+        ('[skeleton]\nkeypoints = ["a", "b"]\nsigmas = [0.1, 0.1]', "'sigmas'.*there are name"),
+        ("skeleton = [[1, 2]]", "no field 'skeleton'"),
+        ('keypoints = "nose"', "must be a list of names.*got 'nose'"),
+        ("keypoints = [1, 2]", "must be a list of names"),
+        ('name = "a"', "own.toml: .*needs the field 'keypoints'"),
+        ('keypoints = ["a", "b", "c"]\nedges = [["a", "b", "c"]]', "own.toml: "),
+        ('keypoints = ["a", "b"]\noks_sigmas = ["x", 1]', "own.toml: "),
+    ],
+)
+def test_a_wrong_skeleton_file_is_a_sentence(tmp_path, text, says):
+    toml = tmp_path / "own.toml"
+    toml.write_text(text)
+    with pytest.raises(LitePoseError, match=says):
         load_skeleton(toml)
+
+
+def test_a_category_without_names_takes_those_of_the_skeleton(tmp_path):
+    write(tmp_path, [person(VISIBLE)], category={"id": 1, "name": "fish"})
+    with pytest.raises(LitePoseError, match=r"it has none .*skeleton\.toml"):
+        find_dataset(tmp_path, "train")
+    (tmp_path / "skeleton.toml").write_text(f"keypoints = {json.dumps(FIVE)}")
+    dataset = find_dataset(tmp_path, "train")
+    assert dataset.skeleton.keypoints == tuple(FIVE) and len(dataset.records[0]) == 1
+    assert examine(tmp_path, "train").people == 1
+    path = tmp_path / "annotations/train.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "categories": data["categories"] + [{"id": 2}]}))
+    with pytest.raises(LitePoseError, match="needs one category"):
+        find_dataset(tmp_path, "train")
 
 
 def test_known_names_bring_their_sigmas(tmp_path):

@@ -97,6 +97,26 @@ def test_a_wrong_flip_pair_and_names_without_partner(ill, tmp_path):
     assert found.examples == ("lshoulder and rknee",)
 
 
+def test_a_skeleton_in_another_order_than_the_file_is_an_error(ill, tmp_path):
+    toml = tmp_path / "skeleton.toml"
+    names = list(COCO17.keypoints)
+    toml.write_text(f"keypoints = {json.dumps(names)}")
+    assert ill(lambda data: None).ok
+    names[0], names[4] = names[4], names[0]
+    toml.write_text(f"keypoints = {json.dumps(names)}")
+    found = said(ill(lambda data: None), "at another place")
+    assert found.level == "error" and found.examples[0] == "right_ear is number 5, not 1"
+
+
+def test_a_skeleton_without_sides_is_told(ill, tmp_path):
+    toml = tmp_path / "skeleton.toml"
+    toml.write_text(f"keypoints = {json.dumps([f'p{i}' for i in range(17)])}")
+    found = said(ill(lambda data: None), "give flip_pairs")
+    assert (found.level, found.count) == ("warning", 17)
+    toml.write_text(toml.read_text() + '\nflip_pairs = [["p0", "p1"]]')
+    assert "none with a mirrored" not in ill(lambda data: None).text()
+
+
 def test_a_twisted_person_is_named(ill):
     culprit = []
 

@@ -16,19 +16,15 @@ from litepose.data.doctor_labels import (
     check_annotations,
     check_categories,
     check_keypoints,
+    check_order,
     triples_of,
 )
 from litepose.data.doctor_pictures import check_files, check_images, check_masks
 from litepose.data.doctor_sides import sides_findings
 from litepose.data.findings import Finding
 from litepose.data.layouts import find_files
-from litepose.data.records import (
-    in_category,
-    keypoint_category,
-    load_json,
-    load_skeleton,
-    skeleton_of,
-)
+from litepose.data.records import load_json
+from litepose.data.skeletons import in_category, keypoint_category, load_skeleton, skeleton_of
 
 DECODE_AT_MOST = 2000  # pictures; of more only the headers are read, or it would take minutes
 
@@ -81,13 +77,14 @@ def examine(
     """
     files = find_files(root, split)
     data = load_json(files.annotation_json)
-    category = keypoint_category(data["categories"], str(files.annotation_json))
     meant = skeleton or files.skeleton_toml
     given = load_skeleton(meant) if isinstance(meant, str | Path) else meant
+    category = keypoint_category(data["categories"], str(files.annotation_json), given)
     own = given or skeleton_of(category)
     sizes, found = check_images(data["images"])
     people = [a for a in data["annotations"] if in_category(a, category)]
     found += check_categories(data["annotations"], data["categories"], category)
+    found += check_order(category, own)
     found += check_annotations(data["annotations"], people, sizes)
     triples, kept, wrong = triples_of(people, own.num_keypoints)
     found += wrong

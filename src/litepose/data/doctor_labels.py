@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import Skeleton, canonical_name
 from litepose.data.findings import Finding, finding, repeated
-from litepose.data.records import area_of, box_of, id_of, in_category
+from litepose.data.records import area_of, box_of, id_of
+from litepose.data.skeletons import in_category
 
 
 def check_categories(
@@ -28,6 +30,24 @@ def check_categories(
         *finding("note", f"annotations of categories other than {name!r} (left out)",
                  [str(a.get("id")) for a in others if a["category_id"] in listed]),
     ]  # fmt: skip
+
+
+def check_order(category: Mapping[str, Any], own: Skeleton) -> list[Finding]:
+    """The names that the annotation file has itself, in another order than the given skeleton."""
+    names = category.get("keypoints")
+    theirs = [canonical_name(str(name)) for name in names] if isinstance(names, list) else []
+    ours = [canonical_name(name) for name in own.keypoints]
+    if sorted(theirs) != sorted(ours):
+        return []
+    return finding(
+        "error",
+        "keypoints that the skeleton has at another place than the annotation file",
+        [
+            f"{name} is number {theirs.index(name) + 1}, not {i + 1}"
+            for i, name in enumerate(ours)
+            if theirs[i] != name
+        ],
+    )
 
 
 def check_annotations(

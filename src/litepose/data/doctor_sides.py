@@ -29,6 +29,7 @@ def sides_findings(triples: np.ndarray, ids: Sequence[str], skeleton: Skeleton) 
     pairs = flip_pairs(skeleton)
     scale = _sizes(triples)
     return [
+        *_no_pairs(skeleton, pairs),
         *_names_without_partner(skeleton),
         *_unlike_pairs(triples, scale, skeleton, pairs),
         *_swapped_pairs(triples, scale, skeleton, pairs),
@@ -52,6 +53,14 @@ def _sizes(triples: np.ndarray) -> np.ndarray:
     high = np.where(labelled, points, -np.inf).max(axis=1, initial=-np.inf)
     extent = np.where(np.isfinite(high - low), high - low, 0).max(axis=1, initial=0)
     return np.maximum(extent, 1.0)
+
+
+def _no_pairs(skeleton: Skeleton, pairs: list[tuple[int, int]]) -> list[Finding]:
+    what = (
+        "keypoints, none with a mirrored partner: if they have a left and a right, give flip_pairs"
+        " in a skeleton.toml"
+    )
+    return [] if pairs else [Finding("warning", what, skeleton.num_keypoints)]
 
 
 def _names_without_partner(skeleton: Skeleton) -> list[Finding]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.skeleton import SKELETONS, Skeleton, canonical_name
+from litepose.core.skeleton import Skeleton
+from litepose.data.skeletons import in_category, keypoint_category, skeleton_of
 
 # COCO's segment area is on average this share of the box; CrowdPose's OKS uses it everywhere.
 AREA_OF_BOX = 0.53
@@ -60,21 +60,6 @@ class Record:
         return len(self.areas)
 
 
-def load_skeleton(path: str | Path) -> Skeleton:
-    """A skeleton from a TOML file: name, keypoints, edges, flip_pairs, oks_sigmas.
-
-    The table may stand alone or under `[skeleton]`. Raises LitePoseError where it is none.
-    """
-    path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read the skeleton {path}: {wrong.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise LitePoseError(f"the skeleton {path} is not TOML: {wrong}") from None
-    return Skeleton.from_dict({"name": path.stem, **table.get("skeleton", table)})
-
-
 def load_json(path: Path) -> dict[str, Any]:
     """An annotation file as it is, its three lists checked to be there."""
     try:
@@ -101,55 +86,6 @@ def check_form(data: Any, where: str) -> dict[str, Any]:
     return dict(data)
 
 
-def keypoint_category(categories: Sequence[Mapping[str, Any]], where: str) -> Mapping[str, Any]:
-    """The one category that names keypoints ('person' where several do)."""
-    named = [c for c in categories if c.get("keypoints")]
-    person = [c for c in named if c.get("name") == "person"]
-    if len(named) != 1 and len(person) != 1:
-        raise LitePoseError(
-            f"{where} needs one category with keypoint names;"
-            f" it has {[c.get('name') for c in named] or 'none'}"
-        )
-    return named[0] if len(named) == 1 else person[0]
-
-
-def in_category(annotation: Mapping[str, Any], category: Mapping[str, Any]) -> bool:
-    """Whether an annotation is of a category; one that names none is."""
-    return bool(annotation.get("category_id", category.get("id")) == category.get("id"))
-
-
-def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
-    """The skeleton a COCO category describes: a known one where its names are a known one's.
-
-    Otherwise edges come from the category, sigmas from the known skeletons' keypoints of that name.
-    """
-    names = [str(name) for name in category["keypoints"]]
-    plain = [canonical_name(name) for name in names]
-    for known in SKELETONS.values():
-        if plain == [canonical_name(name) for name in known.keypoints]:
-            return known
-    sigma_of = {
-        canonical_name(name): sigma
-        for known in reversed(list(SKELETONS.values()))
-        for name, sigma in zip(known.keypoints, known.oks_sigmas, strict=True)
-    }
-    try:
-        edges = [(names[a - 1], names[b - 1]) for a, b in category.get("skeleton") or ()]
-    except (TypeError, ValueError, IndexError):
-        raise LitePoseError(
-            f"the skeleton of category {category.get('name')!r} must be pairs of keypoint numbers"
-            f" from 1 to {len(names)}; got {category.get('skeleton')}"
-        ) from None
-    return Skeleton.from_dict(
-        {
-            "name": str(category.get("name", "custom")),
-            "keypoints": names,
-            "edges": edges,
-            "oks_sigmas": [sigma_of.get(name, 0.08) for name in plain],
-        }
-    )
-
-
 def read_records(path: Path, skeleton: Skeleton | None) -> tuple[Skeleton, list[Record]]:
     """`records_of` an annotation file. Raises LitePoseError where it is missing or damaged."""
     return records_of(load_json(path), skeleton, str(path))
@@ -164,7 +100,7 @@ def records_of(
     `ignored` regions. Annotations of other categories or of pictures not listed are left out.
     Raises LitePoseError that names the annotation where one is damaged.
     """
-    category = keypoint_category(data["categories"], where)
+    category = keypoint_category(data["categories"], where, skeleton)
     own = skeleton or skeleton_of(category)
     of_image: dict[Any, list[Mapping[str, Any]]] = {}
     for annotation in data["annotations"]:

@@ -11,7 +11,7 @@ from litepose.data.answers import Answered, Answers
 from litepose.data.datasets import Mixture, PoseDataset
 from litepose.data.layouts import find_dataset
 from litepose.data.packed import PackedDataset
-from litepose.data.records import load_skeleton
+from litepose.data.skeletons import load_skeleton
 from litepose.data.synthetic import synthesize
 from litepose.training.config import DataConfig, Phase, Source
 
