@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def test_data_synth_leaves_a_dataset_alone(drawn, capsys) -> None:
     assert main(["data", "synth", str(drawn), "--split", "val2017"]) == 2
     assert "annotations/person_keypoints_val2017.json" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in drawn.rglob("*")} == before
+
+
+def test_data_show_without_a_picture_says_why(drawn, tmp_path, capsys) -> None:
+    where = [str(drawn), "--split", "val2017", "--output", str(tmp_path / "sheet.png")]
+    assert main(["data", "show", *where, "--count", "0"]) == 2
+    assert "count of pictures to show must be 1 or more; got 0" in capsys.readouterr().err
+    shutil.copytree(drawn, tmp_path / "spoilt")
+    for picture in (tmp_path / "spoilt/images/val2017").iterdir():
+        picture.write_bytes(b"no picture")
+    assert main(["data", "show", str(tmp_path / "spoilt"), *where[1:]]) == 2
+    err = capsys.readouterr().err
+    assert "none of the 6 pictures can be read" in err and "it begins with b'no picture'" in err
 
 
 def test_data_doctor_exits_1_on_errors(drawn, tmp_path, capsys) -> None:

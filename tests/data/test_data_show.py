@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import COCO17
+from litepose.data.datasets import UnreadablePictureError
+from litepose.data.sample import Sample
 from litepose.data.show import (
     contact_sheet,
     draw_sample,
@@ -47,6 +50,50 @@ def test_a_sheet_has_room_for_all(drawn):
     assert two_rows.shape == (2 * one_row.shape[0], one_row.shape[1], 3)
     with pytest.raises(LitePoseError, match="at least one sample"):
         contact_sheet([], drawn.skeleton)
+
+
+@pytest.mark.parametrize("side", [64, 2000])
+def test_a_single_keypoint_leaves_a_mark_on_the_sheet(side):
+    visibility = np.zeros((1, 17), np.uint8)
+    visibility[0, 9] = 2
+    sample = Sample(
+        image=np.full((side, side, 3), 128, np.uint8),
+        keypoints_xy=np.full((1, 17, 2), 0.3 * side, np.float32),
+        visibility=visibility,
+        areas=np.ones(1, np.float32),
+        valid_mask=np.ones((side, side), bool),
+        labelled=np.ones(17, bool),
+        image_id=1,
+    )
+    tiles = [
+        contact_sheet([one], COCO17)
+        for one in (sample, replace(sample, visibility=np.zeros_like(visibility)))
+    ]
+    far = np.abs(np.subtract(*tiles, dtype=int)).max(axis=2)
+    y, x = np.nonzero(far > 50)
+    assert len(x) >= 12 and np.ptp(x) >= 3 and np.ptp(y) >= 3
+
+
+class Unreadable:
+    def __init__(self, dataset):
+        self.dataset, self.skeleton, self.records = dataset, dataset.skeleton, dataset.records
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        raise UnreadablePictureError(f"picture {index} is damaged")
+
+
+def test_nothing_to_show_says_why(drawn):
+    with pytest.raises(
+        LitePoseError, match=r"none of the 12 .*picture \d+ is damaged; .*and 9 more"
+    ):
+        readable_samples(Unreadable(drawn), 3)
+    with pytest.raises(LitePoseError, match="lists no pictures"):
+        readable_samples(drawn.select([]), 3)
+    with pytest.raises(LitePoseError, match="1 or more; got 0"):
+        readable_samples(drawn, 0)
 
 
 @dataclass

@@ -82,6 +82,15 @@ def test_widths_follow_the_size_of_the_person() -> None:
     assert 3 <= width(20) < width(100) < width(200) < 30
 
 
+def test_who_shows_a_single_keypoint_is_marked_by_the_size_of_the_picture() -> None:
+    def marked(side: int) -> int:
+        grey = np.full((side, side, 3), 128, np.uint8)
+        one = pair((side / 2, side / 2), (side / 2, side / 2), scores=(1.0, 0.0))
+        return int((draw_poses(grey, one, threshold=0.0) != grey).any(axis=2).sum())
+
+    assert 15 < marked(100) < marked(500) < marked(2000) < 2000
+
+
 def test_ten_people_differ_only_inside_their_own_boxes() -> None:
     drawn = changed(draw_poses(GREY, standing(150, middle_x=60)))
     assert drawn[:, :100].any() and not drawn[:, 120:].any()

@@ -8,6 +8,7 @@ everywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -58,7 +59,7 @@ def contact_sheet(
             "a sheet needs at least one sample, one column and a side of 32 pixels;"
             f" got {len(samples)} samples, {columns} columns, side {side}"
         )
-    tiles = [_tile(draw_sample(sample, skeleton), side) for sample in samples]
+    tiles = [_tile(sample, skeleton, side) for sample in samples]
     titles = [f"{s.image_id}: {len(s.visibility)} people" for s in samples]
     blank = np.full((side, side, 3), 252, np.uint8)
     rows = []
@@ -72,7 +73,14 @@ def contact_sheet(
 def readable_samples(
     dataset: PoseDataset, count: int, seed: int = 0
 ) -> tuple[list[Sample], list[str]]:
-    """Up to `count` samples drawn at random, and the reasons of those that could not be read."""
+    """Up to `count` samples drawn at random, and the reasons of those that could not be read.
+
+    Raises LitePoseError where none can be.
+    """
+    if count < 1:
+        raise LitePoseError(f"the count of pictures to show must be 1 or more; got {count}")
+    if not len(dataset):
+        raise LitePoseError("the dataset lists no pictures, so there is nothing to show")
     samples: list[Sample] = []
     reasons: list[str] = []
     for index in np.random.default_rng(seed).permutation(len(dataset)).tolist():
@@ -82,6 +90,12 @@ def readable_samples(
             samples.append(dataset[index])
         except UnreadablePictureError as wrong:
             reasons.append(str(wrong))
+    if not samples:
+        more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+        raise LitePoseError(
+            f"none of the {len(reasons)} pictures can be read: {'; '.join(reasons[:3])}{more}"
+            " (litepose data doctor lists what is wrong)"
+        )
     return samples, reasons
 
 
@@ -131,12 +145,20 @@ def _fiftyone_sample(fo: Any, dataset: CocoDataset, index: int) -> Any:
     )
 
 
-def _tile(image: np.ndarray, side: int) -> np.ndarray:
-    height, width = image.shape[:2]
+def _tile(sample: Sample, skeleton: Skeleton, side: int) -> np.ndarray:
+    """Drawn at the tile's own size: marks keep their width however large the picture is."""
+    height, width = sample.image.shape[:2]
     scale = side / max(height, width)
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    valid = cv2.resize(sample.valid_mask.view(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
+    placed = replace(
+        sample,
+        image=cv2.resize(sample.image, (w, h), interpolation=method),
+        keypoints_xy=sample.keypoints_xy * np.array([w / width, h / height], np.float32),
+        valid_mask=valid.view(bool),
+    )
     tile = np.full((side, side, 3), 252, np.uint8)
     top, left = (side - h) // 2, (side - w) // 2
-    tile[top : top + h, left : left + w] = cv2.resize(image, (w, h), interpolation=method)
+    tile[top : top + h, left : left + w] = draw_sample(placed, skeleton)
     return tile

@@ -22,6 +22,7 @@ from litepose.imaging.text import draw_label
 
 _SHIFT = 4  # OpenCV takes coordinates in 1/16 pixel
 _FULL = 2.0  # opacity per score: a keypoint is solid from 0.5 on
+_UNKNOWN = 0.25  # size of who shows a single keypoint, as a share of the picture's long side
 _CAP = 7  # corners of each rounded end of a limb
 
 Side = Literal["left", "right", "middle"]
@@ -144,8 +145,13 @@ def _person(poses: Poses, i: int, threshold: float, shape: tuple[int, ...]) -> _
     points = poses.keypoints_xy[i].clip(-2 * long_side, 3 * long_side)
     opacity = np.where(scores > threshold, np.minimum(1.0, _FULL * scores), 0.0)
     surest = points[opacity > 0.5 * opacity.max()]  # guesses far off would make a person large
-    size = float(np.ptp(surest, axis=0).mean()) if len(surest) else 0.0
+    size = next(filter(None, map(_extent, (surest, points[opacity > 0]))), _UNKNOWN * long_side)
     return _Person(points, opacity, min(size, long_side))
+
+
+def _extent(points_xy: np.ndarray) -> float:
+    """Mean side of the box around (N, 2); 0 of a single place or none."""
+    return float(np.ptp(points_xy, axis=0).mean()) if len(points_xy) else 0.0
 
 
 def _draw_person(canvas: np.ndarray, person: _Person, poses: Poses, style: DrawStyle) -> None:
