@@ -60,14 +60,14 @@ def test_what_the_model_lacks_is_warned_of_and_reported(tmp_path: Path, capsys) 
 
 
 def test_less_than_half_known_is_refused(tmp_path: Path, capsys) -> None:
-    folder = make(tmp_path, ["nose", "tail", "horn"])
+    folder = make(tmp_path / "third", ["nose", "tail", "horn"])
     assert main(["evaluate", "--data", str(folder), "--split", "val"]) == 2
     err = capsys.readouterr().err
     assert "labels 3 keypoints, and litepose-p knows only 1" in err and "(not tail, horn)" in err
-    half = make(tmp_path, ["nose", "tail"])
+    half = make(tmp_path / "half", ["nose", "tail"])
     assert open_to_judge(half, "val", "m", COCO17)[1] is not None
     with pytest.raises(LitePoseError, match="knows only 0"):
-        open_to_judge(make(tmp_path, ["tail", "horn"]), "val", "m", COCO17)
+        open_to_judge(make(tmp_path / "none", ["tail", "horn"]), "val", "m", COCO17)
 
 
 def test_mappings_on_purpose_work_and_the_same_skeleton_says_nothing(tmp_path: Path) -> None:
