@@ -20,10 +20,10 @@ demo: $(VENV)/.demo
 	@echo "The pictures with everybody drawn in are in out/demo/, the people as JSON in out/demo.jsonl"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow" -n auto
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
