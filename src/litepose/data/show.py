@@ -60,7 +60,11 @@ def contact_sheet(
             f" got {len(samples)} samples, {columns} columns, side {side}"
         )
     tiles = [_tile(sample, skeleton, side) for sample in samples]
-    titles = [f"{s.image_id}: {len(s.visibility)} people" for s in samples]
+    who = {0: "nobody", 1: "1 person"}
+    counts = [len(s.visibility) for s in samples]
+    titles = [
+        f"{s.image_id}: {who.get(n, f'{n} people')}" for s, n in zip(samples, counts, strict=True)
+    ]
     blank = np.full((side, side, 3), 252, np.uint8)
     rows = []
     for start in range(0, len(tiles), columns):
