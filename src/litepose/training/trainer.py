@@ -91,8 +91,9 @@ class Trainer:
                 self.save()
                 self.reporter.say("saved; resume goes on from here once the pictures are mended")
             raise
-        self.save()
-        if finished and run.group.first:
+        if not finished:  # an epoch that ends is saved there
+            self.save()
+        elif run.group.first:
             run.save_weights("last.safetensors", None)
         how = "finished" if finished else "stopped; resume goes on from here"
         self.reporter.say(f"{how}, {duration(progress.seconds)} in all")
@@ -179,8 +180,7 @@ class Trainer:
         report = self._report(validation, time.monotonic() - began)
         self.reporter.write(report, validation.seen if validation else ())
         progress.next_epoch()
-        if validation:
-            self.save()  # so that kept weights never lie without the state that they belong to
+        self.save()  # so that weights and figures never lie without the state that they belong to
         return progress.epoch == self.config.epochs or self._asked() != STOP
 
     def validate(self) -> Validation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -83,14 +82,14 @@ def _backends() -> dict[str, Any]:
 
 def _models() -> dict[str, str]:
     from litepose.model import zoo
+    from litepose.runtime.backends import weights_sha256
 
     found = {}
     for name in zoo.MODELS:
         for suffix in (".onnx", ".safetensors"):
             path = zoo.find_weights(name, suffix)
             if path is not None:
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                found[name + suffix] = f"sha256 {digest}"
+                found[name + suffix] = f"sha256 {weights_sha256(path)}"
     return found
 
 
