@@ -34,9 +34,9 @@ SCHEMA = 1
 
 
 class Answered:
-    """A dataset whose samples carry the answers about them in `taught`."""
+    """A dataset whose samples carry the answers about them in `taught`, one for each view."""
 
-    def __init__(self, dataset: PoseDataset, answers: Answers) -> None:
+    def __init__(self, dataset: PoseDataset, answers: Sequence[Answers]) -> None:
         self.dataset, self.answers = dataset, answers
         self.skeleton, self.records = dataset.skeleton, dataset.records
 
@@ -44,8 +44,9 @@ class Answered:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        answer = self.answers[self.records[index].image_id]
-        return replace(self.dataset[index], taught=answer)
+        image_id = self.records[index].image_id
+        taught = tuple(view[image_id] for view in self.answers)
+        return replace(self.dataset[index], taught=taught)
 
 
 class Answers:

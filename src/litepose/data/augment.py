@@ -10,6 +10,7 @@ augmentation of augment_device.py uses the same draws.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -31,6 +32,8 @@ class AugmentSettings:
 
     rotation: degrees to either side; scale: the crop's side, times the picture's `side`;
     shift: of the crop's middle, per axis, as a share of the crop's side (40 px of 200);
+    person_px: square root of width x height of the box around a person's keypoints in the network's
+    input, at least and at most: others are masked out, so that each size is learned where it is read;
     flip, mosaic: how often (0 to 1); colour: strength of brightness, contrast, saturation and hue
     changes (0 to 1); cutout: patches at most, each up to a quarter of the picture's side.
     """
@@ -43,6 +46,7 @@ class AugmentSettings:
     colour: float = 0.0
     cutout: int = 0
     mosaic: float = 0.0
+    person_px: tuple[float, float] = (0.0, math.inf)
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -54,6 +58,11 @@ class AugmentSettings:
         if self.rotation < 0 or self.cutout < 0:
             raise LitePoseError(
                 f"rotation and cutout must be 0 or more; got {self.rotation}, {self.cutout}"
+            )
+        smallest, largest = self.person_px
+        if not 0 <= smallest < largest:
+            raise LitePoseError(
+                f"person_px must be (low, high) with 0 <= low < high; got {self.person_px}"
             )
         if self.side not in ("short", "long"):
             raise LitePoseError(f"side must be 'short' or 'long'; got {self.side!r}")
@@ -125,8 +134,10 @@ def warp(
     """
     image, pixels_affine = _shrunk(sample.image, affine)
     taught = sample.taught
-    if taught is not None:
-        taught = _warp_heat(taught, sample.image.shape[1::-1], affine, size_wh, flip_index)
+    if taught:
+        image_wh = sample.image.shape[1::-1]
+        view = _nearest_view(taught, image_wh, affine)
+        taught = (_warp_heat(view, image_wh, affine, size_wh, flip_index),)
     mask = sample.valid_mask.view(np.uint8)
     valid = cv2.warpAffine(mask, affine.for_warp(), size_wh, flags=cv2.INTER_NEAREST)
     return replace(
@@ -134,6 +145,16 @@ def warp(
         image=cv2.warpAffine(image, pixels_affine.for_warp(), size_wh, flags=cv2.INTER_LINEAR),
         valid_mask=valid.view(bool),
         taught=taught,
+    )
+
+
+def _nearest_view(
+    views: Sequence[np.ndarray], image_wh: tuple[int, int], affine: Affine
+) -> np.ndarray:
+    """The view whose input showed the picture about as large as `affine` does."""
+    zoom = abs(float(np.linalg.det(affine.matrix[:, :2]))) ** 0.5
+    return min(
+        views, key=lambda view: abs(math.log(MAP_STRIDE * view.shape[1] / (zoom * image_wh[0])))
     )
 
 
@@ -162,8 +183,10 @@ def move_people(
     Keypoints that leave `size_wh` become unlabelled; people without any left are dropped.
     """
     points, visibility, labelled = sample.keypoints_xy, sample.visibility, sample.labelled
+    confidence = sample.confidence
     if flip_index is not None:
         points, visibility = points[:, flip_index], visibility[:, flip_index]
+        confidence = None if confidence is None else confidence[:, flip_index]
         labelled = labelled[flip_index]
     points = affine(points)
     inside = ((points >= 0) & (points < np.array(size_wh, np.float32))).all(axis=2)
@@ -174,6 +197,7 @@ def move_people(
         sample,
         keypoints_xy=points[seen],
         visibility=visibility[seen],
+        confidence=None if confidence is None else confidence[seen],
         areas=(sample.areas * np.float32(zoom))[seen],
         labelled=labelled,
     )
@@ -191,9 +215,39 @@ def augment(
     height, width = sample.image.shape[:2]
     affine = to_input(drawn, settings, (width, height), size_wh)
     moved = warp(sample, affine, size_wh, flip_index if drawn.mirrored else None)
+    moved = mask_sizes(moved, settings.person_px)
     if drawn.colour is not None:
         moved = replace(moved, image=cv2.transform(moved.image, drawn.colour))
     return cut_out(moved, drawn) if len(drawn.patches) else moved
+
+
+def mask_sizes(sample: Sample, person_px: tuple[float, float]) -> Sample:
+    """People shown smaller or larger than that count for nothing: their boxes are not valid."""
+    if person_px == (0.0, math.inf) or not len(sample.keypoints_xy):
+        return sample
+    present = (sample.visibility > 0)[..., None]  # (N, K, 1)
+    low = np.where(present, sample.keypoints_xy, np.inf).min(axis=1)
+    high = np.where(present, sample.keypoints_xy, -np.inf).max(axis=1)
+    side = np.sqrt((high - low).prod(axis=1))
+    # Of one or two keypoints a box says nothing.
+    known = sample.visibility.astype(bool).sum(axis=1) > 3
+    wrong = known & ((side < person_px[0]) | (side > person_px[1]))
+    if not wrong.any():
+        return sample
+    mask = sample.valid_mask.copy()
+    for (left, top), (right, bottom) in zip(low[wrong], high[wrong], strict=True):
+        margin = 0.15 * max(right - left, bottom - top)
+        left, top = max(0, int(left - margin)), max(0, int(top - margin))
+        mask[top : int(bottom + margin) + 1, left : int(right + margin) + 1] = False
+    confidence = sample.confidence
+    return replace(
+        sample,
+        valid_mask=mask,
+        keypoints_xy=sample.keypoints_xy[~wrong],
+        visibility=sample.visibility[~wrong],
+        areas=sample.areas[~wrong],
+        confidence=None if confidence is None else confidence[~wrong],
+    )
 
 
 def mosaic(
@@ -232,24 +286,37 @@ def mosaic(
         labelled=np.all([tile.labelled for tile in tiles], axis=0),
         people_complete=all(tile.people_complete for tile in tiles),
         taught=_joined([tile.taught for tile in tiles], corners, size_wh),
+        confidence=joined_confidence(tiles),
     )
 
 
 def _joined(
-    taught: Sequence[np.ndarray | None],
+    taught: Sequence[tuple[np.ndarray, ...]],
     corners: Sequence[tuple[int, int, int, int]],
     size_wh: tuple[int, int],
-) -> np.ndarray | None:
-    """The tiles' heatmaps in one; None where a tile has none."""
-    maps = [one for one in taught if one is not None]
+) -> tuple[np.ndarray, ...]:
+    """The tiles' heatmaps in one; none where a tile has none."""
+    maps = [views[0] for views in taught if views]
     if len(maps) < len(taught):
-        return None
+        return ()
     w, h = (side // MAP_STRIDE for side in size_wh)
     joined = np.zeros((h, w, maps[0].shape[2]), np.uint8)
     for one, (left, top, _, _) in zip(maps, corners, strict=True):
         x, y = left // MAP_STRIDE, top // MAP_STRIDE
         joined[y : y + one.shape[0], x : x + one.shape[1]] = one
-    return joined
+    return (joined,)
+
+
+def joined_confidence(samples: Sequence[Sample]) -> np.ndarray | None:
+    """That of the people of several samples together; None where all are labels."""
+    if all(one.confidence is None for one in samples):
+        return None
+    return np.concatenate(
+        [
+            np.ones(one.visibility.shape, np.float32) if one.confidence is None else one.confidence
+            for one in samples
+        ]
+    )
 
 
 def cut_out(sample: Sample, drawn: Draw) -> Sample:

@@ -212,7 +212,13 @@ def collate_people(
         labelled[i] = sample.labelled
     ids = np.array([s.image_id for s in samples], np.int64)
     complete = np.array([s.people_complete for s in samples], bool)
-    taught = [s.taught.transpose(2, 0, 1) for s in samples if s.taught is not None]
+    taught = [s.taught[0].transpose(2, 0, 1) for s in samples if s.taught]
+    confidence = None
+    if any(s.confidence is not None for s in samples):
+        confidence = np.ones((b, people, num_keypoints), np.float32)
+        for i, sample in enumerate(samples):
+            if sample.confidence is not None:
+                confidence[i, : len(sample.confidence)] = sample.confidence
 
     def on_device(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(images.device, non_blocking=True)
@@ -226,6 +232,7 @@ def collate_people(
         image_ids=on_device(ids),
         people_complete=on_device(complete),
         taught=on_device(np.stack(taught)) if taught and len(taught) == b else None,
+        confidence=None if confidence is None else on_device(confidence),
     )
 
 

@@ -19,7 +19,9 @@ class Sample:
     valid_mask:   (H, W) bool; False over crowds and people without keypoints
     labelled:     (K,) bool; False for keypoints that this dataset never labels
     people_complete: False where people may be in view that nobody labelled
-    taught:       (h, w, K) uint8, a teacher's heatmaps in 1/255 over the whole picture, or None
+    taught:       views of a teacher, each (h, w, K) uint8: its heatmaps in 1/255 over the whole
+                  picture; empty for none. Warping leaves one: made where people looked as large
+    confidence:   (N, K) float32 in [0, 1], how sure each keypoint is; None means labels, all 1
     """
 
     image: np.ndarray
@@ -30,7 +32,8 @@ class Sample:
     labelled: np.ndarray
     image_id: int
     people_complete: bool = True
-    taught: np.ndarray | None = None
+    taught: tuple[np.ndarray, ...] = ()
+    confidence: np.ndarray | None = None
 
 
 class Batch(NamedTuple):
@@ -44,6 +47,7 @@ class Batch(NamedTuple):
     image_ids:    (B,) int64
     people_complete: (B,) bool; False where people may be in view that nobody labelled; None unknown
     taught:       (B, K, H / 4, W / 4) uint8, a teacher's heatmaps in 1/255, or None
+    confidence:   (B, P, K) float32 in [0, 1]; None where all are labels
     """
 
     images: Any
@@ -54,3 +58,4 @@ class Batch(NamedTuple):
     image_ids: Any
     people_complete: Any = None
     taught: Any = None
+    confidence: Any = None

@@ -38,18 +38,27 @@ def make_targets(
     strides: Sequence[int],
     heatmap_sigma: float | Sequence[float] = 2.0,
     rounding: Rounding = "floor",
+    confidence: Tensor | None = None,
 ) -> Targets:
     """Targets of B inputs with at most P people each.
 
     keypoints_xy: (B, P, K, 2), input pixels; visibility: (B, P, K), 0 where absent;
     size_hw: the input's; strides: input pixels per cell, one per heatmap, the first also the tags';
-    heatmap_sigma: cells, one number or one per keypoint; rounding: where the Gaussian's centre is.
+    heatmap_sigma: cells, one number or one per keypoint; rounding: where the Gaussian's centre is;
+    confidence: (B, P, K) height of each Gaussian, None for 1.
     """
     h, w = size_hw
     present, k = visibility > 0, keypoints_xy.shape[2]
     sigmas = [heatmap_sigma] * k if isinstance(heatmap_sigma, int | float) else heatmap_sigma
     maps = tuple(
-        draw_heatmaps(keypoints_xy / stride, present, (h // stride, w // stride), sigmas, rounding)
+        draw_heatmaps(
+            keypoints_xy / stride,
+            present,
+            (h // stride, w // stride),
+            sigmas,
+            rounding,
+            confidence,
+        )
         for stride in strides
     )
     tag_hw = (h // strides[0], w // strides[0])
@@ -77,6 +86,7 @@ def draw_heatmaps(
     map_hw: tuple[int, int],
     sigmas: Sequence[float],
     rounding: Rounding,
+    confidence: Tensor | None = None,
 ) -> Tensor:
     """(B, K, H, W): the Gaussians of points (B, P, K, 2) in map units, their maximum over people.
 
@@ -101,6 +111,8 @@ def draw_heatmaps(
     limit = torch.tensor((w, h), device=cells.device)[:, None]
     bell *= (away.abs() <= reach[:, None, None]) & (place >= 0) & (place < limit)
     patch = bell[:, 1, :, None] * bell[:, 0, None, :]  # (M, D, D), rows are y
+    if confidence is not None:
+        patch *= confidence[inside][:, None, None]
 
     place = torch.minimum(place.clamp_(min=0), limit - 1)
     row = (b * k + which)[:, None] * h + place[:, 1]  # (M, D)

@@ -18,6 +18,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -68,8 +69,11 @@ class Source(Section):
     root: the folder that split or packed lies in, seen from `data.root`
     share: how often its pictures come, relative to the other sources
     image_ids: of a split, only these pictures
-    answers: a folder of `litepose data answers` about its pictures, seen from `root`: what a
-        teacher saw, in place of asking `teacher.model` at every step
+    answers: folders of `litepose data answers` about its pictures, seen from `root`, one for each
+        input size: what a teacher saw, in place of asking `teacher.model` at every step. Each
+        picture takes the answer given where people looked as large as they are shown
+    people: a file of COCO results about its pictures, seen from `root`: whoever is not labelled is
+        learned too, each keypoint as high as its score, if the person scores `people_above`
     synthetic: draw this many pictures instead of reading any, with `seed`
     """
 
@@ -78,9 +82,16 @@ class Source(Section):
     root: str = ""
     share: PositiveFloat = 1.0
     image_ids: tuple[int, ...] = ()
-    answers: str = ""
+    answers: tuple[str, ...] = ()
+    people: str = ""
+    people_above: Share = 0.3
     synthetic: NonNegativeInt = 0
     seed: NonNegativeInt = 0
+
+    @field_validator("answers", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return ((value,) if value else ()) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_origin(self) -> Source:
@@ -88,8 +99,8 @@ class Source(Section):
             raise ValueError(
                 "give one of split (a dataset's), packed (a file), synthetic (a number)"
             )
-        if self.answers and not self.split:
-            raise ValueError("answers belong to a split")
+        if (self.answers or self.people) and not self.split:
+            raise ValueError("answers and people belong to a split")
         if self.image_ids and not self.split:
             raise ValueError("image_ids choose from a split")
         return self

@@ -89,6 +89,7 @@ class Objective:
             self.info.strides,
             self.sigma,
             self.config.targets.rounding,
+            batch.confidence,
         )
 
     def _teacher_weights(
@@ -127,7 +128,12 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
     """The batch's tensors on a device, in the memory order they had."""
     if device.type == "cpu":
         return batch
-    return Batch(*(t if t.is_cuda else t.pin_memory().to(device, non_blocking=True) for t in batch))
+    return Batch(
+        *(
+            t if t is None or t.is_cuda else t.pin_memory().to(device, non_blocking=True)
+            for t in batch
+        )
+    )
 
 
 def normalised(images: Tensor, rule: InputRule) -> Tensor:

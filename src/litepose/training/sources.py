@@ -11,6 +11,7 @@ from litepose.data.answers import Answered, Answers
 from litepose.data.datasets import Mixture, PoseDataset
 from litepose.data.layouts import find_dataset
 from litepose.data.packed import PackedDataset
+from litepose.data.pseudo_people import WithPseudoPeople, read_people
 from litepose.data.skeletons import load_skeleton
 from litepose.data.synthetic import synthesize
 from litepose.training.config import DataConfig, Phase, Source
@@ -86,6 +87,13 @@ def open_source(
         dataset = dataset.select([place[i] for i in source.image_ids])
     if not len(dataset):
         raise LitePoseError(f"{folder} split {source.split} has no picture with labelled people")
+    taught: PoseDataset = dataset
+    if source.people:
+        k = dataset.skeleton.num_keypoints
+        taught = WithPseudoPeople(
+            taught, read_people(folder / source.people, k, source.people_above)
+        )
     if source.answers:
-        return Answered(dataset, Answers(folder / source.answers, dataset.skeleton))
-    return dataset
+        views = [Answers(folder / name, dataset.skeleton) for name in source.answers]
+        taught = Answered(taught, views)
+    return taught
