@@ -86,7 +86,7 @@ def main() -> None:
     results: dict[str, list] = {name: [] for name in WAYS}
     people = dict.fromkeys(WAYS, 0)
     for i, record in enumerate(dataset.records):
-        passes = model.look(dataset[i].image, how)
+        passes = model.forward(dataset[i].image, how)
         for name, decode in WAYS.items():
             poses = decode(passes, info)
             people[name] += len(poses)

@@ -9,6 +9,7 @@ litepose.draw("photo.jpg", poses).save("out.jpg")
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ DRAWN_FROM = 0.2  # keypoints scoring below are guesses: reported, but not drawn
 def load(
     model: str | os.PathLike[str] | None = None,
     *,
+    effort: str | None = None,
     backend: str | None = None,
     input_size: int | None = None,
+    views: Sequence[int] | None = None,
     threads: int = 0,
     providers: str | tuple[str, ...] = ("CPUExecutionProvider",),
     device: str = "cpu",
@@ -42,27 +45,31 @@ def load(
 
     model: None, a name such as "p" or "xs", an .onnx file, an OpenVINO .xml (`litepose[openvino]`),
            a checkpoint (.safetensors), or an official .pth.tar (checkpoints need `litepose[torch]`)
+    effort: "fast" (one view, a small model), "usual" (several views merged; the default) or "best"
+           (their mirror images too). A model, input_size or views given here win over it
     backend: "onnxruntime", "openvino" or "torch"; None takes what fits the file; "auto" measures
            which is the fastest here, once, and remembers it
     input_size: short side in pixels that pictures are resized to; None takes the model's own.
            Larger finds smaller people and costs more
+    views: several such sizes, whose people are merged, such as (256, 512)
     threads: for the network; 0 takes all cores. providers: of onnxruntime. device: of PyTorch or
            OpenVINO. precision: "bfloat16" is faster in OpenVINO on newer CPUs, and coarser
     limits: what a picture may cost to read
     Raises LitePoseError where the model, its weights, a package, provider or device is missing.
     """
-    from litepose.runtime.backends import RuntimeOptions, open_backend
-    from litepose.runtime.predictor import Predictor
+    from litepose.runtime.backends import RuntimeOptions
+    from litepose.runtime.predictor import open_predictor
 
     chosen = (providers,) if isinstance(providers, str) else tuple(providers)
-    options = RuntimeOptions(threads, chosen, device, precision)
-    if backend == "auto":
-        from litepose.runtime.choice import choose
-
-        choice = choose(model, options, input_size)
-        backend, options = choice.backend, choice.options
-    opened = open_backend(model, backend, options)
-    return Predictor(opened, input_size=input_size, limits=limits)
+    return open_predictor(
+        model,
+        effort=effort,
+        backend=backend,
+        input_size=input_size,
+        views=views,
+        options=RuntimeOptions(threads, chosen, device, precision),
+        limits=limits,
+    )
 
 
 def draw(image: ImageSource, poses: Poses, *, threshold: float = DRAWN_FROM) -> Image:

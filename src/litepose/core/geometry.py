@@ -74,23 +74,32 @@ class Letterbox:
     """How a picture lies in the network's input: resized to `content_wh`, in the top left corner.
 
     `input_wh` is the whole input; what the content leaves free is padding (black).
+    `part`: left, top, right, bottom in image pixels of the part that is the content; None for all.
     """
 
     image_wh: tuple[int, int]
     content_wh: tuple[int, int]
     input_wh: tuple[int, int]
+    part: tuple[float, float, float, float] | None = None
 
     @property
     def to_input(self) -> Affine:
         """Image pixels -> input pixels. The two scales differ by the rounding of `content_wh`."""
-        (w, h), (cw, ch) = self.image_wh, self.content_wh
-        return Affine.scale_shift((cw / w, ch / h))
+        left, top, right, bottom = self.part or (0, 0, *self.image_wh)
+        x, y = self.content_wh[0] / (right - left), self.content_wh[1] / (bottom - top)
+        return Affine.scale_shift((x, y), (-x * left, -y * top))
 
     @property
     def to_image(self) -> Affine:
         """Input pixels -> image pixels: the inverse of `to_input`."""
-        (w, h), (cw, ch) = self.image_wh, self.content_wh
-        return Affine.scale_shift((w / cw, h / ch))
+        left, top, right, bottom = self.part or (0, 0, *self.image_wh)
+        x, y = (right - left) / self.content_wh[0], (bottom - top) / self.content_wh[1]
+        return Affine.scale_shift((x, y), (left, top))
+
+    @property
+    def zoom(self) -> float:
+        """Input pixels per image pixel."""
+        return float(np.sqrt(self.to_input.matrix[0, 0] * self.to_input.matrix[1, 1]))
 
 
 def letterbox(
@@ -112,6 +121,17 @@ def letterbox(
     content = (max(1, round(w * scale)), max(1, round(h * scale)))
     padded = tuple(math.ceil(side / multiple) * multiple for side in content)
     return Letterbox(image_wh=(w, h), content_wh=content, input_wh=(padded[0], padded[1]))
+
+
+def letterbox_part(
+    whole: Letterbox, part: tuple[float, float, float, float], multiple: int
+) -> Letterbox:
+    """Only this part of the picture (left, top, right, bottom), at the scale of `whole`."""
+    scale = whole.to_input.matrix
+    sides = ((part[2] - part[0]) * scale[0, 0], (part[3] - part[1]) * scale[1, 1])
+    content = (max(1, round(sides[0])), max(1, round(sides[1])))
+    padded = tuple(math.ceil(side / multiple) * multiple for side in content)
+    return Letterbox(whole.image_wh, content, (padded[0], padded[1]), part)
 
 
 def letterbox_into(image_wh: tuple[int, int], input_wh: tuple[int, int]) -> Letterbox:

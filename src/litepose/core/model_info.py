@@ -10,7 +10,8 @@ from typing import Any, Literal
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import SKELETONS, Skeleton
 
-SCHEMA = 1
+SCHEMA = 2  # 1, of litepose 0.1.0, had no views and no merging
+MOST_VIEWS = 8
 TagKind = Literal["learned", "positional"]
 
 
@@ -18,13 +19,16 @@ TagKind = Literal["learned", "positional"]
 class InputRule:
     """How a picture becomes the network's input: RGB, `(pixel - mean) / std`, pixels in 0..255.
 
-    size: short side in pixels; multiple: both sides are padded to it.
+    size: short side in pixels; multiple: both sides are padded to it;
+    views: short sides of the views that are merged when nothing else is asked for, smallest first;
+    empty means one view at `size`.
     """
 
     size: int
     multiple: int = 64
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)  # ImageNet, as the official code
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    views: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.multiple < 1:
@@ -32,10 +36,21 @@ class InputRule:
                 f"an input needs a size of 32 or more and a multiple of 1 or more; got size"
                 f" {self.size}, multiple {self.multiple}"
             )
+        check_views(self.views)
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise LitePoseError(
                 f"mean and std need 3 numbers, std above 0; got {self.mean} {self.std}"
             )
+
+
+def check_views(views: tuple[int, ...]) -> None:
+    """Raises LitePoseError where these are not short sides of views, each once."""
+    sides = all(isinstance(side, int) and not isinstance(side, bool) for side in views)
+    if not sides or len(views) > MOST_VIEWS or len(set(views)) < len(views) or min(views, default=32) < 32:
+        raise LitePoseError(
+            f"views are at most {MOST_VIEWS} different short sides in pixels, 32 or more, such as"
+            f" 256,512; got {', '.join(map(str, views))}"
+        )
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,26 @@ class DecodeSettings:
 
 
 @dataclass(frozen=True)
+class MergeSettings:
+    """How the people of several views become one set.
+
+    full_trust_px: square root of width x height, in a view's input pixels, from which on a person's
+                   score counts whole there; smaller people's is lowered in proportion
+    same_person_oks: two people more similar than this are one
+    """
+
+    full_trust_px: float = 64.0
+    same_person_oks: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (self.full_trust_px > 0 and 0 < self.same_person_oks <= 1):
+            raise LitePoseError(
+                "merging views needs a full_trust_px above 0 and a same_person_oks in (0, 1]; got"
+                f" {self.full_trust_px} and {self.same_person_oks}"
+            )
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """Name, skeleton, input rule, decoding and origin of one set of weights."""
 
@@ -76,6 +111,7 @@ class ModelInfo:
     tag_stride: int = 4
     tag_kind: TagKind = "learned"
     decode: DecodeSettings = field(default_factory=DecodeSettings)
+    merge: MergeSettings = field(default_factory=MergeSettings)
     arch: Mapping[str, Any] | None = None
     target_rounding: Literal["floor", "none"] = "floor"
     licence: str = ""
@@ -92,7 +128,8 @@ class ModelInfo:
             raise LitePoseError(f"tag_kind is learned or positional; got {self.tag_kind!r}")
 
     def with_input_size(self, size: int) -> ModelInfo:
-        return replace(self, input=replace(self.input, size=size))
+        """The same model with one view of that short side."""
+        return replace(self, input=replace(self.input, size=size, views=()))
 
     def to_json(self) -> str:
         """One line of JSON; `from_json` reads it back."""
@@ -107,9 +144,12 @@ class ModelInfo:
             data = json.loads(text)
         except json.JSONDecodeError as wrong:
             raise LitePoseError(f"the model's settings are not JSON: {wrong}") from None
-        if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+        schema = data.pop("schema", None) if isinstance(data, dict) else None
+        if schema not in (1, SCHEMA):
+            newer = isinstance(schema, int) and schema > SCHEMA
             raise LitePoseError(
-                f"the model's settings do not say schema {SCHEMA}; made by another version?"
+                f"the model's settings are of schema {schema!r}, and this litepose reads 1 and"
+                f" {SCHEMA}" + ("; a newer litepose opens it" if newer else "")
             )
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
@@ -119,12 +159,14 @@ class ModelInfo:
             rule = dict(data.pop("input"))
             for name in ("mean", "std"):
                 rule[name] = tuple(float(value) for value in rule[name])
+            rule["views"] = tuple(rule.get("views", ()))
             return cls(
                 skeleton=SKELETONS[skeleton]
                 if isinstance(skeleton, str)
                 else Skeleton.from_dict(skeleton),
                 input=InputRule(**rule),
                 decode=DecodeSettings(**data.pop("decode", {})),
+                merge=MergeSettings(**data.pop("merge", {})),
                 strides=tuple(data.pop("strides", (4, 2))),
                 **data,
             )

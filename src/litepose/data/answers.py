@@ -97,7 +97,7 @@ def describe(
         "weights_sha256": weights_sha256,
         "skeleton": predictor.info.skeleton.name,
         "keypoints": list(predictor.info.skeleton.keypoints),
-        "size": predictor.info.input.size,
+        "size": options.view_sizes(predictor.info.input)[0],
         "flip_test": options.flip_test,
         "scales": [float(scale) for scale in options.scales],
         "pictures": len(pictures),
@@ -177,15 +177,16 @@ def write_answers(
 
 
 def ask(predictor: Predictor, image: np.ndarray, options: PredictOptions) -> np.ndarray:
-    """(h, w, K) uint8: the merged heatmaps of one picture, their cells laid over all of it."""
-    _, maps, box = predictor.predict_maps(image, options)
-    cells_w, cells_h = (side / maps.strides[0] for side in box.content_wh)
+    """(h, w, K) uint8: the merged heatmaps of one picture's first view, their cells laid over all
+    of it."""
+    maps, box, _ = predictor.inspect(image, options).views[0]
+    cells_w, cells_h = (side / maps.stride for side in box.content_wh)
     size_wh = (round(cells_w), round(cells_h))
     onto = Affine.scale_shift((size_wh[0] / cells_w, size_wh[1] / cells_h)).for_warp()
     heat = np.stack(
         [
             cv2.warpAffine(channel, onto, size_wh, borderMode=cv2.BORDER_REPLICATE)
-            for channel in maps.heatmaps[0][0]
+            for channel in maps.heat
         ],
         axis=-1,
     )

@@ -99,7 +99,7 @@ def bench_model(
     first = next(iter(ways.values()))
     size = None if first.backend.fixed_wh else first.info.input.size
     looking = {name: Predictor(backend, input_size=size) for name, backend in staged.items()}
-    box = first.look(plan.image)[0].box
+    box = first.forward(plan.image)[0].box
     crowds = {n: crowd_maps(first.info, box.input_wh, n, seed=n) for n in plan.people}
     middle = sorted(plan.people)[len(plan.people) // 2]
     cases = [(n, False) for n in plan.people] + [(middle, True)] * plan.flip
@@ -113,7 +113,7 @@ def bench_model(
                 staged[name].answer(crowds[people], flip)
                 options = PredictOptions(flip_test=flip)
                 for run in range(per_round + 1):
-                    poses, took = predictor.predict_timed(plan.image, options)
+                    poses, _, took = predictor.inspect(plan.image, options)
                     if run:  # the first meets cold caches and the last way's threads
                         times.setdefault((name, people, flip), []).append(took)
                 found[name, people, flip] = len(poses)

@@ -18,17 +18,19 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
-from litepose.runtime.predictor import Predictor, Timings
+from litepose.runtime.prediction import PredictOptions, Timings
+from litepose.runtime.predictor import Predictor
 
 _MEGABYTE = 2**20
 # A child inherits its parent's peak in getrusage through exec, so Linux is asked for the peak of
 # this program only.
 _PREDICT_AND_SAY_PEAK = """
-import pathlib, sys
+import dataclasses, pathlib, sys
 import numpy as np
 import litepose
 w, h, times, size = map(int, sys.argv[3:])
 model = litepose.load(sys.argv[1], backend=sys.argv[2] or None, input_size=size or None)
+model.defaults = dataclasses.replace(model.defaults, focus=False)
 for _ in range(times):
     model.predict(np.zeros((h, w, 3), np.uint8))
 status = pathlib.Path("/proc/self/status")
@@ -102,16 +104,20 @@ def network_cost(info: ModelInfo, input_wh: tuple[int, int] | None = None) -> Ne
 
 
 def measure_latency(
-    predictor: Predictor, images: Sequence[np.ndarray], runs: int = 50, warm_up: int = 5
+    predictor: Predictor,
+    images: Sequence[np.ndarray],
+    runs: int = 50,
+    warm_up: int = 5,
+    options: PredictOptions | None = None,
 ) -> Latency:
     """Predict the pictures in turn, `runs` times in all, after `warm_up` that do not count."""
     if not images or runs < 1:
         raise LitePoseError("measuring latency needs at least one picture and one run")
     rows: list[Timings] = []
     for i in range(warm_up + runs):
-        _, t = predictor.predict_timed(images[i % len(images)])
+        seen = predictor.inspect(images[i % len(images)], options)
         if i >= warm_up:
-            rows.append(t)
+            rows.append(seen.timings)
     return summarise(rows)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import cv2
 
 from litepose.core.errors import LitePoseError
-from litepose.core.model_info import ModelInfo
+from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
 from litepose.data.datasets import PoseDataset, UnreadablePictureError
 from litepose.evaluation.matching import match_pictures
@@ -26,6 +26,7 @@ from litepose.evaluation.shared_keypoints import Unknown
 from litepose.evaluation.sheet import choose_examples, draw_sheet
 from litepose.evaluation.truth import PictureFound, PictureTruth, group_results, truth_of
 from litepose.runtime.backends import weights_sha256
+from litepose.runtime.prediction import PredictOptions
 
 PARTIAL_NAME = "results.partial.jsonl"
 
@@ -36,7 +37,13 @@ class PosePredictor(Protocol):
     info: ModelInfo
 
     def predict(
-        self, source: Any, *, flip_test: bool, scales: tuple[float, ...], threshold: float
+        self,
+        source: Any,
+        *,
+        flip_test: bool,
+        scales: tuple[float, ...],
+        views: tuple[int, ...] | None,
+        threshold: float,
     ) -> Poses:
         """source: (H, W, 3) uint8 RGB. People scoring `threshold` or more."""
         ...
@@ -46,7 +53,7 @@ class PosePredictor(Protocol):
 class EvaluateOptions:
     """How to look, and at what.
 
-    flip_test, scales: as in PredictOptions;  limit: only the first so many pictures
+    flip_test, scales, views: as in PredictOptions;  limit: only the first so many pictures
     weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
     unknown: what the model lacks of the dataset, as `open_to_judge` gives it, for the report
     resume: take up the stopped run in the output folder, of the same model (its weights are
@@ -56,6 +63,7 @@ class EvaluateOptions:
 
     flip_test: bool = False
     scales: tuple[float, ...] = (1.0,)
+    views: tuple[int, ...] | None = None
     limit: int | None = None
     weights: Path | None = None
     unknown: Unknown | None = None
@@ -66,6 +74,9 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise LitePoseError(f"the limit is a number of pictures, 1 or more; got {self.limit}")
+
+    def view_sizes(self, rule: InputRule) -> tuple[int, ...]:
+        return PredictOptions(scales=self.scales, views=self.views).view_sizes(rule)
 
 
 def evaluate(
@@ -127,7 +138,7 @@ class _Run:
         self.unreadable: dict[int, str] = {}
         self.seconds = 0.0
         self.settings = {
-            "input size": predictor.info.input.size,
+            "views": list(options.view_sizes(predictor.info.input)),
             "flip test": options.flip_test,
             "scales": list(options.scales),
         }
@@ -209,9 +220,9 @@ class _Run:
             return
         start = perf_counter()
         # Whoever is left out here is missing from the curve of precision over recall.
-        look = self.options
+        how = self.options
         poses = self.predictor.predict(
-            image, flip_test=look.flip_test, scales=look.scales, threshold=0.0
+            image, flip_test=how.flip_test, scales=how.scales, views=how.views, threshold=0.0
         )
         self.seconds += perf_counter() - start
         self.results[i] = poses.to_coco(record.image_id)

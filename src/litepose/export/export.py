@@ -17,7 +17,7 @@ from litepose.core.errors import LitePoseError
 from litepose.data.layouts import find_dataset
 from litepose.data.synthetic import SceneSettings, draw_scene
 from litepose.export.formats import Format, find_format
-from litepose.export.parity import TOLERANCE, Parity, check_graph, compare
+from litepose.export.parity import HALF_TOLERANCE, TOLERANCE, Parity, check_graph, compare
 from litepose.export.quantize import QuantizeReport, Say, quantize
 from litepose.export.source import load_source
 from litepose.imaging.listing import list_images
@@ -35,6 +35,7 @@ class ExportRequest:
     model: name, checkpoint or official file;  format: a key of FORMATS;  target: file to write
     size_wh: the only input size of the file; None leaves it open (ncnn: a square of the model's)
     decoder, flip: the decoder's first half, and the look at the mirror image, inside the graph
+    half: weights are stored as float16 (onnx)
     images: folder, pattern or file to compare on; None: the examples of a checkout, else drawn ones
     calibration: the same, for int8;  data, split: annotated pictures to judge int8 by
     """
@@ -45,6 +46,7 @@ class ExportRequest:
     size_wh: tuple[int, int] | None = None
     decoder: bool = False
     flip: bool = False
+    half: bool = False
     images: str | None = None
     calibration: str | None = None
     data: str | None = None
@@ -99,6 +101,8 @@ def check(request: ExportRequest) -> Format:
             )
     if request.decoder and not form.decoder:
         raise LitePoseError(f"the format {request.format} cannot hold the decoder; leave it out")
+    if request.half and request.format != "onnx":
+        raise LitePoseError(f"half weights are for onnx; {request.format} stores its own way")
     if form.int8 and request.calibration is None:
         raise LitePoseError(
             f"the format {request.format} needs pictures like those to come, to find the ranges of"
@@ -121,7 +125,9 @@ def export_model(request: ExportRequest, say: Say = lambda text: None) -> Export
     form = check(request)
     pictures, what = comparison_pictures(request.images)
     calibration = [] if request.calibration is None else calibration_pictures(request.calibration)
-    source = load_source(request.model, request.size_wh, request.decoder, request.flip)
+    source = load_source(
+        request.model, request.size_wh, request.decoder, request.flip, request.half
+    )
     if form.fixed and source.size_wh is None:
         side = -(-source.info.input.size // source.info.input.multiple)
         source = replace(source, size_wh=(side * source.info.input.multiple,) * 2)
@@ -141,7 +147,8 @@ def export_model(request: ExportRequest, say: Say = lambda text: None) -> Export
         else:
             module.write(source, staged)
             run = module.open_runner(source, staged)
-            apart = None if source.decoder else check_graph(source, run, TOLERANCE)
+            tolerance = HALF_TOLERANCE if source.half else TOLERANCE
+            apart = None if source.decoder else check_graph(source, run, tolerance)
         parity = compare(source, run, pictures)
         if not form.int8 and not parity.ok:
             raise LitePoseError(

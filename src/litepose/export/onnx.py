@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import onnxslim
@@ -28,7 +29,11 @@ from litepose.core.model_info import ModelInfo
 from litepose.export.parity import TOLERANCE, Runner, check_graph
 from litepose.export.source import INFO_KEY, Source, output_names
 from litepose.model.checkpoint import write_atomically
+from litepose.model.exported import HALF_SUFFIX
 from litepose.model.network import Network
+
+
+SMALL = 256  # numbers; biases and constants below are not worth a node each
 
 
 def export_onnx(model: Network, info: ModelInfo, path: str | Path) -> float:
@@ -45,7 +50,35 @@ def export_onnx(model: Network, info: ModelInfo, path: str | Path) -> float:
 
 
 def write(source: Source, path: Path) -> None:
-    path.write_bytes(stamped(build_graph(source), source.properties).SerializeToString())
+    graph = build_graph(source)
+    if source.half:
+        graph = halved(graph)
+    path.write_bytes(stamped(graph, source.properties).SerializeToString())
+
+
+def halved(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with its weights stored as float16 and widened when the file is opened: half the
+    size, the same float32 arithmetic.
+
+    Runtimes fold the widening into the weights as they load. Small tensors stay as they are.
+    """
+    nodes, wide = [], []
+    for tensor in graph.graph.initializer:
+        numbers = onnx.numpy_helper.to_array(tensor)
+        if numbers.dtype != np.float32 or numbers.size < SMALL:
+            wide.append(tensor)
+            continue
+        stored = f"{tensor.name}{HALF_SUFFIX}"
+        wide.append(onnx.numpy_helper.from_array(numbers.astype(np.float16), stored))
+        cast = onnx.helper.make_node(
+            "Cast", [stored], [tensor.name], name=f"widen_{tensor.name}", to=onnx.TensorProto.FLOAT
+        )
+        nodes.append(cast)
+    rest = list(graph.graph.node)
+    del graph.graph.node[:], graph.graph.initializer[:]
+    graph.graph.node.extend(nodes + rest)
+    graph.graph.initializer.extend(wide)
+    return graph
 
 
 def open_runner(source: Source, path: Path) -> Runner:

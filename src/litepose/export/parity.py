@@ -28,6 +28,7 @@ from litepose.export.source import Flat, Source
 from litepose.imaging.resize import to_input
 
 TOLERANCE = 1e-4  # of an output's largest value, on noise
+HALF_TOLERANCE = 2e-2  # of float16 weights
 MOST_PX = 0.5
 MOST_SCORE = 0.02
 

@@ -29,6 +29,7 @@ class Source:
     size_wh: the one input size to be fixed in the file; None leaves batch and sides open
     decoder: the decoder's first half is part of the graph
     flip:    and so is the look at the mirror image (decoder only)
+    half:    weights are stored as float16 and widened when the file is opened
     """
 
     network: Network
@@ -37,6 +38,7 @@ class Source:
     size_wh: tuple[int, int] | None = None
     decoder: bool = False
     flip: bool = False
+    half: bool = False
 
     def __post_init__(self) -> None:
         multiple = self.network.arch.multiple
@@ -68,7 +70,9 @@ class Source:
     @property
     def properties(self) -> Mapping[str, str]:
         """The texts that travel inside each file."""
-        known = {INFO_KEY: self.info.to_json()}
+        # A file of one input size has one view.
+        info = self.info if self.size_wh is None else self.info.with_input_size(min(self.size_wh))
+        known = {INFO_KEY: info.to_json()}
         return {**known, SHA256_KEY: self.sha256} if self.sha256 else known
 
     @property
@@ -85,6 +89,7 @@ def load_source(
     size_wh: tuple[int, int] | None = None,
     decoder: bool = False,
     flip: bool = False,
+    half: bool = False,
 ) -> Source:
     """Open a model by name, checkpoint or official file, as `zoo.load`, with its file's sha256."""
     if Path(model).suffix == ".onnx":
@@ -97,7 +102,7 @@ def load_source(
     assert path is not None
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Source(network, info, sha256, size_wh, decoder, flip)
+    return Source(network, info, sha256, size_wh, decoder, flip, half)
 
 
 def output_names(info: ModelInfo) -> list[str]:

@@ -74,9 +74,8 @@ def _on_image(plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR) ->
     cell = (box.input_wh[0] / plane.shape[1], box.input_wh[1] / plane.shape[0])
     affine = box.to_image @ Affine.scale_shift(cell)
     plane = np.ascontiguousarray(plane, np.uint8 if plane.dtype == np.uint8 else np.float32)
-    return cv2.warpAffine(
-        plane, affine.for_warp(), box.image_wh, flags=how, borderMode=cv2.BORDER_REPLICATE
-    )
+    border = cv2.BORDER_REPLICATE if box.part is None else cv2.BORDER_CONSTANT
+    return cv2.warpAffine(plane, affine.for_warp(), box.image_wh, flags=how, borderMode=border)
 
 
 def _coloured(levels: np.ndarray, colours: int) -> np.ndarray:

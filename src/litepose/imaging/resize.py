@@ -7,12 +7,16 @@ Measured on two cores, 384 short side: 640x480 in 0.5 ms, 4000x3000 in 4 ms.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from litepose.core.geometry import Letterbox
+from litepose.imaging.read import Picture
+
+Part = tuple[float, float, float, float]
 
 
 def to_input(
@@ -20,7 +24,8 @@ def to_input(
 ) -> None:
     """Write `(pixel - mean) / std` of the letterboxed picture into `out`; padding is black.
 
-    image: (H, W, 3) uint8 RGB, the whole picture; it may come reduced, as `read_picture` does
+    image: (H, W, 3) uint8 RGB, the whole picture, or `box.part` of it where there is one; it may
+        come reduced, as `read_picture` does
     mean, std: three numbers each, of pixels in 0..255
     out: (3, *reversed(box.input_wh)) float32, rows contiguous
     """
@@ -33,6 +38,16 @@ def to_input(
         cv2.LUT(planes[c], table, out[c, :h, :w])
         out[c, h:] = table[0]
         out[c, :h, w:] = table[0]
+
+
+def cut(picture: Picture, part: Sequence[float]) -> tuple[np.ndarray, Part]:
+    """The pixels of a part (left, top, right, bottom in original pixels) of a picture, not copied,
+    and where exactly they lie: a reduced picture can only be cut between its own pixels."""
+    height, width = picture.image.shape[:2]
+    x, y = width / picture.image_wh[0], height / picture.image_wh[1]
+    left, top = int(part[0] * x), int(part[1] * y)
+    right, bottom = math.ceil(part[2] * x), math.ceil(part[3] * y)
+    return picture.image[top:bottom, left:right], (left / x, top / y, right / x, bottom / y)
 
 
 def shrink(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:

@@ -241,6 +241,25 @@ P = PyramidArch(
     norm=False,
 )
 
+PM = PyramidArch(
+    input_size=384,
+    stem=(48, 24),
+    stages=(
+        Stage(2, 40, 2, kernel=3),
+        Stage(3, 48, 2, kernel=3),
+        Stage(4, 96, 2, kernel=3),
+        Stage(3, 144, 1, kernel=3),
+        Stage(3, 240, 2, kernel=3),
+        Stage(1, 480, 1, kernel=3),
+    ),
+    top=1280,
+    pyramid=(64, 32, 24),
+    heatmap=96,
+    tag_width=128,
+    tag_depth=4,
+    tag_skips=(48, 64),
+    norm=False,
+)
 TINY = PyramidArch(
     input_size=128,
     stem=(16, 8),

@@ -37,11 +37,16 @@ class Header(NamedTuple):
 
 
 def save_checkpoint(
-    path: str | Path, model: nn.Module, info: ModelInfo, extra: Mapping[str, str] | None = None
+    path: str | Path,
+    model: nn.Module,
+    info: ModelInfo,
+    extra: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> None:
     """Write weights and settings to one file, all or nothing.
 
-    extra: further text for the header, such as the training configuration.
+    extra: further text for the header, such as the training configuration; half: floats are
+    stored as float16, half the size, and widened when they are loaded.
     Raises LitePoseError, leaving any old file as it was, where the weights are not those of the
     network that `info` describes, the folder cannot be written or the disk is too full.
     """
@@ -49,6 +54,8 @@ def save_checkpoint(
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
     _check_fit(state, info, f"cannot save {path}")
+    if half:
+        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
     metadata = {**(extra or {}), KEY: info.to_json()}
     write_atomically(path, _in_order(save(state, metadata=metadata)))
 

@@ -17,6 +17,7 @@ from litepose.model.checkpoint import KEY
 from litepose.model.layers import ConvNorm
 from litepose.model.network import Network, build_network
 
+HALF_SUFFIX = ".half"  # of the weights' names where they are stored as float16
 _PREFIX = "network."  # of the weights' names in our graphs
 
 
@@ -39,7 +40,9 @@ def load_exported(path: Path) -> tuple[Network, ModelInfo]:
         raise LitePoseError(f"{path} has no settings of ours; get it or export it again")
     info = ModelInfo.from_json(settings[KEY])
     weights = {
-        entry.name.removeprefix(_PREFIX): torch.tensor(onnx.numpy_helper.to_array(entry))
+        entry.name.removeprefix(_PREFIX).removesuffix(HALF_SUFFIX): torch.tensor(
+            onnx.numpy_helper.to_array(entry)
+        ).float()
         for entry in file.graph.initializer
         if entry.name.startswith(_PREFIX)
     }

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.model.arch import PREFIX, TINY, XS, Arch, L, M, P, S, litepose_info
+from litepose.model.arch import PM, PREFIX, TINY, XS, Arch, L, M, P, S, litepose_info
 
 if TYPE_CHECKING:
     from litepose.model.network import Network
 
-DEFAULT = "litepose-p"
+DEFAULT = "litepose-pm"
 WEIGHTS_VARIABLE = "LITEPOSE_WEIGHTS"
 _HALF = (127.5, 127.5, 127.5)
 
@@ -40,6 +40,19 @@ P_INFO = ModelInfo(
         "Trunk, feature pyramid and heatmap head: MoveNet SinglePose Lightning by Google"
         " (Apache-2.0), made float again and tuned. Tag head: ours. Trained by the litepose"
         " developers on pictures of COCO 2017, LSP and LSPET."
+    ),
+)
+
+
+PM_INFO = replace(
+    P_INFO,
+    name="litepose-pm",
+    input=replace(P_INFO.input, views=(256, 512)),
+    arch=PM.to_dict(),
+    source=(
+        "Trunk, feature pyramid and heatmap head: MoveNet MultiPose Lightning by Google"
+        " (Apache-2.0), tuned. Tag head: ours. Trained by the litepose developers on pictures of"
+        " COCO 2017."
     ),
 )
 
@@ -79,6 +92,13 @@ def _published(
 
 
 _ALL = (
+    ZooModel(
+        info=PM_INFO,
+        params=4_861_723,
+        gmacs=5.09,
+        ap="not measured yet",
+        weights="inside the package; tuned from MoveNet MultiPose (Apache-2.0)",
+    ),
     ZooModel(
         info=P_INFO,
         params=2_407_803,

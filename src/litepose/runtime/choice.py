@@ -129,9 +129,11 @@ def _measure(
     for name, options in candidates:
         backend = open_backend(model, name, options)
         rule = backend.info.input
-        size = input_size or rule.size
-        input_wh = backend.fixed_wh or letterbox((640, 480), size, rule.multiple).input_wh
-        measured[_label(name, options)] = round(measure_ms(backend, input_wh), 2)
+        sizes = (input_size,) if input_size else rule.views or (rule.size,)
+        shapes = [letterbox((640, 480), size, rule.multiple).input_wh for size in sizes]
+        if backend.fixed_wh:
+            shapes = [backend.fixed_wh]
+        measured[_label(name, options)] = round(sum(measure_ms(backend, wh) for wh in shapes), 2)
     return measured
 
 

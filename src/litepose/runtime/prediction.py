@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Letterbox
+from litepose.core.model_info import InputRule, check_views
 from litepose.core.poses import Poses
+from litepose.decode.passes import Field
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,17 @@ class PredictOptions:
                is the one that tags and places come from;
     threshold: people scoring below are left out; None takes the model's own;
     max_people: keep only so many of the best; None keeps all
+    views:     look at these input sizes (short sides), one after the other, and merge the people
+               found; None takes the model's own views, or one at its size where `scales` are given
+    focus:     later views look only where the ones before found people too small to be read well
     """
 
     flip_test: bool = False
     scales: tuple[float, ...] = (1.0,)
     threshold: float | None = None
     max_people: int | None = None
+    views: tuple[int, ...] | None = None
+    focus: bool = True
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0.1 <= s <= 8 for s in self.scales):
@@ -32,6 +40,17 @@ class PredictOptions:
             raise LitePoseError(f"the threshold must lie in [0, 1]; got {self.threshold}")
         if self.max_people is not None and self.max_people < 1:
             raise LitePoseError(f"max_people must be 1 or more; got {self.max_people}")
+        if self.views is not None:
+            if not self.views:
+                raise LitePoseError("views need one input size at least, such as 256,512")
+            check_views(self.views)
+
+    def view_sizes(self, rule: InputRule) -> tuple[int, ...]:
+        """Short sides of the views to look at, smallest first."""
+        if self.views is not None:
+            return tuple(sorted(self.views))
+        averaged = self.scales != (1.0,)
+        return (rule.size,) if averaged or not rule.views else tuple(sorted(rule.views))
 
 
 AS_USUAL = PredictOptions()
@@ -44,6 +63,23 @@ class Timings(NamedTuple):
     pre: float
     net: float
     decode: float
+
+
+class View(NamedTuple):
+    """What one view of a picture gave: its merged maps, how the picture lay in the input, and the
+    people found in it alone."""
+
+    maps: Field
+    box: Letterbox
+    poses: Poses
+
+
+class Inspection(NamedTuple):
+    """A prediction with all it came from."""
+
+    poses: Poses
+    views: list[View]
+    timings: Timings
 
 
 class Prediction(NamedTuple):

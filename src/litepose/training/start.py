@@ -47,7 +47,9 @@ def make_start(config: TrainConfig, skeleton: Skeleton | None) -> Start:
         decode = replace(decode, heat_threshold=wanted.heat_threshold)
     if wanted.tag_threshold is not None:
         decode = replace(decode, tag_threshold=wanted.tag_threshold)
-    info = replace(info, decode=decode).with_input_size(wanted.input_size or info.input.size)
+    info = replace(info, decode=decode)
+    if wanted.input_size is not None:
+        info = info.with_input_size(wanted.input_size)
 
     if config.loss.heatmap == "focal" and not isinstance(
         arch_from_dict(info.arch or {}), PyramidArch

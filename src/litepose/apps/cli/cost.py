@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from litepose.apps.cli.options import add_model_options, need, open_predictor
@@ -28,22 +28,26 @@ def run(options: argparse.Namespace) -> int:
 
     predictor = open_predictor(options)
     images = [read_image(path) for path in options.images]
-    network = network_cost(predictor.info)
-    latency = measure_latency(
-        predictor, images or [np.full((480, 640, 3), 127, np.uint8)], options.runs
-    )
+    how = predictor.defaults
+    sides = how.view_sizes(predictor.info.input)
+    networks = [network_cost(predictor.info, (side, side)) for side in sides]
+    if not images:  # a grey picture shows nobody, so later views would be left out
+        how = replace(how, focus=False)
+    shown = images or [np.full((480, 640, 3), 127, np.uint8)]
+    latency = measure_latency(predictor, shown, options.runs, options=how)
     memory = peak_memory_mb(options.model or zoo.DEFAULT)
     what = f"{len(images)} pictures" if images else "a grey picture of 640x480"
-    w, h = network.input_wh
+    macs = sum(network.macs for network in networks)
+    squares = " + ".join(f"{side}x{side}" for side in sides)
     print(f"{predictor!r}")
-    print(f"  weights      {network.params:,}")
-    print(f"  MACs         {network.macs / 1e9:.3f} G at {w}x{h}")
+    print(f"  weights      {networks[0].params:,}")
+    print(f"  MACs         {macs / 1e9:.3f} G at {squares}")
     print(f"  peak memory  {memory:.0f} MB, a fresh process")
     print(f"  latency on {what}, {latency.runs} runs, ms")
     print(f"  {'':12} {'p50':>7} {'p95':>7}")
     for part in ("pre", "net", "decode", "total"):
         of = getattr(latency, part)
         print(f"  {part:12} {of.p50:7.2f} {of.p95:7.2f}")
-    record = {**asdict(network), "peak_mb": round(memory, 1), "latency_ms": asdict(latency)}
+    record = {**asdict(networks[0]), "macs": macs, "views": list(sides), "peak_mb": round(memory, 1), "latency_ms": asdict(latency)}
     print(json.dumps({"model": predictor.info.name, **record}))
     return 0

@@ -128,7 +128,9 @@ def run_answers(options: argparse.Namespace) -> int:
     weights = weights_sha256(path)
     target = predictor.info.skeleton
     dataset = find_dataset(options.data, options.split, target, skeleton=options.skeleton)
-    how = PredictOptions(options.flip_test, parse_scales(options.scales))
+    how = PredictOptions(
+        options.flip_test, parse_scales(options.scales), views=(predictor.info.input.size,)
+    )
     left_out = 0
     progress = Progress(len(dataset), "pictures")
     try:

@@ -36,7 +36,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--limit", type=int, help="only the first so many pictures")
     parser.add_argument("--resume", action="store_true", help="go on with a stopped run in DIR")
     parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
-    parser.add_argument("--scales", default="1", help="input sizes as multiples, e.g. 1,0.5,2")
+    parser.add_argument("--scales", help="average the maps of such multiples, e.g. 1,0.5,2")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -49,16 +49,25 @@ def run(options: argparse.Namespace) -> int:
     from litepose.runtime.backends import file_of
 
     how = EvaluateOptions(
-        flip_test=options.flip_test,
-        scales=parse_scales(options.scales),
         limit=options.limit,
         resume=options.resume,
         dataset_name=f"{Path(options.data).name} {options.split}",
     )
     predictor = open_predictor(options)
+    predict = predictor.options(
+        flip_test=options.flip_test or None,
+        scales=None if options.scales is None else parse_scales(options.scales),
+    )
     dataset, unknown = open_data(options, predictor)
     weights = file_of(options.model, predictor.backend.name)
-    how = replace(how, weights=weights, unknown=unknown)
+    how = replace(
+        how,
+        flip_test=predict.flip_test,
+        scales=predict.scales,
+        views=predict.views,
+        weights=weights,
+        unknown=unknown,
+    )
     total = min(len(dataset), options.limit or len(dataset))
     progress = Progress(total, "pictures", options.quiet)
     output = Path(options.output) if options.output else None

@@ -34,6 +34,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--flip-test", action="store_true", help="with --decoder: and the look at the mirror image"
     )
+    parser.add_argument(
+        "--half", action="store_true", help="store float16 weights: half the file (onnx)"
+    )
     parser.add_argument("--images", metavar="DIR", help="pictures to compare on")
     int8 = parser.add_argument_group("8 bits")
     int8.add_argument("--calibration", metavar="DIR", help="pictures to find the ranges on")
@@ -60,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         size_wh=parse_size(options.size),
         decoder=options.decoder,
         flip=options.flip_test,
+        half=options.half,
         images=options.images,
         calibration=options.calibration,
         data=options.data,

@@ -26,7 +26,15 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="onnxruntime, openvino, torch, or auto: the fastest here, measured once and remembered"
         " (default: what fits the model)",
     )
-    model.add_argument("--size", type=int, help="short side of the input in pixels")
+    model.add_argument(
+        "--effort",
+        help="fast (one view, a small model), usual, or best (mirrored views too; slow); --model,"
+        " --size and --views win over it (default: usual)",
+    )
+    model.add_argument("--size", type=int, help="one view with this short side in pixels")
+    model.add_argument(
+        "--views", metavar="SIZES", help="views whose people are merged, e.g. 256,512"
+    )
     model.add_argument("--threads", type=int, default=0, help="for the network; 0: all cores")
     model.add_argument("--provider", action="append", help="onnxruntime provider, best first")
     model.add_argument("--device", default="cpu", help="of torch or openvino (default: cpu)")
@@ -41,7 +49,8 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     look = parser.add_argument_group("how to look")
     look.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
     look.add_argument(
-        "--scales", default="1", help="input sizes as multiples, e.g. 1,0.5,2 (default: 1)"
+        "--scales",
+        help="average the maps of input sizes that are multiples, e.g. 1,0.5,2, as the paper does",
     )
     look.add_argument(
         "--threshold", type=float, help="leave people out who score below (default: the model's)"
@@ -51,19 +60,20 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
 
 def open_predictor(options: argparse.Namespace) -> Predictor:
     """The model that the options ask for; what `--backend auto` chose is said on stderr."""
-    from litepose.runtime.backends import RuntimeOptions, open_backend
-    from litepose.runtime.predictor import Predictor
+    from litepose.runtime.backends import RuntimeOptions
+    from litepose.runtime.predictor import open_predictor
 
     providers = tuple(options.provider or ["CPUExecutionProvider"])
     how = RuntimeOptions(options.threads, providers, options.device, options.precision)
-    backend = options.backend
-    if backend == "auto":
-        from litepose.runtime.choice import choose
-
-        choice = choose(options.model, how, options.size)
-        print(choice, file=sys.stderr)
-        backend, how = choice.backend, choice.options
-    return Predictor(open_backend(options.model, backend, how), input_size=options.size)
+    return open_predictor(
+        options.model,
+        effort=options.effort,
+        backend=options.backend,
+        input_size=options.size,
+        views=parse_views(options.views),
+        options=how,
+        say=lambda text: print(text, file=sys.stderr),
+    )
 
 
 def open_data(
@@ -80,12 +90,11 @@ def open_data(
     return dataset, unknown
 
 
-def predict_options(options: argparse.Namespace) -> PredictOptions:
-    from litepose.runtime.predictor import PredictOptions
-
-    return PredictOptions(
-        flip_test=options.flip_test,
-        scales=parse_scales(options.scales),
+def predict_options(options: argparse.Namespace, predictor: Predictor) -> PredictOptions:
+    """The predictor's defaults with what the options say in place of them."""
+    return predictor.options(
+        flip_test=options.flip_test or None,
+        scales=None if options.scales is None else parse_scales(options.scales),
         threshold=options.threshold,
         max_people=options.max_people,
     )
@@ -111,6 +120,18 @@ def parse_scales(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise LitePoseError(f"--scales wants numbers like 1,0.5,2; got {text!r}") from None
+
+
+def parse_views(text: str | None) -> tuple[int, ...] | None:
+    """`256,512` -> (256, 512). Raises LitePoseError where one is no whole number."""
+    from litepose.core.errors import LitePoseError
+
+    try:
+        return None if text is None else tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise LitePoseError(
+            f"--views wants short sides in whole pixels like 256,512; got {text!r}"
+        ) from None
 
 
 def check_target(target: Path, suffix: str) -> None:

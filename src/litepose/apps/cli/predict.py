@@ -23,6 +23,7 @@ from litepose.apps.cli.options import (
 from litepose.apps.cli.results import MARK, Places, open_report, print_record
 
 if TYPE_CHECKING:
+    from litepose.runtime.prediction import View
     from litepose.runtime.predictor import PredictOptions, Predictor
 
 
@@ -109,13 +110,13 @@ def run(options: argparse.Namespace) -> int:
         from litepose.apps.cli.predict_video import run_films
 
         return run_films(options)
-    how = predict_options(options)
     sources, missing = _find(options.sources)
     places = Places(options.output)
     if not options.no_draw:
         places.check(sources)
     predictor = open_predictor(options)
     predictor.limits = read_limits(options)
+    how = predict_options(options, predictor)
     report = open_report(options.json)
     progress = Progress(len(sources), "pictures", options.quiet)
     records: list[dict[str, Any]] = []
@@ -227,22 +228,28 @@ def _one(
     from litepose.imaging.draw import draw_poses
     from litepose.imaging.draw_maps import draw_heatmaps
     from litepose.imaging.read import read_image
+    from litepose.imaging.sheet import side_by_side
     from litepose.imaging.write import save_image
 
     record: dict[str, Any] = {"source": job.source}
     try:
         image = read_image(job.source, predictor.limits)
-        poses, maps, box = predictor.predict_maps(image, how)
+        poses, views, _ = predictor.inspect(image, how)
         record |= poses.to_dict()
         if job.drawn is not None:
             drawn = draw_poses(image, poses, threshold=options.keypoint_threshold)
             record["drawn"] = str(save_image(job.drawn, drawn))
         if options.heatmaps:
-            drawn = draw_heatmaps(image, maps.heatmaps[0][0], box)
-            record["heatmaps"] = str(save_image(job.heatmaps, drawn))
+            drawn = [draw_heatmaps(image, view.maps.heat, view.box) for view in views]
+            sheet = drawn[0] if len(drawn) == 1 else side_by_side(drawn, _view_titles(views))
+            record["heatmaps"] = str(save_image(job.heatmaps, sheet))
     except LitePoseError as wrong:
         record["error"] = str(wrong)
     return record
+
+
+def _view_titles(views: list[View]) -> list[str]:
+    return [f"{min(v.box.image_wh) * v.box.zoom:.0f} px" for v in views]
 
 
 def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:

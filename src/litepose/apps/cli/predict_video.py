@@ -31,7 +31,6 @@ from litepose.runtime.stream import PosedFrame
 
 def run_films(options: argparse.Namespace) -> int:
     _check(options)
-    how = predict_options(options)
     sources = [one for given in options.sources for one in _films(given, options)]
     places = Places(options.output)
     targets: list[Path | None] = [None] * len(sources)
@@ -45,6 +44,7 @@ def run_films(options: argparse.Namespace) -> int:
     _silence_libraries()
     predictor = open_predictor(options)
     predictor.limits = read_limits(options)
+    how = predict_options(options, predictor)
     report = open_report(options.json)
     records = []
     try:

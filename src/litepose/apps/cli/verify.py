@@ -17,7 +17,7 @@ from litepose.apps.cli.options import (
 )
 
 _TO_RECORD = (
-    "data", "split", "flip_test", "backend", "size", "threads", "provider", "device", "precision",
+    "data", "split", "flip_test", "effort", "backend", "size", "views", "threads", "provider", "device", "precision",
 )  # fmt: skip
 
 
@@ -114,8 +114,10 @@ def _record(options: argparse.Namespace) -> int:
     check_target(target, ".gz")
     predictor = open_predictor(options)
     dataset, unknown = open_data(options, predictor)
+    predict = predictor.options(flip_test=options.flip_test or None)
     how = EvaluateOptions(
-        flip_test=options.flip_test,
+        flip_test=predict.flip_test,
+        views=predict.views,
         unknown=unknown,
         weights=file_of(options.model, predictor.backend.name),
         dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} pictures",
