@@ -24,7 +24,7 @@ from litepose.core.maps import Maps
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.skeleton import COCO17
 from litepose.decode.decoder import decode
-from litepose.decode.passes import Pass
+from litepose.decode.merge import Pass
 from litepose.decode.reference import decode_reference
 from litepose.evaluation.cost import median_ms
 

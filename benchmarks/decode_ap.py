@@ -22,11 +22,12 @@ import litepose
 from litepose.core.model_info import DecodeSettings, ModelInfo
 from litepose.core.poses import Poses
 from litepose.data.layouts import find_dataset
-from litepose.decode import candidates, decoder, grouping
-from litepose.decode.passes import Pass
+from litepose.decode import decoder, grouping
+from litepose.decode import peaks as candidates
+from litepose.decode.merge import Pass
 from litepose.decode.reference import ReferenceSettings, decode_reference
 from litepose.evaluation.metrics import coco_ap
-from litepose.runtime.predictor import PredictOptions
+from litepose.inference.predictor import PredictOptions
 
 Decode = Callable[[list[Pass], ModelInfo], Poses]
 

@@ -26,13 +26,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from litepose.export.exportable import Flat, Source
+from litepose.export.fuse import deployable
 from litepose.export.onnx import build_graph, runner_of
 from litepose.export.parity import Runner, eager, measure
-from litepose.export.rewrite import deployable
-from litepose.export.source import Flat, Source
-from litepose.model import zoo
-from litepose.model.layers import fold_batch_norms
-from litepose.model.network import FusionStep, LitePose
+from litepose.models import zoo
+from litepose.models.layers import fold_batch_norms
+from litepose.models.litepose import FusionStep, LitePose
 
 SIZES_HW = {"p": (384, 512)}
 PROFILED = 12  # looks

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from litepose.data.coco import Record
 from litepose.data.layouts import find_dataset
-from litepose.data.records import Record
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "overfit.toml"
 PICTURES, LEAST_HEIGHT, MOST_PEOPLE, LEAST_AP = 16, 96.0, 4, 80.0

@@ -36,7 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import litepose
 from litepose.imaging.read import read_image
-from litepose.runtime.machine import usable_cores
+from litepose.inference.system import usable_cores
 
 PICTURE = Path(__file__).resolve().parents[1] / "examples" / "images" / "astronaut.jpg"
 MEDIAPIPE = """

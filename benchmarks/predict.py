@@ -31,11 +31,11 @@ import numpy as np
 import litepose
 from litepose.core.geometry import letterbox
 from litepose.core.maps import Maps
-from litepose.decode.passes import Pass
+from litepose.decode.merge import Pass
 from litepose.decode.reference import decode_reference
 from litepose.evaluation.cost import median_ms
+from litepose.imaging.preprocess import to_input
 from litepose.imaging.read import read_image
-from litepose.imaging.resize import to_input
 from litepose.imaging.write import save_image
 
 IMAGES = Path(__file__).resolve().parents[1] / "examples" / "images"
@@ -50,7 +50,7 @@ def eager_with_reference(path: Path) -> Callable[[], int]:
     """The straightforward way: read, resize, PyTorch eager, official decoding. Returns people."""
     import torch
 
-    from litepose.model import zoo
+    from litepose.models import zoo
 
     network, info = zoo.load("p")
     info = replace(info, decode=replace(info.decode, person_threshold=0.0))

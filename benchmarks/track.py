@@ -21,14 +21,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 import litepose
+from benchmarks.tracking.disturb import FEWEST_SEEN, Disturber
+from benchmarks.tracking.metrics import Sighting, TrackingScore, score_tracking, together
+from benchmarks.tracking.walking import ClipSettings, Frame, Truth, walk
 from litepose.core.poses import Poses, pose_area, pose_similarity
 from litepose.core.skeleton import COCO17
-from litepose.data.disturb import FEWEST_SEEN, Disturber
-from litepose.data.walking import ClipSettings, Frame, Truth, walk
 from litepose.evaluation.oks import compute_oks
-from litepose.evaluation.tracking import Sighting, TrackingScore, score_tracking, together
-from litepose.runtime.smoothing import Smoother
-from litepose.runtime.tracker import Tracker
+from litepose.inference.one_euro import Smoother
+from litepose.inference.tracker import Tracker
 
 KINDS = {
     "5 people": ClipSettings(),

@@ -29,8 +29,8 @@ from litepose.core.maps import Maps
 from litepose.data.sample import Batch
 from litepose.training.config import TrainConfig
 from litepose.training.config_file import config_from_dict
+from litepose.training.distributed import Processes, open_processes
 from litepose.training.objective import normalised
-from litepose.training.processes import Processes, open_processes
 from litepose.training.run import Run
 from litepose.training.trainer import Trainer
 

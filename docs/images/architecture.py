@@ -2,9 +2,9 @@
 
     python docs/images/architecture.py
 
-Ours. Widths, depths and sizes come from the architectures in `model/arch.py`; what is between them
-follows `model/network.py` and `model/pyramid.py`. Boxes are what flows, at the stride of their row;
-arrows are what is done to it.
+Widths, depths and sizes come from the architectures in `models/arch.py`; what is between them
+follows `models/litepose.py` and `models/pyramid.py`. Boxes are what flows, at the stride of their
+row; arrows are what is done to it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from litepose.core.skeleton import COCO17
-from litepose.model.arch import Arch, P, PyramidArch, S
+from litepose.models.arch import Arch, P, PyramidArch, S
 
 WIDTH, HEIGHT = 1000, 1112
 BOX_W, BOX_H = 134, 42

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from litepose.core.errors import LitePoseError as LitePoseError
     from litepose.core.poses import Poses as Poses
     from litepose.imaging.read import ImageSource, ReadLimits
-    from litepose.runtime.backends import Precision
-    from litepose.runtime.predictor import Predictor
+    from litepose.inference.backend import Precision
+    from litepose.inference.predictor import Predictor
 
 __version__ = "0.1.0"
 __all__ = ["LitePoseError", "Poses", "draw", "load", "video"]
@@ -57,8 +57,8 @@ def load(
     limits: what a picture may cost to read
     Raises LitePoseError where the model, its weights, a package, provider or device is missing.
     """
-    from litepose.runtime.backends import RuntimeOptions
-    from litepose.runtime.predictor import open_predictor
+    from litepose.inference.backend import RuntimeOptions
+    from litepose.inference.predictor import open_predictor
 
     chosen = (providers,) if isinstance(providers, str) else tuple(providers)
     return open_predictor(

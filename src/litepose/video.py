@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litepose.imaging.video import Frame, Frames, frames
-from litepose.imaging.video_write import VideoWriter
+from litepose.imaging.video_reader import Frame, Frames, frames
+from litepose.imaging.video_writer import VideoWriter
 
 __all__ = ["Frame", "Frames", "VideoWriter", "frames"]

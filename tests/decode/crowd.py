@@ -10,7 +10,7 @@ from litepose.core.geometry import Letterbox
 from litepose.core.maps import Maps
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
 from litepose.core.skeleton import COCO17
-from litepose.decode.passes import Pass
+from litepose.decode.merge import Pass
 
 INPUT_WH = (256, 192)
 BOX = Letterbox(INPUT_WH, INPUT_WH, INPUT_WH)

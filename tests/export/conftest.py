@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from litepose.export.source import Source, load_source  # noqa: E402
+from litepose.export.exportable import Source, load_source  # noqa: E402
 from litepose.imaging.read import read_image  # noqa: E402
-from litepose.model import zoo  # noqa: E402
+from litepose.models import zoo  # noqa: E402
 
 IMAGES = Path(__file__).parents[2] / "examples" / "images"
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from litepose.core.geometry import letterbox
+from litepose.imaging.preprocess import to_input
 from litepose.imaging.read import read_image
-from litepose.imaging.resize import to_input
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "examples" / "images"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from litepose.model.checkpoint import load_checkpoint
+from litepose.models.checkpoint import load_checkpoint
 from litepose.training.config import TrainConfig
 from litepose.training.config_file import config_from_dict
 
@@ -54,7 +54,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 PROGRAM = """
 import json, sys
 from litepose.training.config_file import config_from_dict
-from litepose.training.interrupt import ASKING, Signals
+from litepose.training.signals import ASKING, Signals
 from litepose.training.trainer import train
 train(config_from_dict(json.loads(sys.argv[1])), resume=sys.argv[2] == "resume")
 """

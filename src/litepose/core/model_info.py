@@ -45,8 +45,8 @@ class InputRule:
 
 def check_views(views: tuple[int, ...]) -> None:
     """Raises LitePoseError where these are not short sides of views, each once."""
-    sides = all(isinstance(side, int) and not isinstance(side, bool) for side in views)
-    if not sides or len(views) > MOST_VIEWS or len(set(views)) < len(views) or min(views, default=32) < 32:
+    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in views)
+    if not whole or not len(set(views)) == len(views) <= MOST_VIEWS or min(views, default=32) < 32:
         raise LitePoseError(
             f"views are at most {MOST_VIEWS} different short sides in pixels, 32 or more, such as"
             f" 256,512; got {', '.join(map(str, views))}"

@@ -32,8 +32,8 @@ class AugmentSettings:
 
     rotation: degrees to either side; scale: the crop's side, times the picture's `side`;
     shift: of the crop's middle, per axis, as a share of the crop's side (40 px of 200);
-    person_px: square root of width x height of the box around a person's keypoints in the network's
-    input, at least and at most: others are masked out, so that each size is learned where it is read;
+    person_px: least and greatest size at which a person counts, the square root of width x height
+    of the box around their keypoints in the network's input; others are masked out;
     flip, mosaic: how often (0 to 1); colour: strength of brightness, contrast, saturation and hue
     changes (0 to 1); cutout: patches at most, each up to a quarter of the picture's side.
     """

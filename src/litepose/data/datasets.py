@@ -16,10 +16,10 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
-from litepose.data.records import Record, Region, read_records
-from litepose.data.regions import region_mask
+from litepose.data.coco import Record, Region, read_records
+from litepose.data.masks import region_mask
 from litepose.data.sample import Sample
-from litepose.data.skeletons import load_skeleton
+from litepose.data.skeleton_toml import load_skeleton
 from litepose.imaging.read import read_image
 
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
-from litepose.data.cache import MAGIC, SCHEMA
+from litepose.data.coco import Record, Region
 from litepose.data.datasets import UnreadablePictureError, map_record, mapping_between
-from litepose.data.records import Record, Region
+from litepose.data.pack import MAGIC, SCHEMA
 from litepose.data.sample import Sample
 
 # Every array of a piece: its type and the sizes behind its first axis; K is the skeleton's.

@@ -1,8 +1,8 @@
 """People whom a teacher found, beside those who are labelled.
 
-A file of COCO results (as `litepose evaluate` writes them) says what a better model, or the same one
-with more passes, found in the pictures of a dataset. Whoever is no labelled person becomes one more
-person of the sample; each keypoint's score is the height of its target.
+A file of COCO results (as `litepose evaluate` writes them) says whom a better model, or the same
+one with more passes, found in the pictures of a dataset. Whoever is no labelled person becomes one
+more person of the sample; each keypoint's score is the height of its target.
 """
 
 from __future__ import annotations

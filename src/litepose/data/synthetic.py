@@ -16,9 +16,9 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
-from litepose.data.figure import Canvas, Figure, paint, random_colour, random_figure, shade
 from litepose.data.layouts import check_unused
-from litepose.data.regions import encode_rle
+from litepose.data.masks import encode_rle
+from litepose.data.stick_figure import Canvas, Figure, paint, random_colour, random_figure, shade
 from litepose.imaging.write import save_image
 
 CROWD_OWNER = 255

@@ -9,9 +9,9 @@ import numpy as np
 from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.candidates import find_candidates
 from litepose.decode.grouping import People, drop_duplicates, fill_missing, group
-from litepose.decode.passes import Field, Pass, combine, tag_places
+from litepose.decode.merge import Field, Pass, combine, tag_places
+from litepose.decode.peaks import find_candidates
 
 
 def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:

@@ -12,8 +12,8 @@ import numpy as np
 
 from litepose.core.geometry import Letterbox
 from litepose.core.poses import Poses
+from litepose.decode.merge import Field
 from litepose.decode.merge_views import SURE, person_sides
-from litepose.decode.passes import Field
 
 HEAT = 0.2  # blocks of the map colder than this show no keypoint
 LARGE_PX = 96  # people this large in the small view are read better there than in a larger one

@@ -17,8 +17,8 @@ import numpy as np
 from litepose.core.assignment import match_edges
 from litepose.core.poses import pose_area, pose_box, pose_similarity
 from litepose.core.skeleton import Skeleton
-from litepose.decode.candidates import Candidates, nearest_tags, subpixel
-from litepose.decode.passes import Field
+from litepose.decode.merge import Field
+from litepose.decode.peaks import Candidates, nearest_tags, subpixel
 
 # Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
 # person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.

@@ -89,11 +89,11 @@ def _doubles(
 
 def _joined(parts: Sequence[Poses]) -> Poses:
     """The people of several `Poses` of one image in one."""
-    centres = [part.centres_xy for part in parts]
+    centres = [part.centres_xy for part in parts if part.centres_xy is not None]
     return replace(
         parts[0],
         keypoints_xy=np.concatenate([part.keypoints_xy for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         person_scores=np.concatenate([part.person_scores for part in parts]),
-        centres_xy=None if any(c is None for c in centres) else np.concatenate(centres),
+        centres_xy=np.concatenate(centres) if len(centres) == len(parts) else None,
     )

@@ -18,7 +18,7 @@ from litepose.core.assignment import min_cost_matching
 from litepose.core.geometry import Affine, Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.passes import Pass, check_finite
+from litepose.decode.merge import Pass, check_finite
 
 # For CrowdPose the official code cuts COCO's order to 14: a permutation only by accident.
 OFFICIAL_ORDER = {

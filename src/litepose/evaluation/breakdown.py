@@ -13,9 +13,9 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
+from litepose.evaluation.ground_truth import PictureFound, PictureTruth
 from litepose.evaluation.matching import FEWEST_PICTURES, Interval, PictureMatch, ap_intervals
 from litepose.evaluation.oks import PckReference, compute_pck, pck_lengths
-from litepose.evaluation.truth import PictureFound, PictureTruth
 
 PEOPLE_GROUPS = ((1, 1), (2, 3), (4, 9), (10, None))
 

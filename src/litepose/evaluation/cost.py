@@ -18,8 +18,8 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
-from litepose.runtime.prediction import PredictOptions, Timings
-from litepose.runtime.predictor import Predictor
+from litepose.inference.predictor import Predictor
+from litepose.inference.results import PredictOptions, Timings
 
 _MEGABYTE = 2**20
 # A child inherits its parent's peak in getrusage through exec, so Linux is asked for the peak of
@@ -84,7 +84,7 @@ def network_cost(info: ModelInfo, input_wh: tuple[int, int] | None = None) -> Ne
         from torch import nn
         from torch.utils.flop_counter import FlopCounterMode
 
-        from litepose.model.network import build_network
+        from litepose.models.litepose import build_network
     except ImportError:
         raise LitePoseError("counting needs torch: pip install 'litepose[torch]'") from None
     width, height = input_wh or (info.input.size, info.input.size)

@@ -20,13 +20,13 @@ from litepose.core.errors import LitePoseError
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
 from litepose.data.datasets import PoseDataset, UnreadablePictureError
+from litepose.evaluation.example_grid import choose_examples, draw_sheet
+from litepose.evaluation.ground_truth import PictureFound, PictureTruth, group_results, truth_of
+from litepose.evaluation.keypoint_overlap import Unknown
 from litepose.evaluation.matching import match_pictures
 from litepose.evaluation.report import EvaluationReport, judge, judge_complete
-from litepose.evaluation.shared_keypoints import Unknown
-from litepose.evaluation.sheet import choose_examples, draw_sheet
-from litepose.evaluation.truth import PictureFound, PictureTruth, group_results, truth_of
-from litepose.runtime.backends import weights_sha256
-from litepose.runtime.prediction import PredictOptions
+from litepose.inference.backend import weights_sha256
+from litepose.inference.results import PredictOptions
 
 PARTIAL_NAME = "results.partial.jsonl"
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from litepose.core.skeleton import Skeleton
+from litepose.evaluation.ground_truth import PictureFound, PictureTruth
 from litepose.evaluation.oks import compute_oks
-from litepose.evaluation.truth import PictureFound, PictureTruth
 
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 FEWEST_PICTURES = 5  # of fewer, resamples say nothing of other pictures: of one they are all alike

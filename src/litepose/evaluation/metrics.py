@@ -16,7 +16,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
-from litepose.evaluation.truth import (
+from litepose.evaluation.ground_truth import (
     GroundTruth,
     PictureFound,
     PictureTruth,

@@ -15,7 +15,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
-from litepose.evaluation.truth import PictureTruth
+from litepose.evaluation.ground_truth import PictureTruth
 
 PckReference = Literal["head", "torso", "box"]
 

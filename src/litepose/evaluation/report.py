@@ -22,6 +22,8 @@ from litepose.evaluation.breakdown import (
     people_at,
     score_keypoints,
 )
+from litepose.evaluation.ground_truth import PictureFound, PictureTruth
+from litepose.evaluation.keypoint_overlap import LeftOut
 from litepose.evaluation.matching import (
     FEWEST_PICTURES,
     MOST_PEOPLE,
@@ -35,8 +37,6 @@ from litepose.evaluation.metrics import (
     coco_report,
     crowdpose_report,
 )
-from litepose.evaluation.shared_keypoints import LeftOut
-from litepose.evaluation.truth import PictureFound, PictureTruth
 
 SCHEMA = 1
 SCORE_STEPS = tuple(round(0.05 * i, 2) for i in range(20))

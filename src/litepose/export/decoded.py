@@ -12,9 +12,9 @@ import numpy as np
 from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.candidates import Candidates
 from litepose.decode.decoder import poses_of
 from litepose.decode.grouping import drop_duplicates, group
+from litepose.decode.peaks import Candidates
 
 
 def people_of(

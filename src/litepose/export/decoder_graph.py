@@ -1,6 +1,6 @@
 """The decoder's first half as part of the graph: maps -> candidates, with fixed shapes.
 
-Source: `decode/passes.py` and `decode/candidates.py`, whose numbers it gives: strides merged, both
+Source: `decode/merge.py` and `decode/peaks.py`, whose numbers it gives: strides merged, both
 looks merged, 3x3 peaks, the strongest M, sub-pixel places, tags read between cells. Ours differs
 from those in its form only: each keypoint has M places, score 0 where there is no candidate.
 Grouping stays outside (`decoded.py`); filling needs the maps and is not possible then.
@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from litepose.core.model_info import ModelInfo
-from litepose.decode.passes import TAG_UNIT_PX
-from litepose.model.network import Network
+from litepose.decode.merge import TAG_UNIT_PX
+from litepose.models.litepose import Network
 
 OUTPUTS = ("scores", "xy", "tags")
 

@@ -16,11 +16,11 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.data.layouts import find_dataset
 from litepose.data.synthetic import SceneSettings, draw_scene
+from litepose.export.exportable import load_source
 from litepose.export.formats import Format, find_format
 from litepose.export.parity import HALF_TOLERANCE, TOLERANCE, Parity, check_graph, compare
 from litepose.export.quantize import QuantizeReport, Say, quantize
-from litepose.export.source import load_source
-from litepose.imaging.listing import list_images
+from litepose.imaging.find_images import list_images
 from litepose.imaging.read import read_image
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "images"  # in a checkout

@@ -20,9 +20,9 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from litepose.export.exportable import Source
 from litepose.export.onnx import build_graph, runner_of, stamped
 from litepose.export.parity import Runner
-from litepose.export.source import Source
 
 prepare = build_graph
 _OPERATORS = ["Conv", "Add", "Concat", "Resize", "AveragePool", "Relu", "Clip", "Pad", "Slice"]

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from litepose.core.errors import LitePoseError
+from litepose.export.exportable import Source
 from litepose.export.parity import Runner
-from litepose.export.source import Source
 
 
 def write(source: Source, path: Path) -> None:

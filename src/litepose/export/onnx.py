@@ -26,12 +26,11 @@ from torch.export import Dim
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
+from litepose.export.exportable import INFO_KEY, Source, output_names
 from litepose.export.parity import TOLERANCE, Runner, check_graph
-from litepose.export.source import INFO_KEY, Source, output_names
-from litepose.model.checkpoint import write_atomically
-from litepose.model.exported import HALF_SUFFIX
-from litepose.model.network import Network
-
+from litepose.models.checkpoint import write_atomically
+from litepose.models.from_onnx import HALF_SUFFIX
+from litepose.models.litepose import Network
 
 SMALL = 256  # numbers; biases and constants below are not worth a node each
 

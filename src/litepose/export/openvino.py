@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import openvino
 
+from litepose.export.exportable import Source
 from litepose.export.onnx import build_graph
 from litepose.export.parity import Runner
-from litepose.export.source import Source
 
 
 def write(source: Source, path: Path) -> None:

@@ -22,10 +22,10 @@ from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.decoder import decode
-from litepose.decode.passes import Pass, unflip
+from litepose.decode.merge import Pass, unflip
 from litepose.export.decoded import people_of
-from litepose.export.source import Flat, Source
-from litepose.imaging.resize import to_input
+from litepose.export.exportable import Flat, Source
+from litepose.imaging.preprocess import to_input
 
 TOLERANCE = 1e-4  # of an output's largest value, on noise
 HALF_TOLERANCE = 2e-2  # of float16 weights

@@ -17,9 +17,9 @@ from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses, pose_area, pose_similarity
 from litepose.data.datasets import CocoDataset
 from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+from litepose.export.exportable import Source
 from litepose.export.parity import Input, Look, Runner, look_through, make_input, measure
 from litepose.export.sensitivity import most_sensitive_first
-from litepose.export.source import Source
 
 LADDER = (0, 4, 8, 16, 32)  # layers left in float
 MOST_AP_FALL = 1.0
@@ -206,8 +206,14 @@ class RunnerPredictor:
         self._look: Look = look_through(self.source, run)
 
     def predict(
-        self, source: Any, *, flip_test: bool, scales: tuple[float, ...], threshold: float
+        self,
+        source: Any,
+        *,
+        flip_test: bool,
+        scales: tuple[float, ...],
+        views: tuple[int, ...] | None,
+        threshold: float,
     ) -> Poses:
-        assert not flip_test and scales == (1.0,)
+        assert not flip_test and scales == (1.0,) and views is None
         poses = self._look(make_input(source, self.info, self.source.size_wh))
         return poses[poses.person_scores >= threshold]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from litepose.export.exportable import INFO_KEY, SHA256_KEY, Source
 from litepose.export.parity import Runner
-from litepose.export.source import INFO_KEY, SHA256_KEY, Source
 
 
 def write(source: Source, path: Path) -> None:

@@ -27,8 +27,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.fetch import FetchLimits, fetch, is_url
-from litepose.imaging.listing import missing_message
+from litepose.imaging.find_images import missing_message
+from litepose.imaging.url import FetchLimits, fetch, is_url
 
 _FORMATS: Mapping[bytes, type[ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,

@@ -17,8 +17,8 @@ from base64 import b64encode
 from urllib.parse import unquote, urljoin, urlsplit
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.fetch import REDIRECTS, connect, hang_up, refuse_unless_media
 from litepose.imaging.read import ReadLimits
+from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
 
 _SKIP = 1 << 16
 _LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # what comes at its own pace

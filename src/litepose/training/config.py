@@ -24,8 +24,8 @@ from pydantic import (
 
 from litepose.core.errors import did_you_mean
 from litepose.data.augment import AugmentSettings
-from litepose.data.targets import Rounding
 from litepose.training.losses import LossRule
+from litepose.training.targets import Rounding
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]

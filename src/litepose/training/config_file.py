@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from litepose.core.errors import LitePoseError, did_you_mean
-from litepose.imaging.listing import missing_message
+from litepose.imaging.find_images import missing_message
 from litepose.training.config import Section, TrainConfig
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
-from litepose.data.targets import Targets
+from litepose.training.targets import Targets
 
 
 class Losses(NamedTuple):

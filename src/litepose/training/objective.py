@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from litepose.core.maps import Maps
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.skeleton import Skeleton
-from litepose.data.answers import SCALE as ANSWER_SCALE
 from litepose.data.sample import Batch
-from litepose.data.targets import Targets, make_targets
+from litepose.data.teacher_maps import SCALE as ANSWER_SCALE
 from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
 from litepose.training.losses import Losses, cell_weights, doubtful_cells, pose_losses
+from litepose.training.targets import Targets, make_targets
 
 MISSED = 0.1  # a teacher colder than this where labels are hotter has not seen the keypoint
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -11,26 +11,26 @@ from torch import nn
 
 from litepose.core.errors import LitePoseError
 from litepose.data.augment import AugmentSettings
-from litepose.data.augment_device import DeviceLoader, DevicePictures, to_device
+from litepose.data.augment_gpu import DeviceLoader, DevicePictures, to_device
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.data.packed import PackedDataset
-from litepose.model import zoo
-from litepose.model.checkpoint import save_checkpoint
+from litepose.models import zoo
+from litepose.models.checkpoint import save_checkpoint
 from litepose.training.config import TrainConfig
-from litepose.training.memory_order import ORDERS, faster_in_channels_last
-from litepose.training.objective import PRECISIONS, Objective, Teacher, computes_bf16
-from litepose.training.optimizer import average_weights, blend, make_optimizer
-from litepose.training.processes import Processes
-from litepose.training.report import duration
-from litepose.training.resume import Progress, load_state, restore, save_state
-from litepose.training.sources import (
+from litepose.training.datasets import (
     check_known,
     mixture,
     named_skeleton,
     open_source,
     training_data,
 )
-from litepose.training.start import make_start
+from litepose.training.distributed import Processes
+from litepose.training.init_weights import make_start
+from litepose.training.logger import duration
+from litepose.training.memory_order import ORDERS, faster_in_channels_last
+from litepose.training.objective import PRECISIONS, Objective, Teacher, computes_bf16
+from litepose.training.optimizer import average_weights, blend, make_optimizer
+from litepose.training.run_checkpoint import Progress, load_state, restore, save_state
 
 RESULTS = ("best.safetensors", "last.safetensors", "metrics.jsonl")  # never overwritten by another
 

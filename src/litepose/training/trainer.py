@@ -18,14 +18,14 @@ from torch import nn
 from litepose.data.datasets import UnreadablePictureError
 from litepose.data.sample import Batch
 from litepose.training.config import TrainConfig
-from litepose.training.interrupt import Signals
+from litepose.training.distributed import open_processes
+from litepose.training.logger import EpochReport, Reporter, duration
 from litepose.training.losses import Losses, require_finite
 from litepose.training.objective import on_device
 from litepose.training.optimizer import rate_factor, set_rates, update_average
 from litepose.training.parts import train_mode
-from litepose.training.processes import open_processes
-from litepose.training.report import EpochReport, Reporter, duration
 from litepose.training.run import Run
+from litepose.training.signals import Signals
 from litepose.training.validation import Stopped, Validation, validate
 
 AGREE_EVERY = 16  # batches between the moments when several processes agree on stopping

@@ -16,17 +16,17 @@ from torch import nn
 
 from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
+from litepose.data.coco import Record
 from litepose.data.datasets import UnreadablePictureError
 from litepose.data.loader import Loader
-from litepose.data.records import Record
+from litepose.evaluation.ground_truth import group_results, truth_of
 from litepose.evaluation.matching import Interval, ap_intervals, match_pictures
-from litepose.evaluation.truth import group_results, truth_of
-from litepose.runtime.backends import RuntimeOptions
-from litepose.runtime.predictor import Predictor
-from litepose.runtime.torch_backend import TorchBackend
+from litepose.inference.backend import RuntimeOptions
+from litepose.inference.predictor import Predictor
+from litepose.inference.torch_backend import TorchBackend
+from litepose.training.distributed import Processes
 from litepose.training.losses import Losses
 from litepose.training.objective import Objective, on_device
-from litepose.training.processes import Processes
 
 
 class Seen(NamedTuple):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from litepose.evaluation.bench_folder import FolderRate
-    from litepose.evaluation.bench_report import ModelReport
+    from litepose.apps.bench.folder import FolderRate
+    from litepose.apps.bench.report import ModelReport
 
 PICTURE_WH = (640, 480)
 FOLDERS_WH = ((640, 480), (1920, 1080))
@@ -51,9 +51,9 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from litepose.evaluation.bench_machine import measure_machine
-    from litepose.evaluation.bench_plot import draw_bench
-    from litepose.evaluation.bench_report import BenchReport
+    from litepose.apps.bench.machine import measure_machine
+    from litepose.apps.bench.plot import draw_bench
+    from litepose.apps.bench.report import BenchReport
     from litepose.imaging.write import save_image
 
     names = _models(options.models)
@@ -87,12 +87,12 @@ def _one_model(
 ) -> ModelReport:
     import numpy as np
 
-    from litepose.apps.cli.bench_models import open_model
+    from litepose.apps.bench.models import BenchPlan, bench_model
+    from litepose.apps.bench.report import ModelReport
+    from litepose.apps.bench.run import open_model
     from litepose.data.synthetic import SceneSettings, draw_scene
-    from litepose.evaluation.bench import BenchPlan, bench_model
-    from litepose.evaluation.bench_report import ModelReport
     from litepose.evaluation.cost import network_cost
-    from litepose.runtime.machine import Bystanders
+    from litepose.inference.system import Bystanders
 
     model = open_model(name, size, options.backends, scratch, _tell)
     scene = draw_scene(np.random.default_rng(0), SceneSettings(size_wh=PICTURE_WH)).image
@@ -117,8 +117,8 @@ def _one_model(
 def _folders(
     name: str, size: int | None, options: argparse.Namespace, scratch: Path
 ) -> list[FolderRate]:
-    from litepose.apps.cli.bench_models import open_model
-    from litepose.evaluation.bench_folder import draw_folder, measure_folder
+    from litepose.apps.bench.folder import draw_folder, measure_folder
+    from litepose.apps.bench.run import open_model
 
     pictures = min(options.pictures, 40) if options.quick else options.pictures
     ways = open_model(name, size, options.backends, scratch, _tell).ways

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
     if find_spec("torch") is None or find_spec("safetensors") is None:
         raise LitePoseError("convert needs PyTorch: pip install 'litepose[torch]'")
-    from litepose.model.official import convert_official
+    from litepose.models.official import convert_official
 
     source = Path(options.source)
     if source.suffix == ".safetensors":

@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
     from litepose.evaluation.cost import measure_latency, network_cost, peak_memory_mb
     from litepose.imaging.read import read_image
-    from litepose.model import zoo
+    from litepose.models import zoo
 
     predictor = open_predictor(options)
     images = [read_image(path) for path in options.images]
@@ -48,6 +48,12 @@ def run(options: argparse.Namespace) -> int:
     for part in ("pre", "net", "decode", "total"):
         of = getattr(latency, part)
         print(f"  {part:12} {of.p50:7.2f} {of.p95:7.2f}")
-    record = {**asdict(networks[0]), "macs": macs, "views": list(sides), "peak_mb": round(memory, 1), "latency_ms": asdict(latency)}
+    record = {
+        **asdict(networks[0]),
+        "macs": macs,
+        "views": list(sides),
+        "peak_mb": round(memory, 1),
+        "latency_ms": asdict(latency),
+    }
     print(json.dumps({"model": predictor.info.name, **record}))
     return 0

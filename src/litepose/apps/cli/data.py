@@ -36,7 +36,7 @@ def _add_doctor(tools: Any) -> None:
 
 
 def run_doctor(options: argparse.Namespace) -> int:
-    from litepose.data.doctor import examine
+    from litepose.data.validate.dataset import examine
 
     report = examine(options.data, options.split, options.skeleton)
     print(report.text())
@@ -55,8 +55,8 @@ def _add_show(tools: Any) -> None:
 
 
 def run_show(options: argparse.Namespace) -> int:
+    from litepose.data.contact_sheet import contact_sheet, readable_samples, to_fiftyone
     from litepose.data.layouts import find_dataset
-    from litepose.data.show import contact_sheet, readable_samples, to_fiftyone
     from litepose.imaging.write import check_writable, save_image
 
     dataset = find_dataset(options.data, options.split, skeleton=options.skeleton)
@@ -85,8 +85,8 @@ def _add_pack(tools: Any) -> None:
 
 
 def run_pack(options: argparse.Namespace) -> int:
-    from litepose.data.cache import PackSettings, pack
     from litepose.data.layouts import find_dataset
+    from litepose.data.pack import PackSettings, pack
 
     dataset = find_dataset(options.data, options.split, skeleton=options.skeleton)
     piece = None if options.piece_mb is None else int(options.piece_mb * 1e6)
@@ -117,10 +117,11 @@ def _add_answers(tools: Any) -> None:
 
 def run_answers(options: argparse.Namespace) -> int:
     need("train", "torch", "safetensors")
-    from litepose.data.answers import write_answers
     from litepose.data.layouts import find_dataset
-    from litepose.runtime.backends import file_of, weights_sha256
-    from litepose.runtime.predictor import PredictOptions
+    from litepose.inference.backend import weights_sha256
+    from litepose.inference.open import file_of
+    from litepose.inference.predictor import PredictOptions
+    from litepose.training.pseudo_labels import write_answers
 
     predictor = open_predictor(options)
     path = file_of(options.model)

@@ -51,7 +51,7 @@ def _packages() -> dict[str, str]:
 
 
 def _machine() -> dict[str, Any]:
-    from litepose.runtime.machine import cpu_name, usable_cores
+    from litepose.inference.system import cpu_name, usable_cores
 
     features: list[str] = []
     cpuinfo = Path("/proc/cpuinfo")
@@ -72,7 +72,7 @@ def _machine() -> dict[str, Any]:
 def _backends() -> dict[str, Any]:
     import onnxruntime
 
-    from litepose.runtime.backends import installed_backends
+    from litepose.inference.open import installed_backends
 
     return {
         "onnxruntime": onnxruntime.get_available_providers(),
@@ -81,8 +81,8 @@ def _backends() -> dict[str, Any]:
 
 
 def _models() -> dict[str, str]:
-    from litepose.model import zoo
-    from litepose.runtime.backends import weights_sha256
+    from litepose.inference.backend import weights_sha256
+    from litepose.models import zoo
 
     found = {}
     for name in zoo.MODELS:

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     need("train", "faster_coco_eval")
     from litepose.apps.cli.progress import Progress
     from litepose.evaluation.evaluate import EvaluateOptions, evaluate
-    from litepose.runtime.backends import file_of
+    from litepose.inference.open import file_of
 
     how = EvaluateOptions(
         limit=options.limit,

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from litepose.export.export import ExportRequest, check, export_model
     from litepose.export.formats import find_format
     from litepose.export.quantize import RefusedError
-    from litepose.model import zoo
+    from litepose.models import zoo
 
     name, form = options.model or zoo.DEFAULT, find_format(options.format)
     ending = form.mark + form.suffixes[0]

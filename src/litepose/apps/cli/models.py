@@ -13,7 +13,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from litepose.model import zoo
+    from litepose.models import zoo
 
     rows = []
     header = f"{'name':22} {'keypoints':>9} {'input':>5} {'params':>8} {'GMACs':>6}  weights"

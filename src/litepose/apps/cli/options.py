@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from litepose.data.datasets import CocoDataset
-    from litepose.evaluation.shared_keypoints import Unknown
+    from litepose.evaluation.keypoint_overlap import Unknown
     from litepose.imaging.read import ReadLimits
-    from litepose.runtime.predictor import PredictOptions, Predictor
+    from litepose.inference.predictor import PredictOptions, Predictor
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +60,8 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
 
 def open_predictor(options: argparse.Namespace) -> Predictor:
     """The model that the options ask for; what `--backend auto` chose is said on stderr."""
-    from litepose.runtime.backends import RuntimeOptions
-    from litepose.runtime.predictor import open_predictor
+    from litepose.inference.backend import RuntimeOptions
+    from litepose.inference.predictor import open_predictor
 
     providers = tuple(options.provider or ["CPUExecutionProvider"])
     how = RuntimeOptions(options.threads, providers, options.device, options.precision)
@@ -80,7 +80,7 @@ def open_data(
     options: argparse.Namespace, predictor: Predictor
 ) -> tuple[CocoDataset, Unknown | None]:
     """The pictures of --data and --split to judge a model on; what it lacks is said on stderr."""
-    from litepose.evaluation.shared_keypoints import open_to_judge
+    from litepose.evaluation.keypoint_overlap import open_to_judge
 
     info = predictor.info
     dataset, unknown = open_to_judge(options.data, options.split, info.name, info.skeleton)

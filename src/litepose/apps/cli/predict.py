@@ -20,11 +20,11 @@ from litepose.apps.cli.options import (
     predict_options,
     read_limits,
 )
-from litepose.apps.cli.results import MARK, Places, open_report, print_record
+from litepose.apps.cli.output import MARK, Places, open_report, print_record
 
 if TYPE_CHECKING:
-    from litepose.runtime.prediction import View
-    from litepose.runtime.predictor import PredictOptions, Predictor
+    from litepose.inference.predictor import PredictOptions, Predictor
+    from litepose.inference.results import View
 
 
 class _Job(NamedTuple):
@@ -155,7 +155,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _are_films(options: argparse.Namespace) -> bool:
     from litepose.core.errors import LitePoseError
-    from litepose.imaging.video_source import is_video
+    from litepose.imaging.video_open import is_video
 
     films = [source for source in options.sources if options.frames or is_video(source)]
     if films and len(films) < len(options.sources):
@@ -174,8 +174,8 @@ def _are_films(options: argparse.Namespace) -> bool:
 def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """All pictures that the sources stand for, and a record for each source that has none."""
     from litepose.core.errors import LitePoseError
-    from litepose.imaging.fetch import is_url
-    from litepose.imaging.listing import list_images
+    from litepose.imaging.find_images import list_images
+    from litepose.imaging.url import is_url
 
     found: list[str] = []
     missing: list[dict[str, Any]] = []
@@ -207,8 +207,8 @@ def _records(
     options: argparse.Namespace,
 ) -> Iterator[dict[str, Any]]:
     """The record of each picture, in order; of many, several are worked on side by side."""
-    from litepose.runtime.many import in_order
-    from litepose.runtime.predictor import MANY_FROM
+    from litepose.inference.parallel import in_order
+    from litepose.inference.predictor import MANY_FROM
 
     jobs = []
     for source in sources:
@@ -227,8 +227,8 @@ def _one(
     from litepose.core.errors import LitePoseError
     from litepose.imaging.draw import draw_poses
     from litepose.imaging.draw_maps import draw_heatmaps
+    from litepose.imaging.grid import side_by_side
     from litepose.imaging.read import read_image
-    from litepose.imaging.sheet import side_by_side
     from litepose.imaging.write import save_image
 
     record: dict[str, Any] = {"source": job.source}
@@ -240,8 +240,8 @@ def _one(
             drawn = draw_poses(image, poses, threshold=options.keypoint_threshold)
             record["drawn"] = str(save_image(job.drawn, drawn))
         if options.heatmaps:
-            drawn = [draw_heatmaps(image, view.maps.heat, view.box) for view in views]
-            sheet = drawn[0] if len(drawn) == 1 else side_by_side(drawn, _view_titles(views))
+            panels = [draw_heatmaps(image, view.maps.heat, view.box) for view in views]
+            sheet = panels[0] if len(panels) == 1 else side_by_side(panels, _view_titles(views))
             record["heatmaps"] = str(save_image(job.heatmaps, sheet))
     except LitePoseError as wrong:
         record["error"] = str(wrong)

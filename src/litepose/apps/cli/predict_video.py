@@ -16,17 +16,17 @@ from typing import Any, TextIO
 
 import cv2
 
-from litepose.apps.cli.film_screen import Screen, check_window
 from litepose.apps.cli.options import open_predictor, predict_options, read_limits
+from litepose.apps.cli.output import MARK, Places, open_report, print_record
 from litepose.apps.cli.progress import Progress
-from litepose.apps.cli.results import MARK, Places, open_report, print_record
+from litepose.apps.cli.video_display import Screen, check_window
 from litepose.core.errors import LitePoseError
-from litepose.imaging.video import Frames, frames
-from litepose.imaging.video_source import is_camera, is_video, list_videos
-from litepose.imaging.video_write import check_video
+from litepose.imaging.video_open import is_camera, is_video, list_videos
+from litepose.imaging.video_reader import Frames, frames
+from litepose.imaging.video_writer import check_video
 from litepose.imaging.web_video import without_password
-from litepose.runtime.predictor import PredictOptions, Predictor
-from litepose.runtime.stream import PosedFrame
+from litepose.inference.predictor import PredictOptions, Predictor
+from litepose.inference.stream import PosedFrame
 
 
 def run_films(options: argparse.Namespace) -> int:

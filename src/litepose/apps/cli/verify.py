@@ -17,7 +17,8 @@ from litepose.apps.cli.options import (
 )
 
 _TO_RECORD = (
-    "data", "split", "flip_test", "effort", "backend", "size", "views", "threads", "provider", "device", "precision",
+    "data", "split", "flip_test", "effort", "backend", "size", "views", "threads", "provider",
+    "device", "precision",
 )  # fmt: skip
 
 
@@ -50,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
     if options.record is not None:
         return _record(options)
     from litepose.core.errors import LitePoseError
-    from litepose.evaluation.ledger import entry_files, read_entry, verify
-    from litepose.runtime.backends import file_of
+    from litepose.evaluation.reported_results import entry_files, read_entry, verify
+    from litepose.inference.open import file_of
 
     _refuse_what_records(options)
     weights = file_of(options.model) if options.model else None
@@ -98,8 +99,8 @@ def _record(options: argparse.Namespace) -> int:
     from litepose.apps.cli.progress import Progress
     from litepose.core.errors import LitePoseError
     from litepose.evaluation.evaluate import EvaluateOptions
-    from litepose.evaluation.ledger import SUFFIX, record, write_entry
-    from litepose.runtime.backends import file_of
+    from litepose.evaluation.reported_results import SUFFIX, record, write_entry
+    from litepose.inference.open import file_of
 
     if options.entries:
         raise LitePoseError(

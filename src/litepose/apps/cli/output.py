@@ -1,0 +1,88 @@
+"""Where `litepose predict` puts what it drew, and the lines of JSON it writes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+MARK = ".pose"  # photo.jpg -> photo.pose.jpg
+
+
+class Places:
+    """Where drawn pictures and films go: beside each picture, or all into one folder."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder = None if folder is None else Path(folder)
+        self._taken: set[Path] = set()
+
+    def check(self, sources: list[str]) -> None:
+        """Make the folder and see that it can be written, before work starts."""
+        from litepose.core.errors import LitePoseError
+        from litepose.imaging.write import check_writable
+
+        if self._folder is not None:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except OSError as wrong:
+                raise LitePoseError(
+                    f"cannot make the folder {self._folder}: {wrong.strerror}"
+                ) from None
+        for folder in {self._beside(source) for source in sources}:
+            try:
+                check_writable(folder / f"picture{MARK}.jpg")
+            except LitePoseError as wrong:
+                raise LitePoseError(f"{wrong}; name another folder with --output") from None
+
+    def name(self, source: str, mark: str, suffix: str = ".jpg") -> Path:
+        """A path no other source of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
+        from litepose.imaging.video_open import is_camera
+        from litepose.imaging.web_video import without_password
+
+        path = Path(without_password(source).split("?")[0].rstrip("/"))
+        if "*" in path.name:  # the frames of a film, by a pattern
+            path = path.parent
+        stem = path.stem or "picture"
+        if suffix == ".webm" and is_camera(source):
+            stem = f"camera{stem}"
+        folder, number = self._beside(source), 1
+        path = folder / f"{stem}{mark}{suffix}"
+        while path in self._taken:
+            number += 1
+            path = folder / f"{stem}-{number}{mark}{suffix}"
+        self._taken.add(path)
+        return path
+
+    def _beside(self, source: str) -> Path:
+        from litepose.imaging.url import is_url
+
+        if self._folder is not None:
+            return self._folder
+        return Path() if is_url(source) else Path(source).parent
+
+
+def open_report(path: str | None) -> TextIO | None:
+    from litepose.core.errors import LitePoseError
+    from litepose.imaging.find_images import PICTURE_SUFFIXES
+    from litepose.imaging.video_open import VIDEO_SUFFIXES
+
+    if path is None:
+        return None
+    suffix = Path(path).suffix.lower()
+    if suffix in PICTURE_SUFFIXES | VIDEO_SUFFIXES:  # as `--json *.jpg` would have it
+        what = "picture" if suffix in PICTURE_SUFFIXES else "film"
+        raise LitePoseError(f"--json {path} names a {what}; give a name such as people.jsonl")
+    try:
+        return Path(path).open("w", encoding="utf-8")
+    except OSError as wrong:
+        raise LitePoseError(f"cannot write {path}: {wrong.strerror}") from None
+
+
+def print_record(record: dict[str, Any], report: TextIO | None, shown: bool = True) -> None:
+    """One line on stdout (where `shown`) and in the report, whole even where we are interrupted."""
+    line = json.dumps(record, separators=(",", ":")) + "\n"
+    for out in (sys.stdout if shown else None, report):
+        if out is not None:
+            out.write(line)
+            out.flush()

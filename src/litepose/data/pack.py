@@ -1,0 +1,247 @@
+"""Packed datasets (`litepose data pack`): pictures resized and decoded once, with their labels.
+
+Ours. A file is: 8 bytes magic, 8 bytes (little-endian) place of the header, the pictures one after
+the other (plain RGB bytes, or JPEG/WebP for carrying), the arrays, and last the header: JSON with
+the skeleton and each array's type, shape and place. Nothing in it can run code. Plain pictures are
+read through a memory map; a pack may be split in pieces `name-000.lpc`, `name-001.lpc`...
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import cv2
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Affine
+from litepose.data.coco import Record
+from litepose.data.datasets import PoseDataset, UnreadablePictureError
+from litepose.data.sample import Sample
+from litepose.imaging.preprocess import shrink
+
+MAGIC = b"LITEPACK"
+SCHEMA = 1
+SUFFIX = ".lpc"
+PIECE_BYTES = 60 * 2**20
+Encoding = Literal["raw", "jpeg", "webp"]
+_ALIGN = 64
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """short_side: larger pictures are reduced to it; quality: of JPEG or WebP, 1 to 100;
+    piece_bytes: a piece ends before it grows beyond this (None: one file)."""
+
+    short_side: int = 256
+    encoding: Encoding = "raw"
+    quality: int = 90
+    piece_bytes: int | None = None
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.short_side < 32 or not 1 <= self.quality <= 100 or self.workers < 1:
+            raise LitePoseError(
+                "packing needs a short side of 32 or more, a quality in 1..100 and 1 or more"
+                f" workers; got {self.short_side}, {self.quality}, {self.workers}"
+            )
+        if self.encoding not in ("raw", "jpeg", "webp"):
+            raise LitePoseError(f"encoding must be raw, jpeg or webp; got {self.encoding!r}")
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What `pack` wrote, and the pictures it had to leave out: place in the dataset -> reason."""
+
+    paths: tuple[Path, ...]
+    pictures: int
+    bytes: int
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+
+def shrink_sample(sample: Sample, short_side: int) -> Sample:
+    """The sample with its short side reduced to `short_side`; a smaller one comes back as it is."""
+    height, width = sample.image.shape[:2]
+    if min(height, width) <= short_side:
+        return sample
+    scale = short_side / min(height, width)
+    new_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    to_small = Affine.scale_shift((new_wh[0] / width, new_wh[1] / height))
+    return replace(
+        sample,
+        image=shrink(sample.image, new_wh),
+        keypoints_xy=to_small(sample.keypoints_xy),
+        areas=sample.areas * np.float32(new_wh[0] * new_wh[1] / (width * height)),
+        valid_mask=shrink(sample.valid_mask.view(np.uint8) * 255, new_wh) > 127,
+    )
+
+
+def pack(
+    dataset: PoseDataset,
+    path: str | Path,
+    settings: PackSettings = PackSettings(),
+    progress: Callable[[int, int], None] | None = None,
+) -> PackReport:
+    """Write a dataset to `path` (`.lpc`), or to numbered pieces beside it.
+
+    Unreadable pictures are left out and reported. Each file appears only when it is whole.
+    Raises LitePoseError where it cannot be written (a full disk, say); then nothing is replaced.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise LitePoseError(f"a packed dataset is named with {SUFFIX}; got {path}")
+    written: list[tuple[Path, Path]] = []
+    unreadable: dict[int, str] = {}
+    piece: _Piece | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for done, (index, sample, data) in enumerate(_encoded(dataset, settings), start=1):
+            if sample is None:
+                unreadable[index] = data.decode()
+                continue
+            if piece and settings.piece_bytes and piece.size + len(data) > settings.piece_bytes:
+                piece.close(last=False)
+                piece = None
+            if piece is None:
+                final = path if settings.piece_bytes is None else _piece_path(path, len(written))
+                piece = _Piece(final, dataset, settings, len(written))
+                written.append((piece.temporary, final))
+            piece.add(sample, dataset.records[index], data)
+            if progress:
+                progress(done, len(dataset))
+        if piece is None:
+            raise LitePoseError(f"none of the dataset's {len(dataset)} pictures can be packed")
+        piece.close(last=True)
+        pictures = len(dataset) - len(unreadable)
+        for temporary, final in written:
+            temporary.replace(final)
+    except OSError as wrong:
+        raise LitePoseError(f"cannot write {path}: {wrong.strerror or wrong}") from None
+    finally:
+        if piece:
+            with suppress(OSError):  # closing flushes, which a full disk refuses again
+                piece.file.close()
+        for temporary, _ in written:
+            temporary.unlink(missing_ok=True)
+    paths = tuple(final for _, final in written)
+    return PackReport(paths, pictures, sum(p.stat().st_size for p in paths), unreadable)
+
+
+def _piece_path(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-{number:03d}{path.suffix}")
+
+
+def _encoded(
+    dataset: PoseDataset, settings: PackSettings
+) -> Iterator[tuple[int, Sample | None, bytes]]:
+    """Each picture in order: its sample and pixel bytes, or None and the reason."""
+
+    def prepare(index: int) -> tuple[int, Sample | None, bytes]:
+        try:
+            sample = shrink_sample(dataset[index], settings.short_side)
+        except UnreadablePictureError as wrong:
+            return index, None, str(wrong).encode()
+        if settings.encoding == "raw":
+            return index, sample, sample.image.tobytes()
+        flag = cv2.IMWRITE_JPEG_QUALITY if settings.encoding == "jpeg" else cv2.IMWRITE_WEBP_QUALITY
+        bgr = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
+        data = cv2.imencode(f".{settings.encoding}", bgr, [flag, settings.quality])[1]
+        return index, sample, data.tobytes()
+
+    with ThreadPoolExecutor(settings.workers) as pool:
+        block = 8 * settings.workers
+        for start in range(0, len(dataset), block):
+            yield from pool.map(prepare, range(start, min(start + block, len(dataset))))
+
+
+class _Piece:
+    """One file being written: pictures go straight to disk, the rest is kept until `close`."""
+
+    def __init__(
+        self, final: Path, dataset: PoseDataset, settings: PackSettings, number: int
+    ) -> None:
+        self.temporary = final.with_name(f".{final.name}.{os.getpid()}")
+        self.file: BinaryIO = self.temporary.open("wb")
+        self.file.write(MAGIC + bytes(_ALIGN - len(MAGIC)))
+        self.size = 0
+        self.header: dict[str, Any] = {
+            "schema": SCHEMA,
+            "skeleton": dataset.skeleton.to_dict(),
+            "encoding": settings.encoding,
+            "short_side": settings.short_side,
+            "piece": number,
+        }
+        self.names: list[str] = []
+        self.rows: dict[str, list[np.ndarray]] = {}
+        self.starts: dict[str, list[int]] = {
+            "pixels": [0],
+            "people": [0],
+            "mask": [0],
+            "ignored": [0],
+        }
+
+    def add(self, sample: Sample, record: Record, data: bytes) -> None:
+        self.file.write(data)
+        self.size += len(data)
+        height, width = sample.image.shape[:2]
+        scale = np.array([width, height]) / record.image_wh
+        masked = (
+            np.zeros(0, np.uint8) if sample.valid_mask.all() else np.packbits(sample.valid_mask)
+        )
+        ignored = record.ignored
+        crowd_index = np.nan if record.crowd_index is None else record.crowd_index
+        self.names.append(record.file_name)
+        boxes = np.array([r.box_xywh for r in ignored], np.float32).reshape(-1, 4)
+        row: dict[str, np.ndarray] = {
+            "image_ids": np.array([sample.image_id], np.int64),
+            "sizes_wh": np.array([[width, height]], np.int32),
+            "labelled": sample.labelled[None],
+            "people_complete": np.array([sample.people_complete]),
+            "crowd_index": np.array([crowd_index], np.float32),
+            "keypoints_xy": sample.keypoints_xy,
+            "visibility": sample.visibility,
+            "areas": sample.areas,
+            "boxes_xywh": record.boxes_xywh * np.tile(scale, 2).astype(np.float32),
+            "annotation_ids": record.annotation_ids,
+            "mask_bits": masked,
+            "ignored_boxes_xywh": boxes * np.tile(scale, 2).astype(np.float32),
+            "ignored_areas": np.array([r.area * scale.prod() for r in ignored], np.float32),
+            "ignored_ids": np.array([r.annotation_id for r in ignored], np.int64),
+            "ignored_is_crowd": np.array([r.is_crowd for r in ignored], bool),
+        }
+        for name, values in row.items():
+            self.rows.setdefault(name, []).append(values)
+        counts = {"pixels": len(data), "people": len(sample.areas), "mask": len(masked),
+                  "ignored": len(ignored)}  # fmt: skip
+        for name, count in counts.items():
+            self.starts[name].append(self.starts[name][-1] + count)
+
+    def close(self, last: bool) -> None:
+        arrays = {name: np.concatenate(rows) for name, rows in self.rows.items()}
+        arrays |= {f"{name}_starts": np.array(at, np.int64) for name, at in self.starts.items()}
+        places: dict[str, Any] = {
+            "pixels": {"dtype": "uint8", "shape": [self.size], "offset": _ALIGN}
+        }
+        for name, array in arrays.items():
+            self.file.write(bytes(-self.file.tell() % _ALIGN))
+            places[name] = {
+                "dtype": array.dtype.name,
+                "shape": list(array.shape),
+                "offset": self.file.tell(),
+            }
+            self.file.write(array.tobytes())
+        header_at = self.file.tell()
+        whole = {**self.header, "last": last, "arrays": places, "file_names": self.names}
+        self.file.write(json.dumps(whole).encode())
+        self.file.seek(len(MAGIC))
+        self.file.write(header_at.to_bytes(8, "little"))
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()

@@ -1,0 +1,115 @@
+"""`litepose data doctor`: what is wrong with a dataset, before it costs a training run.
+
+Ours. It reads the annotation file itself, damaged as it may be, and never stops at the first
+mistake. Annotations are looked at in doctor_labels.py, left and right in doctor_sides.py,
+files in doctor_pictures.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from litepose.core.skeleton import Skeleton
+from litepose.data.coco import load_json
+from litepose.data.layouts import find_files
+from litepose.data.skeleton_toml import in_category, keypoint_category, load_skeleton, skeleton_of
+from litepose.data.validate.annotations import (
+    check_annotations,
+    check_categories,
+    check_keypoints,
+    check_order,
+    triples_of,
+)
+from litepose.data.validate.findings import Finding
+from litepose.data.validate.images import check_files, check_images, check_masks
+from litepose.data.validate.left_right import sides_findings
+
+DECODE_AT_MOST = 2000  # pictures; of more only the headers are read, or it would take minutes
+
+
+@dataclass(frozen=True)
+class DoctorReport:
+    """What was looked at and what was found. `ok` is False where a finding is an error."""
+
+    annotation_json: str
+    skeleton: str
+    pictures: int
+    people: int
+    keypoints: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not any(found.level == "error" for found in self.findings)
+
+    def text(self) -> str:
+        """For reading: a line per finding, worst first, with its examples below."""
+        lines = [
+            f"{self.annotation_json}: {self.pictures:,} pictures, {self.people:,} people,"
+            f" {self.keypoints:,} labelled keypoints, skeleton {self.skeleton}"
+        ]
+        for found in self.findings:
+            lines.append(f"{found.level:>7}  {found.count:>7,}  {found.what}")
+            if found.examples:
+                lines.append(f"{'':18}{', '.join(found.examples)}")
+        if not self.findings:
+            lines.append("nothing wrong was found")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form: the fields, `ok` and the findings."""
+        return {**asdict(self), "ok": self.ok}
+
+
+def examine(
+    root: str | Path,
+    split: str,
+    skeleton: Skeleton | str | Path | None = None,
+    pictures: Literal["none", "header", "decode"] | None = None,
+) -> DoctorReport:
+    """Look at a split of a dataset folder (see `find_dataset`).
+
+    pictures: whether to open them, and to decode them too, which finds damage behind the header;
+    None decodes up to DECODE_AT_MOST and reads the headers of more.
+    Raises LitePoseError only where there is nothing to look at: no such files, or not COCO's form.
+    """
+    files = find_files(root, split)
+    data = load_json(files.annotation_json)
+    meant = skeleton or files.skeleton_toml
+    given = load_skeleton(meant) if isinstance(meant, str | Path) else meant
+    category = keypoint_category(data["categories"], str(files.annotation_json), given)
+    own = given or skeleton_of(category)
+    sizes, found = check_images(data["images"])
+    people = [a for a in data["annotations"] if in_category(a, category)]
+    found += check_categories(data["annotations"], data["categories"], category)
+    found += check_order(category, own)
+    found += check_annotations(data["annotations"], people, sizes)
+    triples, kept, wrong = triples_of(people, own.num_keypoints)
+    found += wrong
+    found += check_keypoints(triples, kept, sizes)
+    found += sides_findings(triples, [str(a.get("id")) for a in kept], own)
+    count = len(data["images"])
+    if pictures is None:
+        pictures = "decode" if count <= DECODE_AT_MOST else "header"
+    if pictures != "none":
+        found += check_files(data["images"], files.image_folder, pictures == "decode")
+        found += check_masks(triples, kept, sizes)
+    if pictures != "decode":
+        opened = "only their headers were read" if pictures == "header" else "nor opened"
+        found.append(Finding("note", f"pictures that were not decoded, {opened}", count))
+    labelled = triples[..., 2] > 0
+    if not labelled.any():
+        found.append(
+            Finding("error", "pictures, none with labelled people: nothing to train on", count)
+        )
+    order = {"error": 0, "warning": 1, "note": 2}
+    return DoctorReport(
+        annotation_json=str(files.annotation_json),
+        skeleton=own.name,
+        pictures=count,
+        people=int(labelled.any(axis=1).sum()),
+        keypoints=int(labelled.sum()),
+        findings=tuple(sorted(found, key=lambda f: (order[f.level], -f.count))),
+    )

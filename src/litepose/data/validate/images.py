@@ -1,0 +1,87 @@
+"""What `litepose data doctor` finds in the list of pictures, their files and their masks. Ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from litepose.data.datasets import check_inside
+from litepose.data.masks import region_mask
+from litepose.data.validate.findings import Finding, finding, repeated
+from litepose.imaging.read import read_image
+
+
+def check_images(
+    images: Sequence[Mapping[str, Any]],
+) -> tuple[dict[Any, tuple[int, int]], list[Finding]]:
+    """Sizes by picture id, and what is wrong with the list itself."""
+    sizes: dict[Any, tuple[int, int]] = {}
+    incomplete = []
+    for image in images:
+        try:
+            check_inside(str(image["file_name"]))
+            int(image["id"])
+            float(image.get("crowdIndex") or 0)
+            sizes[image["id"]] = (int(image["width"]), int(image["height"]))
+        except (KeyError, TypeError, ValueError, OverflowError):  # LitePoseError is a ValueError
+            incomplete.append(str(image.get("id", "?")))
+    return sizes, [
+        *finding("error", "picture entries without id, size or a file name inside the folder, or"
+                 " with a crowdIndex that is no number", incomplete),
+        *finding("error", "picture ids that are used twice",
+                 repeated(image.get("id") for image in images)),
+        *finding("warning", "picture files that are listed twice",
+                 repeated(image.get("file_name") for image in images)),
+    ]  # fmt: skip
+
+
+def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool) -> list[Finding]:
+    """Missing, damaged and resized files; without `decode` only their headers are read."""
+    missing, unreadable, sizes, outside = [], [], [], []
+    for image in images:
+        name = str(image.get("file_name", ""))
+        path = folder / name
+        if not path.is_file():
+            missing.append(name)
+            continue
+        if not path.resolve().is_relative_to(folder.resolve()):
+            outside.append(name)
+            continue
+        try:
+            with Image.open(path) as header:
+                size = header.size
+                turned = header.getexif().get(0x0112, 1) >= 5
+            if decode:
+                read_image(path)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            unreadable.append(name)
+            continue
+        if (size[::-1] if turned else size) != (image.get("width"), image.get("height")):
+            sizes.append(name)
+    return [
+        *finding("error", "pictures that are missing", missing),
+        *finding("error", "pictures whose link leads out of the folder", outside),
+        *finding("error", "pictures that cannot be read", unreadable),
+        *finding("error", "pictures of another size than annotated (after EXIF turning)", sizes),
+    ]
+
+
+def check_masks(
+    triples: np.ndarray, people: list[Mapping[str, Any]], sizes: Mapping[Any, tuple[int, int]]
+) -> list[Finding]:
+    """Segmentations that cannot be read of regions that are masked."""
+    damaged = []
+    masked: np.ndarray = np.all(triples[..., 2] <= 0, axis=1)
+    for a, unlabelled in zip(people, masked, strict=True):
+        size = sizes.get(a.get("image_id"))
+        if size is None or not a.get("segmentation") or not (unlabelled or a.get("iscrowd")):
+            continue
+        try:
+            region_mask(a["segmentation"], (0, 0, 0, 0), size)
+        except (TypeError, ValueError):  # LitePoseError is a ValueError
+            damaged.append(str(a.get("id")))
+    return finding("error", "regions whose segmentation cannot be read", damaged)

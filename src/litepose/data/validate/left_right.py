@@ -1,0 +1,167 @@
+"""Left and right, judged from numbers: pairs that are none, names without a partner, sides swapped.
+
+Ours. What it rests on: a person who shows nose and both eyes has the left eye on the picture's
+right; both sides of a pair sit alike on the body; and who faces one way has the left keypoint of
+most pairs on the same side. Twisted people exist, so a pair is accused by the majority of people,
+one person only where shoulders and hips clearly contradict each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from litepose.core.skeleton import Skeleton, canonical_name
+from litepose.data.validate.findings import Finding, finding
+
+# Fewer observations than this say nothing.
+FEWEST = 20
+# Sideways distances below this share of a person's size do not tell a side.
+MARGIN = 0.06
+# Limbs cross often, these pairs hardly: only they can accuse a single person.
+TRUNK = (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
+SIDES = (("left", "right"), ("right", "left"), ("l", "r"), ("r", "l"))
+
+
+def sides_findings(triples: np.ndarray, ids: Sequence[str], skeleton: Skeleton) -> list[Finding]:
+    """What (N, K, 3) annotations of people with these ids say about the skeleton's sides."""
+    pairs = flip_pairs(skeleton)
+    scale = _sizes(triples)
+    return [
+        *_no_pairs(skeleton, pairs),
+        *_names_without_partner(skeleton),
+        *_unlike_pairs(triples, scale, skeleton, pairs),
+        *_swapped_pairs(triples, scale, skeleton, pairs),
+        *_swapped_everywhere(triples, skeleton),
+        *_twisted_people(triples, scale, ids, skeleton),
+    ]
+
+
+def flip_pairs(skeleton: Skeleton) -> list[tuple[int, int]]:
+    """(left or first, right or second) positions of every pair that a mirror exchanges."""
+    flip = skeleton.flip_index
+    pairs = [(i, int(j)) for i, j in enumerate(flip) if i < j]
+    return [(b, a) if "right" in skeleton.keypoints[a].lower() else (a, b) for a, b in pairs]
+
+
+def _sizes(triples: np.ndarray) -> np.ndarray:
+    """(N,) extent of each person's labelled keypoints, 1 where there are fewer than two."""
+    labelled = (triples[..., 2] > 0)[..., None]
+    points = triples[..., :2]
+    low = np.where(labelled, points, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(labelled, points, -np.inf).max(axis=1, initial=-np.inf)
+    extent = np.where(np.isfinite(high - low), high - low, 0).max(axis=1, initial=0)
+    return np.maximum(extent, 1.0)
+
+
+def _no_pairs(skeleton: Skeleton, pairs: list[tuple[int, int]]) -> list[Finding]:
+    what = (
+        "keypoints, none with a mirrored partner: if they have a left and a right, give flip_pairs"
+        " in a skeleton.toml"
+    )
+    return [] if pairs else [Finding("warning", what, skeleton.num_keypoints)]
+
+
+def _names_without_partner(skeleton: Skeleton) -> list[Finding]:
+    """`lknee` beside `rknee`, `KneeLeft` beside `KneeRight`: sides to us, but not to a mirror."""
+    names = [name.lower() for name in skeleton.keypoints]
+    alone = [
+        skeleton.keypoints[i]
+        for i, name in enumerate(names)
+        if skeleton.flip_index[i] == i
+        and any(
+            (name.startswith(side) and other + name[len(side) :] in names)
+            or (name.endswith(side) and name[: -len(side)] + other in names)
+            for side, other in SIDES
+        )
+    ]
+    return finding(
+        "error",
+        "keypoints named for a side but without a mirrored partner: give flip_pairs in a"
+        " skeleton.toml",
+        alone,
+    )
+
+
+def _unlike_pairs(
+    triples: np.ndarray, scale: np.ndarray, skeleton: Skeleton, pairs: list[tuple[int, int]]
+) -> list[Finding]:
+    """A pair whose ends sit at different heights in nearly everybody is no mirror pair."""
+    wrong = []
+    for a, b in pairs:
+        both = (triples[:, (a, b), 2] > 0).all(axis=1)
+        drop = (triples[both, a, 1] - triples[both, b, 1]) / scale[both]
+        if (
+            len(drop) >= FEWEST
+            and abs(np.median(drop)) > 2 * np.median(np.abs(drop - np.median(drop))) + 0.02
+        ):
+            wrong.append(f"{skeleton.keypoints[a]} and {skeleton.keypoints[b]}")
+    return finding(
+        "error", "flip pairs whose ends are at different heights in most people: wrong pair?", wrong
+    )
+
+
+def _signs(triples: np.ndarray, scale: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """(N, pairs): 1 where the left end is on the picture's right, -1 the other way, 0 unknown."""
+    if not pairs:
+        return np.zeros((len(triples), 0))
+    left, right = np.array(pairs).T
+    known = (triples[:, left, 2] > 0) & (triples[:, right, 2] > 0)
+    apart = (triples[:, left, 0] - triples[:, right, 0]) / scale[:, None]
+    return np.where(known & (np.abs(apart) > MARGIN), np.sign(apart), 0)
+
+
+def _swapped_pairs(
+    triples: np.ndarray, scale: np.ndarray, skeleton: Skeleton, pairs: list[tuple[int, int]]
+) -> list[Finding]:
+    """A pair that contradicts the sum of the others in most people."""
+    signs = _signs(triples, scale, pairs)
+    others = np.sign(signs.sum(axis=1, keepdims=True) - signs)
+    agreement = signs * others
+    wrong = []
+    for p, (a, b) in enumerate(pairs):
+        known = agreement[:, p] != 0
+        if known.sum() >= FEWEST and (agreement[known, p] > 0).mean() < 0.4:
+            share = (agreement[known, p] < 0).mean()
+            names = f"{skeleton.keypoints[a]} and {skeleton.keypoints[b]}"
+            wrong.append(f"{names} ({share:.0%} of {int(known.sum())} people)")
+    return finding("error", "pairs with left and right exchanged, by all other pairs", wrong)
+
+
+def _swapped_everywhere(triples: np.ndarray, skeleton: Skeleton) -> list[Finding]:
+    """Who shows nose and both eyes faces us, so the left eye is on the picture's right."""
+    names = [canonical_name(name) for name in skeleton.keypoints]
+    face = ("nose", "left_eye", "right_eye")
+    if not set(face) <= set(names):
+        return []
+    places = [names.index(name) for name in face]
+    seen = (triples[:, places, 2] == 2).all(axis=1)
+    apart = triples[seen, places[1], 0] - triples[seen, places[2], 0]
+    apart = apart[apart != 0]
+    if len(apart) < FEWEST or (apart > 0).mean() > 0.5:
+        return []
+    return [
+        Finding(
+            "error",
+            f"left and right seem exchanged everywhere: of {len(apart)} people who face the camera"
+            f" only {(apart > 0).mean():.0%} have the left eye on the picture's right",
+            int((apart < 0).sum()),
+        )
+    ]
+
+
+def _twisted_people(
+    triples: np.ndarray, scale: np.ndarray, ids: Sequence[str], skeleton: Skeleton
+) -> list[Finding]:
+    names = [canonical_name(name) for name in skeleton.keypoints]
+    if not all(end in names for pair in TRUNK for end in pair):
+        return []
+    pairs = [(names.index(a), names.index(b)) for a, b in TRUNK]
+    shoulders, hips = _signs(triples, scale, pairs).T
+    twisted = np.flatnonzero(shoulders * hips < 0)
+    return finding(
+        "warning",
+        "people whose shoulders and hips face opposite ways: left and right exchanged?",
+        [str(ids[i]) for i in twisted.tolist()],
+    )

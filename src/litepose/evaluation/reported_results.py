@@ -1,0 +1,205 @@
+"""The ledger: what bundled models put out on validation pictures, and the AP claimed for it.
+
+Ours. An entry is one compressed JSON file that holds the labels, every person found and the
+numbers that model card and README quote, so that anybody can compute them again without the
+pictures; and the hash of the weights, so that weights cannot change without their numbers.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import Skeleton
+from litepose.data.coco import Record
+from litepose.data.datasets import PoseDataset
+from litepose.evaluation.evaluate import EvaluateOptions, PosePredictor, evaluate
+from litepose.evaluation.ground_truth import group_results, read_truth, truth_of
+from litepose.evaluation.metrics import coco_report, truth_to_coco
+from litepose.evaluation.report import EvaluationReport
+from litepose.inference.backend import weights_sha256
+from litepose.models import zoo
+from litepose.models.checkpoint import write_atomically
+
+SCHEMA = 1
+SUFFIX = ".ledger.json.gz"
+MAX_DRIFT = 0.1  # of any number, in points
+MAX_BYTES = 64 << 20  # unpacked; an entry of thousands of pictures is smaller
+NUMBERS = ("ap", "ap50", "ap75", "ap_medium", "ap_large", "ar")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One claim and what it rests on.
+
+    model: its name;  weights_sha256: of its file;  dataset, settings, date: how it was made
+    claimed: numbers 0..100 by name, those of completely labelled pictures end in `_complete`
+    truth: COCO annotations without pictures;  results: COCO results of everybody found
+    skeleton: as of `Skeleton.to_dict`; None: that of the zoo's model of that name
+    """
+
+    model: str
+    weights_sha256: str
+    dataset: str
+    settings: Mapping[str, Any]
+    date: str
+    claimed: Mapping[str, float]
+    truth: Mapping[str, Any]
+    results: list[dict[str, Any]]
+    skeleton: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What checking an entry found: `found` numbers, and `problems` as sentences."""
+
+    entry: Entry
+    found: Mapping[str, float]
+    problems: tuple[str, ...]
+
+
+def entry_files() -> list[Path]:
+    """The entries inside the package."""
+    return sorted(Path(str(files("litepose"))).joinpath("weights").glob(f"*{SUFFIX}"))
+
+
+def record(
+    predictor: PosePredictor,
+    dataset: PoseDataset,
+    options: EvaluateOptions,
+    date: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> Entry:
+    """Evaluate a model and make its entry. Its weights are `options.weights`, None: the zoo's.
+
+    Raises LitePoseError where there are no such weights, or the evaluation was not completed.
+    """
+    name = predictor.info.name
+    there = [options.weights] if options.weights else _zoo_files(name)
+    if not there:
+        raise LitePoseError(
+            f"an entry holds the hash of the weights, and {name} is no model of the zoo whose file"
+            " is here: give the file as EvaluateOptions(weights=...)"
+        )
+    sha256 = weights_sha256(there[0])  # before the work: the file may be changed during it
+    with tempfile.TemporaryDirectory() as folder:
+        report = evaluate(predictor, dataset, Path(folder), options, progress)
+        results = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
+    if report.interrupted or report.unreadable:
+        raise LitePoseError("the evaluation was not completed, so nothing was recorded")
+    records = dataset.records[: options.limit]
+    truth = truth_to_coco([truth_of(record) for record in records], dataset.skeleton)
+    truth["images"] = [_picture(record) for record in records]
+    for one in results:
+        one["keypoints"] = [round(value, 3) for value in one["keypoints"]]
+    entry = Entry(
+        model=name,
+        weights_sha256=sha256,
+        dataset=options.dataset_name,
+        settings={**report.settings, **_left_out(report)},
+        date=date,
+        claimed={},
+        truth=truth,
+        results=results,
+        skeleton=dataset.skeleton.to_dict(),
+    )
+    found = compute(entry)
+    return replace(entry, claimed={name: round(value, 2) for name, value in found.items()})
+
+
+def verify(entry: Entry, weights: Path | None = None) -> Verdict:
+    """Compute the entry's numbers again, and hash the weights they are claimed for.
+
+    weights: their file; None looks for the zoo's of the entry's model.
+    """
+    found = compute(entry)
+    problems = [
+        f"{name} is {found[name]:.2f}, claimed {claim:.2f}"
+        if name in found
+        else f"{name} is claimed and cannot be computed"
+        for name, claim in entry.claimed.items()
+        if name not in found or abs(found[name] - claim) > MAX_DRIFT
+    ]
+    if not entry.claimed:
+        problems.append("nothing is claimed")
+    files_there = [weights] if weights else _zoo_files(entry.model)
+    if not files_there:
+        problems.append(f"the weights of {entry.model} are not here: name their file with --model")
+    elif entry.weights_sha256 not in map(weights_sha256, files_there):
+        shown = ", ".join(map(str, files_there))
+        problems.append(f"the weights are not those that were judged ({shown})")
+    return Verdict(entry, found, tuple(problems))
+
+
+def compute(entry: Entry) -> dict[str, float]:
+    """The numbers of all pictures, and of the completely labelled ones where that is a part."""
+    skeleton = (
+        Skeleton.from_dict(entry.skeleton)
+        if entry.skeleton
+        else zoo.find_model(entry.model).info.skeleton
+    )
+    numbers = _numbers(entry, skeleton, only_complete=False)
+    complete = _numbers(entry, skeleton, only_complete=True)
+    return numbers | {f"{name}_complete": value for name, value in complete.items()}
+
+
+def write_entry(path: Path, entry: Entry) -> None:
+    """The same entry always gives the same bytes."""
+    text = json.dumps({"schema": SCHEMA, **asdict(entry)}, separators=(",", ":"))
+    write_atomically(path, gzip.compress(text.encode(), 9, mtime=0))
+
+
+def read_entry(path: Path) -> Entry:
+    """Raises LitePoseError where the file is missing, damaged, too large or not an entry."""
+    try:
+        with gzip.open(path) as file:
+            data = json.loads(file.read(MAX_BYTES))
+        if data.pop("schema") != SCHEMA:
+            raise ValueError("made by another version")
+        entry = Entry(**data)
+        if entry.skeleton:
+            Skeleton.from_dict(entry.skeleton)
+        return entry
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as bad:
+        raise LitePoseError(f"{path} is not a ledger entry that can be read: {bad}") from None
+
+
+def _left_out(report: EvaluationReport) -> dict[str, Any]:
+    return {"not judged": list(report.left_out.keypoints)} if report.left_out else {}
+
+
+def _zoo_files(model: str) -> list[Path]:
+    """The weights of a model that the zoo knows, as every kind of file that is here."""
+    if model not in zoo.MODELS:
+        return []
+    found = (zoo.find_weights(model, suffix) for suffix in (".onnx", ".safetensors"))
+    return [path for path in found if path is not None]
+
+
+def _picture(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.image_id,
+        "file_name": record.file_name,
+        "width": record.image_wh[0],
+        "height": record.image_wh[1],
+        "people_complete": record.people_complete,
+    }
+
+
+def _numbers(entry: Entry, skeleton: Skeleton, only_complete: bool) -> dict[str, float]:
+    truths = read_truth(entry.truth, skeleton)
+    if only_complete:
+        chosen = [t for t in truths if t.people_complete]
+        if len(chosen) in (0, len(truths)):
+            return {}
+        truths = chosen
+    report = asdict(coco_report(truths, group_results(entry.results, truths, skeleton), skeleton))
+    return {name: report[name] for name in NUMBERS if report[name] is not None}

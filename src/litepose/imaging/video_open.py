@@ -1,0 +1,183 @@
+"""What a name means (camera, stream, file, folder of frames), and opening it safely.
+
+Source: our own. OpenCV hands names to FFmpeg, which can open much more than videos: playlists that
+name other files and addresses, `concat:` and the like. So it is told which containers and which
+protocols it may use, and gets no bare name of a file. Bytes from the web come through our own
+checked connection (web_video.py). Cameras on the network (rtsp) mostly have private addresses, and
+an rtsp address gives nothing but a moving picture: these are opened wherever they lead.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+
+from litepose.core.errors import LitePoseError
+from litepose.imaging.find_images import list_images, missing_message
+from litepose.imaging.read import ImageSource, ReadLimits
+from litepose.imaging.silence import silent
+from litepose.imaging.url import is_url
+from litepose.imaging.video_capture import USUAL_FPS, CapturedFootage, Footage, PictureFootage
+from litepose.imaging.video_refusal import PLAYLISTS, why_not
+from litepose.imaging.web_video import WebVideo, without_password
+
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts",
+     ".wmv", ".flv", ".ogv", ".3gp", ".mjpeg", ".mjpg", ".m3u8")
+)  # fmt: skip
+STREAM_SCHEMES = frozenset(("rtsp", "rtsps"))
+_CONTAINERS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,asf,ogg,ivf,h264,hevc,av1,obu,mxf,nut,"
+    "dv,rm,gif,apng,mjpeg,mpjpeg,jpeg_pipe,yuv4mpegpipe"
+)
+_FILE = f"protocol_whitelist;file|format_whitelist;{_CONTAINERS}"
+_BYTES = f"protocol_whitelist;data|format_whitelist;{_CONTAINERS}"
+_STREAM = "rtsp_flags;prefer_tcp|protocol_whitelist;rtsp,rtp,udp,tcp,tls"
+_PLAYLIST = "protocol_whitelist;http,https,tcp,tls,crypto"
+_ENVIRONMENT = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # OpenCV has no other way to take these
+_one_at_a_time = threading.Lock()
+
+VideoSource = str | Path | int | Sequence[ImageSource]
+
+
+def is_camera(source: object) -> bool:
+    """0, 1, ... and their spelling, where no file has that name."""
+    if isinstance(source, bool):
+        return False
+    return isinstance(source, int) or (
+        isinstance(source, str) and source.isdecimal() and not Path(source).exists()
+    )
+
+
+def is_video(source: str) -> bool:
+    """Whether a name says by itself that it means a moving picture."""
+    if is_url(source):
+        parts = urlsplit(source)
+        return parts.scheme in STREAM_SCHEMES or Path(parts.path).suffix.lower() in VIDEO_SUFFIXES
+    if is_camera(source):
+        return True
+    return Path(source).suffix.lower() in VIDEO_SUFFIXES and not Path(source).is_dir()
+
+
+def list_videos(source: str) -> list[str]:
+    """The videos of a pattern such as `clips/*.mp4`, but those we drew; else the one source."""
+    if is_url(source) or not glob.has_magic(source) or Path(source).exists():
+        return [source]
+    found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207
+    videos = [path for path in found if is_video(path) and not Path(path).stem.endswith(".pose")]
+    if not videos:
+        raise LitePoseError(f"pattern {source} holds no videos")
+    return videos
+
+
+def open_footage(
+    source: VideoSource, *, fps: float | None, seconds: float, limits: ReadLimits
+) -> Footage:
+    """Open what `source` means; `seconds` is how long a stream may take to answer.
+
+    Raises LitePoseError, naming the source, for what is not there or is no moving picture.
+    """
+    if is_camera(source):
+        return _camera(int(source), limits)  # type: ignore[arg-type]
+    if isinstance(source, str) and is_url(source):
+        return _stream(source, seconds, limits)
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_file():
+            return _file(path, limits)
+        if not path.is_dir() and path.suffix.lower() in VIDEO_SUFFIXES:
+            raise LitePoseError(missing_message(path))
+        return PictureFootage(list_images(source), str(source), fps or USUAL_FPS, limits)
+    if isinstance(source, Sequence) and source:
+        return PictureFootage(source, f"{len(source)} pictures", fps or USUAL_FPS, limits)
+    raise LitePoseError(
+        "a moving picture is a file, an address, the number of a camera, a folder, a pattern or a"
+        f" list of pictures; got {_short(source)}"
+    )
+
+
+def _short(thing: object) -> str:
+    text = repr(thing)
+    return text if len(text) <= 80 else f"{text[:80]}... ({type(thing).__name__})"
+
+
+def _camera(number: int, limits: ReadLimits) -> Footage:
+    with silent():  # OpenCV would write of every driver that it tried
+        capture = cv2.VideoCapture(number)
+    if not capture.isOpened():
+        raise LitePoseError(
+            f"camera {number} cannot be opened: none is there, another program uses it, or this"
+            " user may not; the first camera is 0"
+        )
+    return CapturedFootage(capture, f"camera {number}", "camera", limits)
+
+
+def _file(path: Path, limits: ReadLimits) -> Footage:
+    try:
+        with path.open("rb") as file:
+            first = file.read(16)
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read {path}: {wrong.strerror or wrong}") from None
+    # OpenCV 4 does not hand on the rules, so playlists are sorted out here too. The whole path:
+    # FFmpeg takes `concat:x` for an order, and never what begins with a slash.
+    known = first and not first.startswith(PLAYLISTS)
+    capture = _open(str(path.resolve()), _FILE, []) if known else None
+    if capture is None:
+        raise LitePoseError(why_not(path))
+    return CapturedFootage(capture, str(path), "file", limits)
+
+
+def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
+    parts = urlsplit(url)
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
+    patience = [number for key in timeouts for number in (key, int(1000 * seconds))]
+    body = None
+    shown = without_password(url)
+    if parts.scheme in STREAM_SCHEMES:
+        capture, kind = _open(url, _STREAM, patience), "stream"
+    elif parts.scheme not in ("http", "https"):
+        raise LitePoseError(f"streams are read from rtsp, http and https addresses; got {shown!r}")
+    elif Path(parts.path).suffix.lower() == ".m3u8":
+        if not limits.allow_private:
+            raise LitePoseError(
+                f"{shown} is a playlist that names further addresses, which cannot be checked; if"
+                " it may lead anywhere, private addresses too, set ReadLimits.allow_private"
+                " (--allow-private on the command line)"
+            )
+        capture = _open(url, _PLAYLIST, patience)
+        ends = capture is not None and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+        kind = "file" if ends else "stream"
+    else:
+        body = WebVideo(url, seconds, limits)
+        capture, kind = _open(body, _BYTES, []), "stream" if body.live else "file"
+        if capture is None and body.trouble:
+            raise LitePoseError(body.trouble)
+    if capture is None:
+        silent = "nobody answers there, it asks for a password, or " if body is None else ""
+        raise LitePoseError(
+            f"{shown} gives no moving picture: {silent}its kind is unknown to this OpenCV; see"
+            " whether a player such as VLC shows it"
+        )
+    return CapturedFootage(capture, shown, kind, limits, body)
+
+
+def _open(source: str | WebVideo, rules: str, settings: list[int]) -> cv2.VideoCapture | None:
+    with _one_at_a_time:
+        before = os.environ.get(_ENVIRONMENT)
+        os.environ[_ENVIRONMENT] = f"{before}|{rules}" if before else rules
+        try:
+            capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, settings)  # type: ignore[arg-type]
+        except cv2.error:
+            return None
+        finally:
+            if before is None:
+                del os.environ[_ENVIRONMENT]
+            else:
+                os.environ[_ENVIRONMENT] = before
+    return capture if capture.isOpened() else None

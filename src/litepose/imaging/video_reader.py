@@ -1,0 +1,229 @@
+"""The frames of a moving picture, read ahead by a thread while the last one is worked on.
+
+Source: our own. Of files a few frames are kept ready and none is lost; of live sources (cameras,
+streams) only the newest is, so that who is slow sees the present and not a growing past.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.imaging.read import ReadLimits
+from litepose.imaging.video_capture import Footage
+from litepose.imaging.video_open import VideoSource, is_camera, open_footage
+
+_AHEAD = 3  # frames of a file kept ready
+_PARTING = 2.0  # seconds that a reader gets to end
+_GLANCE = 0.1  # seconds between looks whether somebody asked to stop
+_SHORT_BY = 0.5, 0.05  # seconds, and share of the length, that a whole film may lack at its end
+
+
+class Frame(NamedTuple):
+    """One picture of a film.
+
+    image:   (H, W, 3) uint8 RGB
+    number:  its place in the source, from 0; broken and dropped frames count
+    seconds: its presentation time; for live sources when it came, after the first
+    """
+
+    image: np.ndarray
+    number: int
+    seconds: float
+
+
+def frames(
+    source: VideoSource,
+    *,
+    fps: float | None = None,
+    stall_seconds: float = 10.0,
+    limits: ReadLimits | None = None,
+) -> Frames:
+    """Open a moving picture and iterate over its frames. Close it, or use it in a `with`.
+
+    source: a video file; the number of a camera; an rtsp, http or https address; a folder, glob
+            pattern or list of pictures, which are its frames in natural order
+    fps:    of pictures, 25 where None; other sources say their own
+    stall_seconds: the longest wait for the source to open and for each frame
+    limits: max_pixels for a frame; allow_private for http and https (rtsp may lead anywhere)
+    Frames that cannot be decoded are counted in `.broken` and passed over.
+    Raises LitePoseError where it cannot be opened, has no frames, stalls, or a camera goes away.
+    """
+    if fps is not None and not 0 < fps <= 1000:
+        raise LitePoseError(f"fps must lie above 0 and be at most 1000; got {fps}")
+    if not stall_seconds > 0:
+        raise LitePoseError(f"stall_seconds must be above 0; got {stall_seconds}")
+    name = f"camera {source}" if is_camera(source) else str(source)
+    return Frames(
+        lambda: open_footage(source, fps=fps, seconds=stall_seconds, limits=limits or ReadLimits()),
+        name,
+        stall_seconds,
+    )
+
+
+class Frames(Iterator[Frame]):
+    """An open moving picture; see `frames`.
+
+    fps: frames a second as it says (an average where the rate varies); count: how many it says it
+    has, or None; live: old frames are dropped; broken, dropped: how many so far; ended_early: a
+    sentence, where the end came sooner than it said
+    """
+
+    def __init__(self, opener: Callable[[], Footage], name: str, stall_seconds: float) -> None:
+        self._name, self._stall_seconds = name, stall_seconds
+        self._reader = _Reader(opener)
+        weakref.finalize(self, self._reader.end)  # for those who forget to close
+        self._reader.start()
+        self._wait(lambda: self._reader.footage is not None)
+        footage = self._reader.footage
+        if footage is None:
+            raise self._reader.trouble or LitePoseError(f"{name} was closed while it was opened")
+        self.name, self.fps = footage.name, footage.fps
+        self.count, self.live = footage.count, footage.live
+        self.ended_early: str | None = None
+        self._seen_until = 0.0
+
+    @property
+    def broken(self) -> int:
+        return self._reader.broken
+
+    @property
+    def dropped(self) -> int:
+        return self._reader.dropped
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that it says it lasts, or None."""
+        return None if self.count is None else self.count / self.fps
+
+    def __next__(self) -> Frame:
+        reader = self._reader
+        self._wait(lambda: bool(reader.ready))
+        if reader.ready and not reader.leaving:
+            frame = reader.take()
+            self._seen_until = frame.seconds + 1 / self.fps
+            return frame
+        if reader.trouble is not None and not reader.leaving:
+            raise reader.trouble
+        if not reader.leaving:
+            self.ended_early = self._short()
+        raise StopIteration
+
+    def stop(self) -> None:
+        """Let the iteration end with the frame that is worked on. May be called from a signal."""
+        self._reader.leaving = True
+
+    def close(self) -> None:
+        self._reader.end()
+
+    def __enter__(self) -> Frames:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _short(self) -> str | None:
+        said, over = self.duration, self._seen_until
+        if said is None or said - over <= max(_SHORT_BY[0], _SHORT_BY[1] * said):
+            return None
+        return (
+            f"{self.name} says it lasts {said:.1f} s and ended at {over:.1f} s: it is cut off or"
+            " damaged"
+        )
+
+    def _wait(self, here: Callable[[], bool]) -> None:
+        """Until it is here, the source is at its end, or somebody asked to stop."""
+        reader, patience = self._reader, self._stall_seconds
+        with reader.change:
+            while not (here() or reader.ended or reader.leaving):
+                if patience <= 0:
+                    reader.leaving = True
+                    raise LitePoseError(
+                        f"{self._name} gave nothing for {self._stall_seconds:g} seconds: it has"
+                        " stalled"
+                    )
+                # Waits are counted, not the clock: a process that was suspended has not waited.
+                if not reader.change.wait(min(_GLANCE, patience)):
+                    patience -= _GLANCE
+
+
+class _Reader(threading.Thread):
+    """Opens, reads and closes the footage. `ready` and the rest change under `change` only."""
+
+    def __init__(self, opener: Callable[[], Footage]) -> None:
+        super().__init__(name="litepose-frames", daemon=True)
+        self._opener = opener
+        self.change = threading.Condition()
+        self.leaving = False  # a plain flag, so that a signal may set it
+        self.footage: Footage | None = None
+        self.ready: deque[Frame] = deque()
+        self.broken = self.dropped = 0
+        self.ended = False
+        self.trouble: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            footage = self._opener()
+            with self.change:
+                self.footage = footage
+                self.change.notify_all()
+            self._read(footage)
+        except Exception as wrong:  # raised again where the frames are taken
+            self.trouble = wrong
+        finally:
+            with self.change:
+                self.ended = True
+                self.change.notify_all()
+            if self.footage is not None:
+                self.footage.close()
+
+    def take(self) -> Frame:
+        with self.change:
+            frame = self.ready.popleft()
+            self.change.notify_all()
+            return frame
+
+    def end(self) -> None:
+        """Stop reading and close the footage.
+
+        Python kills threads that still run when it ends, and one killed inside OpenCV takes the
+        whole process down: so this waits, though not for a camera's driver that hangs.
+        """
+        self.leaving = True
+        with self.change:
+            self.change.notify_all()
+        if self.footage is not None:
+            self.footage.interrupt()
+        if self.is_alive() and threading.current_thread() is not self:
+            self.join(timeout=_PARTING)
+
+    def _read(self, footage: Footage) -> None:
+        number = 0
+        while not self.leaving:
+            shot = footage.read()
+            if shot is None:
+                break
+            if shot.image is None:
+                self.broken += 1
+            else:
+                self._put(Frame(shot.image, number, shot.seconds), footage.live)
+            number += 1
+        if number == self.broken and not self.leaving:
+            found = f"; all {number} are broken" if number else ""
+            raise LitePoseError(f"{footage.name} has no frames that can be read{found}")
+
+    def _put(self, frame: Frame, live: bool) -> None:
+        with self.change:
+            if live:
+                self.dropped += len(self.ready)
+                self.ready.clear()
+            while len(self.ready) >= _AHEAD and not self.leaving:
+                self.change.wait()
+            self.ready.append(frame)
+            self.change.notify_all()

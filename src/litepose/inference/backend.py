@@ -1,0 +1,157 @@
+"""What runs the network: onnxruntime by default, OpenVINO or PyTorch where installed; one protocol.
+
+A backend takes a batch of inputs and gives `Maps`; the settings of the model come with it, from
+the metadata of the ONNX or OpenVINO file or the header of the checkpoint. What was asked for and is
+missing is an error, never a silent fallback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.maps import Maps
+from litepose.core.model_info import ModelInfo
+from litepose.inference.system import usable_cores
+
+METADATA_KEY = "litepose"
+CHECKPOINTS = (".safetensors", ".pth", ".tar", ".pt")
+SUFFIXES = (".onnx", ".xml", *CHECKPOINTS)  # of model files
+BACKENDS: Mapping[str, tuple[str, ...]] = {  # and the files that each runs
+    "onnxruntime": (".onnx",),
+    "openvino": (".onnx", ".xml"),
+    "torch": CHECKPOINTS,
+}
+Precision = Literal["float32", "bfloat16"]
+
+
+class Backend(Protocol):
+    """Runs one network. `run` may be called from several threads at once.
+
+    threads: cores it may use; fixed_wh: the one input size of the file, None where it is free
+    """
+
+    name: str
+    info: ModelInfo
+    threads: int
+    fixed_wh: tuple[int, int] | None
+
+    def run(self, images: np.ndarray) -> Maps:
+        """images: (B, 3, H, W) float32, normalised -> Maps of numpy arrays."""
+        ...
+
+    def side_by_side(self, workers: int) -> Backend:
+        """The same model, its cores shared out to `workers` callers of `run` at once."""
+        ...
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """threads: for the network, 0 takes all cores that this process may use;
+    providers: onnxruntime execution providers, best first; device: of PyTorch or OpenVINO;
+    precision: of OpenVINO's arithmetic; bfloat16 is faster where the CPU has it, and coarser."""
+
+    threads: int = 0
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    device: str = "cpu"
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise LitePoseError(f"threads must be 0 (all cores) or more; got {self.threads}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise LitePoseError(f"precision is float32 or bfloat16; got {self.precision!r}")
+
+    @property
+    def cores(self) -> int:
+        return self.threads or usable_cores()
+
+    def refuse(self, backend: str, *names: str) -> None:
+        """Raise LitePoseError where one of these options, of another backend, was given."""
+        meant = {
+            "providers": "onnxruntime",
+            "device": "PyTorch and OpenVINO (--backend torch, openvino)",
+            "precision": "OpenVINO (--backend openvino)",
+        }
+        for name in names:
+            given = getattr(self, name)
+            if given != getattr(RuntimeOptions, name):
+                shown = ", ".join(given) if isinstance(given, tuple) else given
+                raise LitePoseError(
+                    f"the {name} {shown} cannot be given to {backend}: that is for {meant[name]}"
+                )
+
+
+DEFAULTS = RuntimeOptions()
+
+
+def weights_sha256(path: Path) -> str:
+    """Of a model file; for OpenVINO's, of the .bin beside it too."""
+    digest = hashlib.sha256(path.read_bytes())
+    if path.suffix == ".xml" and path.with_suffix(".bin").is_file():
+        digest.update(path.with_suffix(".bin").read_bytes())
+    return digest.hexdigest()
+
+
+def parse_info(text: str | None, path: Path) -> ModelInfo:
+    """The settings inside a model file. Raises LitePoseError where it holds none of ours."""
+    if text is None:
+        raise LitePoseError(
+            f"{path} holds no litepose settings, so how to feed and read it is unknown;"
+            " export it with `litepose export`"
+        )
+    try:
+        return ModelInfo.from_json(text)
+    except LitePoseError as wrong:
+        raise LitePoseError(f"{path}: {wrong}") from None
+
+
+def check_outputs(info: ModelInfo, path: Path, outputs: Sequence[tuple[str, int | None]]) -> None:
+    """outputs: name and keypoints (None: open) of each, as the file has them.
+
+    Raises LitePoseError where they are not those that the settings promise.
+    """
+    found = [name for name, _ in outputs]
+    wanted = [*(f"heatmaps_{stride}" for stride in info.strides), "tags"]
+    if found == ["scores", "xy", "tags"]:
+        raise LitePoseError(
+            f"{path} holds the decoder's first half, for programs of your own: `people_of` of"
+            " litepose.export.decoded groups what it puts out; for litepose.load export without it"
+        )
+    if found != wanted:
+        raise LitePoseError(f"{path} puts out {found}; its settings promise {wanted}")
+    for name, keypoints in outputs:
+        if keypoints not in (None, info.skeleton.num_keypoints):
+            raise LitePoseError(
+                f"{path} puts out {keypoints} keypoints in {name}; its skeleton"
+                f" {info.skeleton.name} has {info.skeleton.num_keypoints}"
+            )
+
+
+def fixed_size(path: Path, shape: Sequence[int | None]) -> tuple[int, int] | None:
+    """(width, height) of a file that was exported for one size; None where it takes any.
+
+    shape: (B, 3, H, W) of its input, None where open. Raises LitePoseError for any other input.
+    """
+    if len(shape) == 4 and shape[0] in (None, 1) and shape[1] in (None, 3):
+        height, width = shape[2:]
+        if height is None and width is None:
+            return None
+        if height is not None and width is not None:
+            return width, height
+    shown = ", ".join("any" if side is None else str(side) for side in shape)
+    raise LitePoseError(
+        f"{path} takes inputs of ({shown}); litepose gives (1, 3, height, width): export it with a"
+        " batch of 1 or any, and both sides fixed or none"
+    )
+
+
+def first_line(wrong: BaseException) -> str:
+    """The first line of a library's message, without its file paths below."""
+    return (str(wrong).strip().splitlines() or [type(wrong).__name__])[0]

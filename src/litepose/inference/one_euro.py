@@ -1,0 +1,144 @@
+"""One-Euro smoothing: keypoints that stand still do not tremble, and fast ones do not lag.
+
+Source: Casiez, Roussel and Vogel, CHI 2012: a low-pass filter whose cutoff rises with speed. Ours
+differs: speeds are in person sizes a second, so that settings hold for near and far people; a
+keypoint moves its place as far as it is sure of itself, and for the rest goes along with the body.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.poses import Poses, pose_area
+from litepose.inference.tracker import STEP_BACK
+
+SPEED_CUTOFF_HZ = 1.0  # the low pass on speeds themselves, as in the paper
+
+
+@dataclass(frozen=True)
+class SmoothOptions:
+    """How keypoints are smoothed.
+
+    cutoff:       Hz, for keypoints that stand still; lower is calmer
+    speed_cutoff: Hz more for each person size (root of the pose's area) a second; higher lags less
+    sure_score:   keypoints scoring this or more are followed fully
+    keep_seconds: a person or keypoint not seen for longer starts anew
+    """
+
+    cutoff: float = 1.5
+    speed_cutoff: float = 3.0
+    sure_score: float = 0.3
+    keep_seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("cutoff", "sure_score"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise LitePoseError(f"{name} must be above 0; got {getattr(self, name)}")
+        for name in ("speed_cutoff", "keep_seconds"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise LitePoseError(f"{name} must be 0 or more; got {getattr(self, name)}")
+
+
+class _People(NamedTuple):
+    """P people remembered, one row each.
+
+    ids (P,); keypoints_xy (P, K, 2) smoothed places, px; speed (P, K, 2) px/s; seen (P, K) when
+    each keypoint was last found; time (P,) when the person was
+    """
+
+    ids: np.ndarray
+    keypoints_xy: np.ndarray
+    speed: np.ndarray
+    seen: np.ndarray
+    time: np.ndarray
+
+    def rows(self, which: np.ndarray) -> _People:
+        return _People(*(values[which] for values in self))
+
+
+class Smoother:
+    """Smooths the keypoints of people with ids. One per film; feed it every frame in order."""
+
+    def __init__(self, options: SmoothOptions = SmoothOptions()) -> None:
+        self.options = options
+        self._people: _People | None = None
+        self._time = -math.inf
+
+    def update(self, poses: Poses, seconds: float) -> Poses:
+        """The same people with smoothed keypoints; those that were not found are left as they are.
+
+        seconds: the frame's time in the film; where it goes back (a film that starts anew), or the
+        person is new, keypoints come back as they were.
+        Raises LitePoseError without ids, where one comes twice, or where the time is no number.
+        """
+        if not math.isfinite(seconds):
+            raise LitePoseError(f"a frame's time must be a number of seconds; got {seconds}")
+        if poses.ids is None:
+            raise LitePoseError(
+                "smoothing follows people by their ids; give it what a Tracker gave"
+            )
+        if len(np.unique(poses.ids)) < len(poses):
+            raise LitePoseError(
+                f"an id may stand for one person of a frame only; got {poses.ids.tolist()}"
+            )
+        if seconds < self._time - STEP_BACK:
+            self.forget()
+        now = self._time = max(seconds, self._time)
+        new = _as_seen(poses, now)
+        old = new.rows(np.arange(0)) if self._people is None else self._people
+        at = {name: row for row, name in enumerate(old.ids.tolist())}
+        known = np.array([i for i, name in enumerate(poses.ids.tolist()) if name in at], int)
+        before = old.rows(np.array([at[name] for name in poses.ids[known].tolist()], int))
+        sizes = np.sqrt(pose_area(poses.keypoints_xy, poses.scores))[known]
+        smooth, speed = self._filtered(before, new.keypoints_xy[known], poses.scores[known], sizes)
+        new.keypoints_xy[known], new.speed[known] = smooth, speed
+        new.seen[known] = np.maximum(new.seen[known], before.seen)
+        waiting = (old.time >= now - self.options.keep_seconds) & ~np.isin(old.ids, poses.ids)
+        self._people = _People(*map(np.concatenate, zip(old.rows(waiting), new, strict=True)))
+        shown = np.where(poses.found[..., None], new.keypoints_xy, poses.keypoints_xy)
+        return replace(poses, keypoints_xy=shown)
+
+    def forget(self) -> None:
+        """Forget everybody, as at a cut in the film."""
+        self._people, self._time = None, -math.inf
+
+    def _filtered(
+        self, old: _People, points: np.ndarray, scores: np.ndarray, sizes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Places and speeds, both (P, K, 2), of people `old`, now seen at points with scores."""
+        dt = (self._time - old.time)[:, None, None]  # (P, 1, 1)
+        fresh = ((scores > 0) & (self._time - old.seen > self.options.keep_seconds))[..., None]
+        sure = np.minimum(scores / self.options.sure_score, 1)[..., None] * ~fresh  # (P, K, 1)
+        change = points - old.keypoints_xy
+        now = np.divide(change, dt, out=old.speed.copy(), where=dt > 0)
+        speed = old.speed + sure * _gain(SPEED_CUTOFF_HZ, dt) * (now - old.speed)
+        fast = np.sqrt((speed**2).sum(axis=2, keepdims=True)) / sizes[:, None, None]
+        cutoff = self.options.cutoff + self.options.speed_cutoff * fast
+        step = sure * _gain(cutoff, dt) * change
+        # The body's own step takes along what is unsure.
+        body = (sure * step).sum(axis=1, keepdims=True)
+        along = (1 - sure) * body / np.maximum(sure.sum(axis=1, keepdims=True), 1e-9)
+        smooth = old.keypoints_xy + step + along
+        return np.where(fresh, points, smooth), np.where(fresh, 0, speed)
+
+
+def _as_seen(poses: Poses, now: float) -> _People:
+    assert poses.ids is not None
+    points = poses.keypoints_xy.astype(np.float64)
+    return _People(
+        ids=poses.ids,
+        keypoints_xy=points,
+        speed=np.zeros_like(points),
+        seen=np.where(poses.found, now, -math.inf),
+        time=np.full(len(poses), now),
+    )
+
+
+def _gain(cutoff_hz: np.ndarray | float, dt: np.ndarray) -> np.ndarray:
+    """Share of a change that a first-order low pass lets through in dt seconds."""
+    return 1 - 1 / (1 + 2 * math.pi * dt * cutoff_hz)

@@ -1,0 +1,78 @@
+"""An exported model in onnxruntime: what the plain install has, and the default."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.maps import Maps
+from litepose.inference.backend import (
+    DEFAULTS,
+    METADATA_KEY,
+    RuntimeOptions,
+    check_outputs,
+    first_line,
+    fixed_size,
+    parse_info,
+)
+from litepose.inference.onnx_metadata import read_metadata
+
+
+class OnnxBackend:
+    """Raises LitePoseError where the file is missing, is not ONNX, holds no settings of ours, has
+    weights outside its folder, or a provider is not there."""
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path, options: RuntimeOptions = DEFAULTS) -> None:
+        import onnxruntime
+
+        options.refuse(self.name, "device", "precision")
+        here = onnxruntime.get_available_providers()
+        for provider in options.providers:
+            if provider not in here:
+                raise LitePoseError(
+                    f"onnxruntime here has no provider {provider}; it has {', '.join(here)}"
+                )
+        if not path.is_file():
+            raise LitePoseError(f"no model file {path}")
+        metadata = read_metadata(path)
+        self._path, self._options, self.threads = path, options, options.cores
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = self.threads
+        settings.log_severity_level = 4  # errors reach the user as exceptions
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), settings, providers=list(options.providers)
+            )
+        except Exception as wrong:  # onnxruntime's errors share no public base class
+            raise LitePoseError(
+                f"{path} is not an ONNX model that onnxruntime can run; get or export it again:"
+                f" {first_line(wrong)}"
+            ) from None
+        self.info = parse_info(metadata.get(METADATA_KEY), path)
+        outputs = [(o.name, _number(o.shape[1])) for o in self._session.get_outputs()]
+        check_outputs(self.info, path, outputs)
+        images = self._session.get_inputs()[0]
+        self._input = images.name
+        self.fixed_wh = fixed_size(path, [_number(side) for side in images.shape])
+
+    def run(self, images: np.ndarray) -> Maps:
+        try:
+            *heatmaps, tags = self._session.run(None, {self._input: images})
+        except Exception as wrong:
+            raise LitePoseError(
+                f"onnxruntime failed on an input of {images.shape}: {first_line(wrong)}"
+            ) from None
+        return Maps(tuple(heatmaps), self.info.strides, tags, self.info.tag_stride)
+
+    def side_by_side(self, workers: int) -> OnnxBackend:
+        threads = max(1, self.threads // workers)
+        return OnnxBackend(self._path, replace(self._options, threads=threads))
+
+
+def _number(side: object) -> int | None:
+    return side if isinstance(side, int) else None  # a name where the graph leaves it open

@@ -1,0 +1,118 @@
+"""An exported model in OpenVINO: its own files (.xml with .bin beside it) and ONNX files of ours.
+
+Often faster than onnxruntime, at the price of a longer start. It calculates in float32 unless told
+otherwise: on its own it would take bfloat16 wherever the CPU has it, and people would move.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.maps import Maps
+from litepose.inference.backend import (
+    DEFAULTS,
+    METADATA_KEY,
+    RuntimeOptions,
+    check_outputs,
+    first_line,
+    fixed_size,
+    parse_info,
+)
+from litepose.inference.onnx_metadata import read_metadata
+
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVinoBackend:
+    """Raises LitePoseError where the file is missing, is not a model of ours, has weights outside
+    its folder, or the device is not there."""
+
+    name = "openvino"
+
+    def __init__(self, path: Path, options: RuntimeOptions = DEFAULTS, streams: int = 1) -> None:
+        """streams: callers of `run` at once that the threads are shared out to."""
+        import openvino
+
+        options.refuse(self.name, "providers")
+        if not path.is_file():
+            raise LitePoseError(f"no model file {path}")
+        metadata = read_metadata(path) if path.suffix == ".onnx" else None
+        self._path, self._options, self.threads = path, options, options.cores
+        core = openvino.Core()
+        device = options.device.upper()
+        if device.split(".")[0] not in {name.split(".")[0] for name in core.available_devices}:
+            raise LitePoseError(
+                f"OpenVINO here has no device {options.device!r}; it has"
+                f" {', '.join(core.available_devices).lower()}"
+            )
+        wanted: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision]}
+        if device == "CPU":
+            wanted |= {"INFERENCE_NUM_THREADS": self.threads, "NUM_STREAMS": streams}
+            _check_precision(core, options)
+        try:
+            model = core.read_model(path)
+            text = metadata.get(METADATA_KEY) if metadata is not None else _rt_info(model)
+            self.info = parse_info(text, path)
+            check_outputs(self.info, path, [_output(port) for port in model.outputs])
+            self.fixed_wh = fixed_size(path, _sides(model.inputs[0]))
+            self._model = core.compile_model(model, device, wanted)
+        except RuntimeError as wrong:
+            raise LitePoseError(
+                f"{path} is not a model that OpenVINO can run; get or export it again:"
+                f" {_last_line(wrong)}"
+            ) from None
+        self._idle: deque[Any] = deque()  # requests that no thread is using
+
+    def run(self, images: np.ndarray) -> Maps:
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._model.create_infer_request()
+        try:
+            found = request.infer({0: images}, share_inputs=True)
+        except RuntimeError as wrong:
+            raise LitePoseError(
+                f"OpenVINO failed on an input of {images.shape}: {_last_line(wrong)}"
+            ) from None
+        finally:
+            self._idle.append(request)
+        *heatmaps, tags = found.to_tuple()
+        return Maps(tuple(heatmaps), self.info.strides, tags, self.info.tag_stride)
+
+    def side_by_side(self, workers: int) -> OpenVinoBackend:
+        options = replace(self._options, threads=self.threads)
+        return OpenVinoBackend(self._path, options, streams=workers)
+
+
+def _check_precision(core: Any, options: RuntimeOptions) -> None:
+    if options.precision == "bfloat16":
+        can = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if "BF16" not in can:
+            raise LitePoseError(
+                "this CPU has no bfloat16 arithmetic, it would be slower: leave out --precision"
+            )
+
+
+def _rt_info(model: Any) -> str | None:
+    return str(model.get_rt_info(METADATA_KEY).value) if model.has_rt_info(METADATA_KEY) else None
+
+
+def _output(port: Any) -> tuple[str, int | None]:
+    sides = _sides(port)
+    return port.get_any_name(), sides[1] if len(sides) > 1 else None
+
+
+def _sides(port: Any) -> list[int | None]:
+    return [side.get_length() if side.is_static else None for side in port.partial_shape]
+
+
+def _last_line(wrong: BaseException) -> str:
+    """What went wrong: OpenVINO names its own source files first."""
+    lines = [line.strip() for line in str(wrong).splitlines() if line.strip()]
+    return lines[-1] if lines else first_line(wrong)

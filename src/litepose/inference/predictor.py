@@ -1,0 +1,347 @@
+"""Picture -> Poses: read, resize, network, decode. Safe to share between threads."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Letterbox, letterbox, letterbox_into, letterbox_part
+from litepose.core.model_info import ModelInfo
+from litepose.decode.decoder import decode_field
+from litepose.decode.focus import Rectangle, focus
+from litepose.decode.merge import Pass, combine, unflip
+from litepose.decode.merge_views import ViewPoses, merge_views
+from litepose.imaging.find_images import list_images
+from litepose.imaging.preprocess import cut, to_input
+from litepose.imaging.read import ImageSource, Picture, ReadLimits, read_picture
+from litepose.imaging.url import is_url
+from litepose.imaging.video_open import VideoSource
+from litepose.imaging.video_reader import Frames
+from litepose.inference.autoselect import choose
+from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions
+from litepose.inference.effort import USUAL, effort_options, find_effort
+from litepose.inference.open import open_backend
+from litepose.inference.parallel import in_order
+from litepose.inference.results import (
+    AS_USUAL,
+    Inspection,
+    Prediction,
+    PredictionError,
+    PredictOptions,
+    Timings,
+    View,
+)
+from litepose.inference.stream import PosedFrame, stream
+
+MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes in the network; more is a slip of the hand
+MANY_FROM = 6  # pictures; opening the network once more for fewer takes longer than it saves
+MANY_WORKERS = 16
+MANY_INPUT_PIXELS = 1 << 22  # of all inputs looked at side by side: about 1.5 GB in the network
+
+
+class Predictor:
+    """A model ready to look at pictures. Make one with `litepose.load`."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        input_size: int | None = None,
+        limits: ReadLimits | None = None,
+        defaults: PredictOptions = AS_USUAL,
+    ) -> None:
+        """Raises LitePoseError where the file has one input size and `input_size` is another."""
+        self.backend = backend
+        size = input_size
+        if backend.fixed_wh is not None:
+            size = min(backend.fixed_wh)
+            if input_size not in (None, size):
+                w, h = backend.fixed_wh
+                raise LitePoseError(
+                    f"this model file has one input size, {w}x{h}; for {input_size} export it again"
+                )
+        self.info: ModelInfo = backend.info if size is None else backend.info.with_input_size(size)
+        self.limits = limits or ReadLimits()
+        self.defaults = defaults
+        self._opening = threading.Lock()
+        self._many: Predictor | None = None
+
+    def __repr__(self) -> str:
+        info = self.info
+        sizes = " + ".join(map(str, self.defaults.view_sizes(info.input)))
+        return (
+            f"Predictor({info.name}, {info.skeleton.name}, short side {sizes} px,"
+            f" {self.backend.name}, {self.backend.threads} threads)"
+        )
+
+    def predict(
+        self,
+        source: ImageSource | Iterable[Any],
+        *,
+        flip_test: bool | None = None,
+        scales: float | Sequence[float] | None = None,
+        views: Sequence[int] | None = None,
+        threshold: float | None = None,
+        max_people: int | None = None,
+    ) -> Any:
+        """People of a picture, or of each of many.
+
+        source: path, http(s) URL, bytes, Pillow picture or RGB array -> Poses;
+                a list of those, a folder or a glob pattern -> list of Poses, in order.
+        The other arguments are those of PredictOptions; None takes `defaults`. The same picture
+        gives the same Poses.
+        Raises LitePoseError for what cannot be read; PredictionError, after the rest is done,
+        where some of many fail.
+        """
+        options = self.options(flip_test, scales, views, threshold, max_people)
+        many = expand(source)
+        if many is None:
+            return self.inspect(source, options).poses  # type: ignore[arg-type]
+        done = list(self.predict_many(many, options))
+        if any(one.error is not None for one in done):
+            raise PredictionError(done)
+        return [one.poses for one in done]
+
+    def options(
+        self,
+        flip_test: bool | None = None,
+        scales: float | Sequence[float] | None = None,
+        views: Sequence[int] | None = None,
+        threshold: float | None = None,
+        max_people: int | None = None,
+    ) -> PredictOptions:
+        """`defaults` with what is given in place of theirs."""
+        given: dict[str, Any] = {"flip_test": flip_test, "threshold": threshold}
+        given["max_people"] = max_people
+        if scales is not None:
+            given["scales"] = (scales,) if isinstance(scales, int | float) else tuple(scales)
+        if views is not None:
+            given["views"] = (views,) if isinstance(views, int) else tuple(views)
+        elif scales is not None:
+            given["views"] = (self.info.input.size,)
+        return replace(self.defaults, **{k: v for k, v in given.items() if v is not None})
+
+    def predict_many(
+        self, sources: Iterable[ImageSource], options: PredictOptions | None = None
+    ) -> Iterator[Prediction]:
+        """One Prediction after the other, in order; a picture that cannot be read stops nothing.
+
+        Several pictures are read, looked at and grouped at once, one core each, with the results of
+        one at a time. `sources` is taken a few ahead, so memory stays bounded.
+        """
+        numbered = enumerate(sources)
+        if isinstance(sources, Sized) and len(sources) < MANY_FROM:
+            yield from (self._attempt(one, options) for one in numbered)
+            return
+        many, workers = self.side_by_side(options)
+        yield from in_order(lambda one: many._attempt(one, options), numbered, workers)
+
+    def side_by_side(self, options: PredictOptions | None = None) -> tuple[Predictor, int]:
+        """This model with its cores shared out, and to how many callers at once: for folders.
+
+        Give both to `in_order`, as `predict_many` does. With one core, or inputs so large that two
+        would not fit in memory, it is this Predictor and 1.
+        """
+        options = options or self.defaults
+        largest = max(options.view_sizes(self.info.input)) * max(options.scales)
+        pixels = 16 / 9 * largest**2
+        workers = min(self.backend.threads, MANY_WORKERS, int(MANY_INPUT_PIXELS / pixels))
+        if workers <= 1:
+            return self, 1
+        with self._opening:
+            if self._many is None:
+                backend = self.backend.side_by_side(workers)
+                self._many = Predictor(backend, defaults=self.defaults)
+                self._many.info = self.info
+            self._many.limits = self.limits
+        return self._many, workers
+
+    def _attempt(self, one: tuple[int, ImageSource], options: PredictOptions | None) -> Prediction:
+        i, source = one
+        named = str(source) if isinstance(source, str | Path) else f"picture {i}"
+        try:
+            return Prediction(named, self.inspect(source, options).poses, None)
+        except LitePoseError as wrong:
+            return Prediction(named, None, str(wrong))
+
+    def stream(
+        self,
+        source: VideoSource | Frames,
+        options: PredictOptions | None = None,
+        *,
+        track: bool = False,
+        smooth: bool = False,
+    ) -> Iterator[PosedFrame]:
+        """Frame after frame of a moving picture with its people.
+
+        source: what `litepose.video.frames` takes, or what it gave; it is closed at the end
+        track: people keep their `ids` from frame to frame; smooth: their keypoints do not tremble
+        (which needs ids: it tracks as well)
+        Raises LitePoseError where it cannot be opened, has no frames or stalls.
+        """
+        return stream(self, source, options or self.defaults, track=track, smooth=smooth)
+
+    def inspect(self, source: ImageSource, options: PredictOptions | None = None) -> Inspection:
+        """People of one picture with the maps of each view that they came from, and the seconds
+        that each part took."""
+        options = options or self.defaults
+        clock = _Clock()
+        picture = self._read(source, options)
+        clock.note("read")
+        views: list[View] = []
+        for size in options.view_sizes(self.info.input):
+            part = None
+            if options.focus and views and self.backend.fixed_wh is None:
+                part = focus(*views[0])
+                if part is None:
+                    break
+            inputs = self._inputs(picture, size, part, options)
+            clock.note("pre")
+            passes = self._forward(inputs, options)
+            clock.note("net")
+            maps, box = combine(passes, self.info.tag_kind), passes[0].box
+            views.append(View(maps, box, decode_field(maps, box, self._info(options))))
+            clock.note("decode")
+        poses = merge_views([ViewPoses(v.poses, v.box.zoom) for v in views], self.info.merge)
+        poses = poses[poses.person_scores >= self._info(options).decode.person_threshold]
+        poses = poses if options.max_people is None else poses[: options.max_people]
+        clock.note("decode")
+        return Inspection(poses, views, Timings(**clock.seconds))
+
+    def forward(self, source: ImageSource, options: PredictOptions | None = None) -> list[Pass]:
+        """The network's maps of one picture in its first view, one Pass per scale and mirror image:
+        what the decoders take."""
+        options = options or self.defaults
+        picture = self._read(source, options)
+        size = options.view_sizes(self.info.input)[0]
+        return self._forward(self._inputs(picture, size, None, options), options)
+
+    def _read(self, source: ImageSource, options: PredictOptions) -> Picture:
+        # Never smaller than twice the input, so that the larger scales have something to see.
+        largest = max(options.view_sizes(self.info.input))
+        return read_picture(source, self.limits, min_short_side=2 * largest)
+
+    def _inputs(
+        self, picture: Picture, size: int, part: Rectangle | None, options: PredictOptions
+    ) -> list[tuple[np.ndarray, Letterbox]]:
+        rule = self.info.input
+        pixels = picture.image
+        if part is not None:
+            pixels, exact = cut(picture, part)
+        inputs = []
+        for scale in options.scales:
+            box = self._box(picture.image_wh, size, scale)
+            if part is not None:
+                box = letterbox_part(box, exact, rule.multiple)
+            if math.prod(box.input_wh) > MAX_INPUT_PIXELS:
+                raise LitePoseError(
+                    f"the network's input would have {box.input_wh[0]}x{box.input_wh[1]} pixels,"
+                    f" more than {MAX_INPUT_PIXELS:,}; choose a smaller size or smaller scales"
+                )
+            image = np.empty((1, 3, box.input_wh[1], box.input_wh[0]), dtype=np.float32)
+            to_input(pixels, box, rule.mean, rule.std, image[0])
+            inputs.append((image, box))
+        return inputs
+
+    def _box(self, image_wh: tuple[int, int], size: int, scale: float) -> Letterbox:
+        rule, fixed_wh = self.info.input, self.backend.fixed_wh
+        if fixed_wh is None:
+            return letterbox(image_wh, max(rule.multiple, round(size * scale)), rule.multiple)
+        if scale != 1 or size != rule.size:
+            raise LitePoseError(
+                f"this model file has one input size, {fixed_wh[0]}x{fixed_wh[1]}; other scales"
+                " and views need one that was exported for any size"
+            )
+        return letterbox_into(image_wh, fixed_wh)
+
+    def _forward(
+        self, inputs: list[tuple[np.ndarray, Letterbox]], options: PredictOptions
+    ) -> list[Pass]:
+        passes = []
+        for image, box in inputs:
+            passes.append(Pass(self.backend.run(image), box))
+            if options.flip_test:
+                mirrored = self.backend.run(np.ascontiguousarray(image[..., ::-1]))
+                passes.append(Pass(unflip(mirrored, self.info.skeleton, self.info.tag_kind), box))
+        return passes
+
+    def _info(self, options: PredictOptions) -> ModelInfo:
+        if options.threshold is None:
+            return self.info
+        kept = replace(self.info.decode, person_threshold=options.threshold)
+        return replace(self.info, decode=kept)
+
+
+class _Clock:
+    """Seconds by the name of the part that they were spent on."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(Timings._fields, 0.0)
+        self.mark = time.perf_counter()
+
+    def note(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] += now - self.mark
+        self.mark = now
+
+
+def open_predictor(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    effort: str | None = None,
+    backend: str | None = None,
+    input_size: int | None = None,
+    views: Sequence[int] | None = None,
+    options: RuntimeOptions = DEFAULTS,
+    limits: ReadLimits | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Predictor:
+    """See `litepose.load`; `say` is told what backend "auto" chose."""
+    wanted = find_effort(effort or USUAL)
+    if model is None:
+        model = wanted.model
+    if input_size is not None and views is not None:
+        raise LitePoseError("give one input size, or views at several, not both")
+    if backend == "auto":
+        choice = choose(model, options, input_size)
+        say(str(choice))
+        backend, options = choice.backend, choice.options
+    opened = open_backend(model, backend, options)
+    predictor = Predictor(opened, input_size=input_size, limits=limits)
+    predictor.defaults = effort_options(wanted, predictor.info)
+    if views is not None:
+        predictor.defaults = predictor.options(views=views)
+    return predictor
+
+
+def expand(source: Any) -> list[Any] | None:
+    """The pictures that a list, folder or pattern stands for; None where it is one picture.
+
+    Raises LitePoseError for a folder or pattern without pictures.
+    """
+    if isinstance(source, str) and is_url(source):
+        return None
+    if isinstance(source, str | Path):
+        is_one = Path(source).is_file() or not (Path(source).is_dir() or _is_pattern(source))
+        return None if is_one else list(list_images(source))
+    if isinstance(source, list | tuple) or (
+        isinstance(source, Iterable)
+        and not isinstance(source, bytes | bytearray | memoryview | np.ndarray)
+        and not hasattr(source, "getexif")  # a Pillow picture
+        and not hasattr(source, "read")  # an open file gives lines
+    ):
+        return list(source)
+    return None
+
+
+def _is_pattern(source: str | Path) -> bool:
+    return any(sign in str(source) for sign in "*?[")

@@ -1,0 +1,103 @@
+"""What is asked of a Predictor, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Letterbox
+from litepose.core.model_info import InputRule, check_views
+from litepose.core.poses import Poses
+from litepose.decode.merge import Field
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to look at a picture.
+
+    flip_test: look at its mirror image too (twice the time, better);
+    scales:    look at it at these multiples of the input size too, e.g. (1.0, 0.5, 2.0); the first
+               is the one that tags and places come from;
+    threshold: people scoring below are left out; None takes the model's own;
+    max_people: keep only so many of the best; None keeps all
+    views:     look at these input sizes (short sides), one after the other, and merge the people
+               found; None takes the model's own views, or one at its size where `scales` are given
+    focus:     later views look only where the ones before found people too small to be read well
+    """
+
+    flip_test: bool = False
+    scales: tuple[float, ...] = (1.0,)
+    threshold: float | None = None
+    max_people: int | None = None
+    views: tuple[int, ...] | None = None
+    focus: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.scales or not all(0.1 <= s <= 8 for s in self.scales):
+            raise LitePoseError(f"scales must be numbers from 0.1 to 8; got {list(self.scales)}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise LitePoseError(f"the threshold must lie in [0, 1]; got {self.threshold}")
+        if self.max_people is not None and self.max_people < 1:
+            raise LitePoseError(f"max_people must be 1 or more; got {self.max_people}")
+        if self.views is not None:
+            if not self.views:
+                raise LitePoseError("views need one input size at least, such as 256,512")
+            check_views(self.views)
+
+    def view_sizes(self, rule: InputRule) -> tuple[int, ...]:
+        """Short sides of the views to look at, smallest first."""
+        if self.views is not None:
+            return tuple(sorted(self.views))
+        averaged = self.scales != (1.0,)
+        return (rule.size,) if averaged or not rule.views else tuple(sorted(rule.views))
+
+
+AS_USUAL = PredictOptions()
+
+
+class Timings(NamedTuple):
+    """Seconds spent on one picture."""
+
+    read: float
+    pre: float
+    net: float
+    decode: float
+
+
+class View(NamedTuple):
+    """What one view of a picture gave: its merged maps, how the picture lay in the input, and the
+    people found in it alone."""
+
+    maps: Field
+    box: Letterbox
+    poses: Poses
+
+
+class Inspection(NamedTuple):
+    """A prediction with all it came from."""
+
+    poses: Poses
+    views: list[View]
+    timings: Timings
+
+
+class Prediction(NamedTuple):
+    """One of many: `poses`, or None and the `error` that says why."""
+
+    source: str
+    poses: Poses | None
+    error: str | None
+
+
+class PredictionError(LitePoseError):
+    """Some of many pictures failed; `predictions` holds everything, the finished work too."""
+
+    def __init__(self, predictions: list[Prediction]) -> None:
+        bad = [p for p in predictions if p.error is not None]
+        shown = "; ".join(f"{p.source}: {p.error}" for p in bad[:3])
+        super().__init__(
+            f"{len(bad)} of {len(predictions)} pictures failed ({shown}"
+            f"{'; ...' if len(bad) > 3 else ''}); the others are in .predictions of this error"
+        )
+        self.predictions = predictions

@@ -1,0 +1,61 @@
+"""A network in PyTorch, batch norms folded, channels last: for checkpoints, and for GPUs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.maps import Maps
+from litepose.core.model_info import ModelInfo
+from litepose.inference.backend import DEFAULTS, RuntimeOptions, first_line
+
+
+class TorchBackend:
+    """Raises LitePoseError where the device is not there."""
+
+    name = "torch"
+    fixed_wh: tuple[int, int] | None = None
+
+    def __init__(self, network: Any, info: ModelInfo, options: RuntimeOptions = DEFAULTS) -> None:
+        import torch
+
+        from litepose.models.layers import fold_batch_norms
+
+        options.refuse("PyTorch", "providers", "precision")
+        self.info, self.threads = info, options.cores
+        try:
+            self._device = torch.device(options.device)
+            network = fold_batch_norms(network).to(self._device)
+        except (RuntimeError, AssertionError) as wrong:
+            raise LitePoseError(
+                f"PyTorch cannot use the device {options.device!r}: {first_line(wrong)}"
+            ) from None
+        self._network = network.eval().to(memory_format=torch.channels_last)
+        self._one_at_a_time = threading.Lock()  # two at once would fight for the same threads
+        if options.threads:
+            torch.set_num_threads(options.threads)
+
+    def run(self, images: np.ndarray) -> Maps:
+        import torch
+
+        with self._one_at_a_time, torch.inference_mode():
+            batch = torch.from_numpy(images).to(self._device, memory_format=torch.channels_last)
+            maps = self._network(batch)
+            heatmaps = tuple(h.cpu().numpy() for h in maps.heatmaps)
+            tags = maps.tags.cpu().numpy()
+        return Maps(heatmaps, self.info.strides, tags, self.info.tag_stride)
+
+    def side_by_side(self, workers: int) -> TorchBackend:
+        """Itself: while one caller has the network, the others read and group."""
+        return self
+
+
+def open_torch(name: str, options: RuntimeOptions) -> TorchBackend:
+    """By name, or from a checkpoint. Raises LitePoseError where there are no weights."""
+    from litepose.models import zoo
+
+    network, info = zoo.load(name)
+    return TorchBackend(network, info, options)

@@ -1,0 +1,165 @@
+"""Ids over time: the same number for the same person, from frame to frame.
+
+Each person is expected where its velocity takes it (`motion.py`), and is matched with the people
+found there by OKS, widened by how unsure the place is. Where a model has positional tags, their
+centre counts as further keypoints: it says where a person's middle is when half of it is hidden.
+The matching is the one most alike in all (Kuhn, 1955).
+
+After SORT (Bewley et al., 2016) and the OKS matching of PoseFlow (Xiu et al., 2018). Ours differs:
+times are seconds, not frames; poses and centres take the place of boxes; ids are given at first
+sight and who may be a ghost is forgotten at once instead of being named late.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from litepose.core.assignment import min_cost_matching
+from litepose.core.errors import LitePoseError
+from litepose.core.poses import Poses
+from litepose.core.skeleton import Skeleton
+from litepose.inference.kalman import People, alike_people, corrected, moved, sighted
+
+CUT = 0.3  # where nobody is more alike than this to those just seen, the film was cut
+FEWEST_IN_CUT = 2
+STEP_BACK = 0.5  # seconds; a time that goes back by less is a camera's untidy clock
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """How people are followed.
+
+    keep_seconds:  a person out of sight is waited for this long, then its id is spent
+    confirm_looks: a person seen fewer times than this may be a ghost and is waited for less; seen
+                   once only, it is not waited for at all
+    least_alike:   people less alike than this, of 1, are not the same
+    """
+
+    keep_seconds: float = 1.0
+    confirm_looks: int = 3
+    least_alike: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.keep_seconds) and self.keep_seconds >= 0):
+            raise LitePoseError(f"keep_seconds must be 0 or more; got {self.keep_seconds}")
+        if self.confirm_looks < 1:
+            raise LitePoseError(f"confirm_looks must be 1 or more; got {self.confirm_looks}")
+        if not 0 < self.least_alike < 1:
+            raise LitePoseError(f"least_alike must lie between 0 and 1; got {self.least_alike}")
+
+
+class Tracker:
+    """Gives people ids that stay with them. One per film; feed it every frame in order.
+
+    Every person has an id from its first sighting on, counted from 1 and never used again.
+    """
+
+    def __init__(self, options: TrackOptions = TrackOptions()) -> None:
+        self.options = options
+        self._people: People | None = None
+        self._skeleton: Skeleton | None = None
+        self._image_wh: tuple[int, int] | None = None
+        self._time = -math.inf
+        self._next_id = 1
+
+    def update(self, poses: Poses, seconds: float) -> Poses:
+        """The same people, in the same order, with `ids`.
+
+        seconds: the frame's time in the film. Where it goes back (a film that starts anew) or all
+        people change places at once (a cut), everybody is forgotten.
+        Raises LitePoseError where the time is no number or the skeleton changes.
+        """
+        if not math.isfinite(seconds):
+            raise LitePoseError(f"a frame's time must be a number of seconds; got {seconds}")
+        if self._skeleton is not None and self._skeleton != poses.skeleton:
+            raise LitePoseError(
+                f"this tracker follows {self._skeleton.name} people and was given"
+                f" {poses.skeleton.name} ones; make another Tracker for them"
+            )
+        if seconds < self._time - STEP_BACK:
+            self.forget()
+        self._skeleton = poses.skeleton
+        self._rescale(poses.image_wh)
+        before, self._time = self._time, max(seconds, self._time)
+        new = sighted(poses, self._time)
+        old = new[:0] if self._people is None else moved(self._people, self._time - before)
+        alike = alike_people(old, new, poses.skeleton.sigmas, poses.centres_xy is not None)
+        known = (old.seen == before) & (old.looks >= self.options.confirm_looks)
+        if _is_cut(alike[known]):
+            old, alike = old[:0], alike[:0]
+        partner = _partners(alike - self.options.least_alike)
+        return replace(poses, ids=self._take_over(old, new, partner))
+
+    def forget(self) -> None:
+        """Forget everybody, as at a cut in the film; ids go on counting."""
+        self._people, self._skeleton, self._image_wh = None, None, None
+        self._time = -math.inf
+
+    def confirmed(self, ids: np.ndarray) -> np.ndarray:
+        """(N,) bool: which of the ids of the last frame were seen `confirm_looks` times."""
+        if self._people is None:
+            return np.zeros(len(ids), bool)
+        sure = self._people.ids[self._people.looks >= self.options.confirm_looks]
+        return np.isin(ids, sure)
+
+    def _rescale(self, image_wh: tuple[int, int] | None) -> None:
+        """A stream that changes its resolution shows the same people larger or smaller."""
+        if self._people is not None and image_wh and self._image_wh and image_wh != self._image_wh:
+            ratio = np.divide(image_wh, self._image_wh)
+            people = self._people
+            for places in (people.keypoints_xy, people.centre_xy, people.velocity):
+                places *= ratio
+            people.size *= math.sqrt(ratio.prod())
+        self._image_wh = image_wh or self._image_wh
+
+    def _take_over(self, old: People, new: People, partner: np.ndarray) -> np.ndarray:
+        """Keep what was learned; returns the ids (N,) of the new people."""
+        met = np.flatnonzero(partner >= 0)
+        here = partner[met]
+        old.put(met, corrected(old[met], new[here]))
+        new.ids[here] = old.ids[met]
+        # By what can be seen, so that the order in which people are given does not matter.
+        first = np.lexsort((*new.keypoints_xy[:, 0].T, -new.weights.sum(axis=1)))
+        born = first[new.ids[first] == 0]
+        new.ids[born] = self._next_id + np.arange(len(born))
+        self._next_id += len(born)
+        waited = self._time - old.seen
+        patience = np.minimum((old.looks - 1) / self.options.confirm_looks, 1)
+        kept = waited <= patience * self.options.keep_seconds
+        self._people = old[kept].joined(new[born])
+        return new.ids.copy()
+
+
+def _partners(gain: np.ndarray) -> np.ndarray:
+    """(T,) the new person that each old one is, or -1, of the most gain in all; gain (T, N).
+
+    A pair that gains more than the next best of its row and of its column together is in the best
+    matching whatever the others do. In most frames that leaves little to solve.
+    """
+    old, new = gain.shape
+    partner = np.full(old, -1)
+    if not gain.size:
+        return partner
+    gain = np.maximum(gain, 0)
+    rows, likes = np.arange(old), gain.argmax(axis=1)
+    best = gain[rows, likes]
+    elsewhere = gain.copy()
+    elsewhere[rows, likes] = 0
+    rivals = gain[:, likes]  # (T, T) what the others would gain from the column that each likes
+    np.fill_diagonal(rivals, 0)
+    sure = best > elsewhere.max(axis=1) + rivals.max(axis=0)
+    partner[sure] = likes[sure]
+    left, free = np.flatnonzero(~sure & (best > 0)), np.delete(np.arange(new), likes[sure])
+    row, column = min_cost_matching(-gain[np.ix_(left, free)])
+    row, column = left[row], free[column]
+    real = gain[row, column] > 0
+    partner[row[real]] = column[real]
+    return partner
+
+
+def _is_cut(alike: np.ndarray) -> bool:
+    """Whether of those just seen, alike (T, N), none is there any more, but others are."""
+    return min(alike.shape) >= FEWEST_IN_CUT and bool(alike.max() < CUT)

@@ -1,0 +1,170 @@
+"""Our checkpoint: one safetensors file that holds the weights and everything needed to use them.
+
+Ours differs from the official .pth.tar in that the architecture, skeleton, input rule and decoding
+travel in the header (key `litepose`), and that reading it cannot run code. Official files are read
+in official.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from litepose.core.errors import LitePoseError
+from litepose.core.model_info import ModelInfo
+from litepose.models.litepose import Network, build_network
+
+KEY = "litepose"
+SPARE_BYTES = 1 << 20  # left free beside what is written
+
+
+class Header(NamedTuple):
+    """What a checkpoint says of itself: settings, and what else was written beside them."""
+
+    info: ModelInfo
+    extra: dict[str, str]
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: nn.Module,
+    info: ModelInfo,
+    extra: Mapping[str, str] | None = None,
+    half: bool = False,
+) -> None:
+    """Write weights and settings to one file, all or nothing.
+
+    extra: further text for the header, such as the training configuration; half: floats are
+    stored as float16, half the size, and widened when they are loaded.
+    Raises LitePoseError, leaving any old file as it was, where the weights are not those of the
+    network that `info` describes, the folder cannot be written or the disk is too full.
+    """
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
+    _check_fit(state, info, f"cannot save {path}")
+    if half:
+        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+    metadata = {**(extra or {}), KEY: info.to_json()}
+    write_atomically(path, _in_order(save(state, metadata=metadata)))
+
+
+def load_checkpoint(
+    path: str | Path, expect_sha256: str | None = None
+) -> tuple[Network, ModelInfo]:
+    """Network in eval mode and settings. Strict: every weight, no other, each of its shape.
+
+    Raises LitePoseError for a file that is missing, damaged, not ours, or not the expected one.
+    """
+    if expect_sha256 is not None:
+        _check_sha256(Path(path), expect_sha256)
+    info = read_header(path).info
+    try:
+        with safe_open(path, "pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as wrong:
+        raise LitePoseError(f"{path} is damaged or cut short: {wrong}") from None
+    _check_fit(state, info, str(path))
+    model = build_network(info)
+    model.load_state_dict(state)
+    return model.eval(), info
+
+
+def read_header(path: str | Path) -> Header:
+    """Settings and extra text of a checkpoint, without reading its weights.
+
+    Raises LitePoseError for a file that is missing, damaged or not ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = dict(file.metadata() or {})
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read {path}: {wrong}") from None
+    except SafetensorError as wrong:
+        raise LitePoseError(
+            f"{path} is no checkpoint of ours, or cut short ({wrong}); official .pth.tar files"
+            " are read by `litepose convert`"
+        ) from None
+    if KEY not in metadata:
+        raise LitePoseError(f"{path} is a safetensors file without our settings ({KEY!r})")
+    return Header(ModelInfo.from_json(metadata.pop(KEY)), metadata)
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write a whole file or nothing: a neighbour, on the disk for sure, then renamed.
+
+    Raises LitePoseError, leaving any old file as it was, where that cannot be done.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        free = shutil.disk_usage(path.parent).free
+        if free < len(content) + SPARE_BYTES:
+            raise LitePoseError(
+                f"cannot write {path}: it needs {len(content) / 1e6:.1f} MB and the disk has"
+                f" {free / 1e6:.1f} MB free; nothing was overwritten"
+            )
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as wrong:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise LitePoseError(f"cannot write {path}: {wrong}; nothing was overwritten") from None
+
+
+def _in_order(content: bytes) -> bytes:
+    """Same file with sorted metadata, which safetensors leaves to chance: so a sha256 can repeat.
+
+    The format: 8 bytes of header length, a JSON header padded to 8 bytes, the tensors.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
+
+
+def _check_sha256(path: Path, expected: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read {path}: {wrong}") from None
+    if found != expected.lower():
+        raise LitePoseError(
+            f"{path} is not the expected file: its sha256 is {found}, not {expected}; get it again"
+        )
+
+
+def _check_fit(state: Mapping[str, Tensor], info: ModelInfo, where: str) -> None:
+    """Names the first weight that is not as the network of `info` has it."""
+    with torch.device("meta"):
+        expected = build_network(info).state_dict()
+    for name, tensor in expected.items():
+        if name not in state:
+            raise LitePoseError(f"{where}: weight {name} of {info.name} is missing")
+        if state[name].shape != tensor.shape:
+            raise LitePoseError(
+                f"{where}: weight {name} of {info.name} should have shape {tuple(tensor.shape)};"
+                f" got {tuple(state[name].shape)}"
+            )
+    for name in state:
+        if name not in expected:
+            raise LitePoseError(f"{where}: weight {name} has no place in {info.name}")

@@ -1,0 +1,204 @@
+"""Official Lite Pose checkpoints (.pth.tar), in all the forms that users have them.
+
+Source: FIDELITY, "the network", and the published state-dict layouts. Forms: a plain state dict;
+names behind `1.` or `module.`; the nested training checkpoint. Only tensors are read, never code.
+The architecture follows from the shapes, so searched subnets load as well as XS, S, M and L.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from litepose.core.errors import LitePoseError
+from litepose.core.model_info import ModelInfo
+from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
+from litepose.models.arch import XS, Arch, L, M, S, Stage, litepose_info
+from litepose.models.checkpoint import save_checkpoint
+from litepose.models.litepose import LitePose, build_network
+
+FIRST = "first.0.0.weight"
+STRIDES = (2, 2, 2, 1)  # not in the shapes; the same in every published network
+SIZES: Mapping[str, Arch] = {"xs": XS, "s": S, "m": M, "l": L}
+
+# Official and our beginning of a name; # is a number. Batch norms come before their convolutions.
+_NAMES = (
+    ("first.0.1.", "stem.conv.norm."),
+    ("first.0.0.", "stem.conv."),
+    ("first.1.1.", "stem.depthwise.norm."),
+    ("first.1.0.", "stem.depthwise."),
+    ("first.3.", "stem.project.norm."),
+    ("first.2.", "stem.project."),
+    ("stage.#.#.inv.1.", "stages.#.#.expand.norm."),
+    ("stage.#.#.inv.0.", "stages.#.#.expand."),
+    ("stage.#.#.depth_conv.1.", "stages.#.#.depthwise.norm."),
+    ("stage.#.#.depth_conv.0.", "stages.#.#.depthwise."),
+    ("stage.#.#.point_conv.1.", "stages.#.#.project.norm."),
+    ("stage.#.#.point_conv.0.", "stages.#.#.project."),
+    ("deconv_refined.#.", "head.steps.#.deep."),
+    ("deconv_raw.#.", "head.steps.#.skip."),
+    ("deconv_bnrelu.#.0.", "head.steps.#.norm."),
+    ("final_refined.0.conv.1.", "head.coarse.deep.depthwise.norm."),
+    ("final_refined.0.conv.0.", "head.coarse.deep.depthwise."),
+    ("final_refined.0.conv.3.", "head.coarse.deep.project."),
+    ("final_refined.1.conv.1.", "head.fine.deep.depthwise.norm."),
+    ("final_refined.1.conv.0.", "head.fine.deep.depthwise."),
+    ("final_refined.1.conv.3.", "head.fine.deep.project."),
+    ("final_raw.0.conv.1.", "head.coarse.skip.depthwise.norm."),
+    ("final_raw.0.conv.0.", "head.coarse.skip.depthwise."),
+    ("final_raw.0.conv.3.", "head.coarse.skip.project."),
+    ("final_raw.1.conv.1.", "head.fine.skip.depthwise.norm."),
+    ("final_raw.1.conv.0.", "head.fine.skip.depthwise."),
+    ("final_raw.1.conv.3.", "head.fine.skip.project."),
+)
+
+
+def our_name(official: str) -> str:
+    """The name in our network of an official parameter; unknown ones stay as they are."""
+    return _renamed(official, _NAMES)
+
+
+def official_name(ours: str) -> str:
+    """The inverse of `our_name`."""
+    return _renamed(ours, tuple((own, official) for official, own in _NAMES))
+
+
+def _renamed(name: str, beginnings: tuple[tuple[str, str], ...]) -> str:
+    for source, target in beginnings:
+        match = re.match(re.escape(source).replace(r"\#", r"(\d+)"), name)
+        if match:
+            for number in match.groups():
+                target = target.replace("#", number, 1)
+            return target + name[match.end() :]
+    return name
+
+
+def load_official(path: str | Path, skeleton: Skeleton | None = None) -> tuple[LitePose, ModelInfo]:
+    """Network and settings of an official checkpoint, in eval mode.
+
+    `skeleton` only where it is neither COCO's 17 nor CrowdPose's 14 keypoints.
+    Raises LitePoseError for a file that is missing, damaged, holds code, or does not fit; the
+    message names the first official parameter that does not.
+    """
+    state = _plain_state(_read_tensors(Path(path)), path)
+    arch = _infer_arch(state, path)
+    keypoints = len(_tensor(state, "final_refined.1.conv.3.weight", path))
+    skeleton = skeleton or {17: COCO17, 14: CROWDPOSE14}.get(keypoints)
+    if skeleton is None or skeleton.num_keypoints != keypoints:
+        wanted = f"{skeleton.name} has {skeleton.num_keypoints}" if skeleton else "name a skeleton"
+        raise LitePoseError(f"{path} finds {keypoints} keypoints, neither 17 nor 14; {wanted}")
+    size = next((size for size, known in SIZES.items() if known == arch), "custom")
+    info = litepose_info(size, arch, skeleton)
+    model = build_network(info)
+    assert isinstance(model, LitePose)
+    _check_fit(state, model, path)
+    model.load_state_dict({our_name(name): tensor for name, tensor in state.items()})
+    return model.eval(), info
+
+
+def convert_official(
+    source: str | Path, destination: str | Path, skeleton: Skeleton | None = None
+) -> ModelInfo:
+    """Official .pth.tar -> our checkpoint. Raises LitePoseError as `load_official` does."""
+    model, info = load_official(source, skeleton)
+    info = replace(info, source=f"converted from the official checkpoint {Path(source).name}")
+    save_checkpoint(destination, model, info)
+    return info
+
+
+def _read_tensors(path: Path) -> Any:
+    """What torch.load gives for a file that holds tensors and plain values only."""
+    scalar: Any = np.float64(0).__reduce__()[0]  # how pickle makes a number again, such as an AP
+    numbers: list[Any] = [
+        scalar,
+        (scalar, "numpy.core.multiarray.scalar"),  # its name before numpy 2
+        np.dtype,
+        np.dtypes.Float64DType,
+        np.dtypes.Float32DType,
+    ]
+    try:
+        with torch.serialization.safe_globals(numbers), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols, of no use to a user
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read {path}: {wrong}") from None
+    except pickle.UnpicklingError as wrong:
+        if "GLOBAL" in str(wrong) or "unrecognized function" in str(wrong):
+            raise LitePoseError(
+                f"{path} holds pickled code beside its tensors and was not loaded, because code in"
+                " a checkpoint runs when it is read. Save its state dict alone"
+            ) from None
+        raise LitePoseError(f"{path} is not a torch checkpoint") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError, TypeError):
+        raise LitePoseError(
+            f"{path} is damaged or cut short ({path.stat().st_size} bytes), or not a torch"
+            " checkpoint; get it again"
+        ) from None
+
+
+def _plain_state(loaded: Any, path: str | Path) -> dict[str, Tensor]:
+    """The state dict inside, names without prefix."""
+    if isinstance(loaded, Mapping):
+        loaded = loaded.get("best_state_dict", loaded.get("state_dict", loaded))
+    if not isinstance(loaded, Mapping) or not loaded:
+        raise LitePoseError(f"{path} holds {type(loaded).__name__}, not a state dict")
+    names = [str(name) for name in loaded]
+    first = next((name for name in names if name.endswith(FIRST)), None)
+    if first is None:
+        raise LitePoseError(
+            f"{path} is no official Lite Pose checkpoint: nothing in it is called {FIRST};"
+            f" it begins with {names[:3]}"
+        )
+    prefix = first.removesuffix(FIRST)
+    return {str(name).removeprefix(prefix): tensor for name, tensor in loaded.items()}
+
+
+def _tensor(state: Mapping[str, Tensor], name: str, path: str | Path) -> Tensor:
+    tensor = state.get(name)
+    if not isinstance(tensor, Tensor) or tensor.ndim != 4:
+        raise LitePoseError(f"{path}: {name} is missing or no convolution weight")
+    return tensor
+
+
+def _infer_arch(state: Mapping[str, Tensor], path: str | Path) -> Arch:
+    """The architecture whose weights have these shapes."""
+    stages = []
+    inputs = stem = len(_tensor(state, "first.2.weight", path))
+    for number, stride in enumerate(STRIDES):
+        kernels: list[int] = []
+        expansions: list[float] = []
+        width = len(_tensor(state, f"stage.{number}.0.point_conv.0.weight", path))
+        while f"stage.{number}.{len(kernels)}.depth_conv.0.weight" in state:
+            block = f"stage.{number}.{len(kernels)}"
+            depthwise = _tensor(state, f"{block}.depth_conv.0.weight", path)
+            kernels.append(depthwise.shape[-1])
+            expansion = len(depthwise) / (width if expansions else inputs)
+            expansions.append(int(expansion) if expansion.is_integer() else expansion)
+        stages.append(Stage.from_blocks(width, stride, kernels, expansions))
+        inputs = width
+    deconv = [_tensor(state, f"deconv_refined.{i}.weight", path).shape[1] for i in range(3)]
+    size = next((a.input_size for a in SIZES.values() if a.stages == tuple(stages)), 448)
+    return Arch(size, stem, tuple(stages), (deconv[0], deconv[1], deconv[2]))
+
+
+def _check_fit(state: Mapping[str, Tensor], model: LitePose, path: str | Path) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name, tensor in state.items():
+        wanted = expected.pop(our_name(name), None)
+        if wanted is None:
+            raise LitePoseError(f"{path}: {name} has no place in a Lite Pose network")
+        if not isinstance(tensor, Tensor) or tuple(tensor.shape) != wanted:
+            got = tuple(getattr(tensor, "shape", ()))
+            raise LitePoseError(f"{path}: {name} should have shape {wanted}; got {got}")
+    if expected:
+        first = official_name(next(iter(expected)))
+        raise LitePoseError(f"{path} misses {first} ({len(expected)} missing in all)")

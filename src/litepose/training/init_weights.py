@@ -1,0 +1,112 @@
+"""The network a run begins with: random weights, the zoo's, a checkpoint's, an official file's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from litepose.core.errors import LitePoseError
+from litepose.core.model_info import ModelInfo
+from litepose.core.skeleton import Skeleton
+from litepose.models import zoo
+from litepose.models.arch import PyramidArch, arch_from_dict
+from litepose.models.litepose import build_network
+from litepose.training.config import ModelConfig, TrainConfig
+from litepose.training.parts import freeze
+
+
+@dataclass(frozen=True)
+class Start:
+    """model and its settings, frozen parts applied; notes: sentences that the user should read."""
+
+    model: nn.Module
+    info: ModelInfo
+    notes: tuple[str, ...]
+
+
+def make_start(config: TrainConfig, skeleton: Skeleton | None) -> Start:
+    """The network of a configuration.
+
+    skeleton: what to train; None keeps that of the starting weights.
+    Raises LitePoseError where weights, network and settings do not fit each other.
+    """
+    wanted = config.model
+    given, info = (
+        zoo.load(wanted.start) if wanted.start else (None, zoo.find_model(wanted.name).info)
+    )
+    source = info
+    if wanted.start and wanted.name:
+        _same_network(wanted, info)
+    info = replace(info, name=config.name, skeleton=skeleton or info.skeleton)
+    if wanted.tags:
+        info = replace(info, tag_kind=wanted.tags)
+    info = replace(info, target_rounding=config.targets.rounding)
+    decode = info.decode
+    if wanted.heat_threshold is not None:
+        decode = replace(decode, heat_threshold=wanted.heat_threshold)
+    if wanted.tag_threshold is not None:
+        decode = replace(decode, tag_threshold=wanted.tag_threshold)
+    info = replace(info, decode=decode)
+    if wanted.input_size is not None:
+        info = info.with_input_size(wanted.input_size)
+
+    if config.loss.heatmap == "focal" and not isinstance(
+        arch_from_dict(info.arch or {}), PyramidArch
+    ):
+        raise LitePoseError(
+            f"loss.heatmap focal needs a network that ends in a sigmoid, as litepose-p; heatmaps"
+            f" of {info.name} are linear: use mse"
+        )
+    model = build_network(info)
+    parameters = sum(p.numel() for p in model.parameters())
+    notes = [f"{info.name}: {parameters / 1e6:.2f} M weights, {info.skeleton.name}"]
+    if given is not None:
+        notes += _take_over(model, given, wanted, source.skeleton != info.skeleton)
+    frozen = freeze(model, wanted.freeze)
+    if frozen:
+        notes.append(
+            f"frozen: {frozen / parameters:.0%} of the weights ({', '.join(wanted.freeze)})"
+        )
+    return Start(model, info, tuple(notes))
+
+
+def _same_network(wanted: ModelConfig, info: ModelInfo) -> None:
+    if zoo.find_model(wanted.name).info.arch != info.arch:
+        raise LitePoseError(
+            f"model.start {wanted.start!r} is another network than model.name {wanted.name!r};"
+            " leave model.name out to train the network of the start"
+        )
+
+
+def _take_over(
+    model: nn.Module, given: nn.Module, wanted: ModelConfig, other_skeleton: bool
+) -> list[str]:
+    """Copy all weights whose shapes fit; layers that do not are made anew, whole, and named.
+
+    With another skeleton the last layers are anew even where shapes fit by chance: their channels
+    mean other keypoints.
+    """
+    own, theirs = model.state_dict(), given.state_dict()
+    remade = {name.rpartition(".")[0] for name in own if own[name].shape != theirs[name].shape}
+    if other_skeleton:
+        remade |= set(last_layers(model))
+    own.update({k: v for k, v in theirs.items() if k.rpartition(".")[0] not in remade})
+    model.load_state_dict(own)
+    notes = [f"weights from {wanted.start}"]
+    if wanted.blend < 1:
+        if remade:
+            raise LitePoseError(
+                f"model.blend mixes trained weights with those of {wanted.start}, but these layers"
+                f" are made anew: {', '.join(sorted(remade))}; leave blend at 1"
+            )
+        notes.append(f"kept weights: {wanted.blend:.0%} of the way to the trained ones")
+    if remade:
+        notes.append(f"made anew for this skeleton: {', '.join(sorted(remade))}")
+    return notes
+
+
+def last_layers(model: nn.Module) -> list[str]:
+    """Names of the convolutions whose outputs are heatmaps and tags."""
+    ends = ("heatmap.project", "tag.output", ".deep.project", ".skip.project")
+    return [name for name, _ in model.named_modules() if name.endswith(ends)]

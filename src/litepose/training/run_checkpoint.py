@@ -1,0 +1,141 @@
+"""The state of an interrupted run: everything that decides how it goes on, in one file.
+
+Ours: plain tensors and numbers, read with `weights_only`; written whole or not at all, and not
+before the disk is known to have room. On a CPU a resumed run ends with exactly the weights of the
+undisturbed one.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from litepose.core.errors import LitePoseError
+from litepose.models.checkpoint import write_atomically
+from litepose.training.config import TrainConfig
+from litepose.training.distributed import Processes
+
+VERSION = 1
+# What may differ between a run and its continuation: where things lie and how they are computed.
+FREE = {"name", "output", "run"}
+
+
+@dataclass
+class Progress:
+    """How far a run is. Sums are of the epoch that is under way.
+
+    epoch, batch: next to be trained; step: optimizer steps done; seconds: of the whole run
+    loss_sums: of Losses' fields, times pictures; train_seconds: spent in batches, waiting included
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best_ap: float | None = None
+    loss_sums: list[float] = field(default_factory=lambda: [0.0] * 5)
+    pictures: int = 0
+    train_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    unreadable: int = 0
+
+    def next_epoch(self) -> None:
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss_sums, self.pictures = [0.0] * 5, 0
+        self.train_seconds = self.wait_seconds = 0.0
+
+
+def save_state(
+    path: Path, config: TrainConfig, progress: Progress, parts: dict[str, Any], group: Processes
+) -> None:
+    """Write the state of a run; every process takes part, the first one writes.
+
+    parts: by name, what has a `state_dict`, or plain values. Raises LitePoseError where the disk is
+    too full or the folder cannot be written; the old state then stays as it was.
+    """
+    random_states = group.gather(_random_state(group.device))
+    if not group.first:
+        return
+    state = {
+        "version": VERSION,
+        "config": config.model_dump_json(),
+        "progress": asdict(progress),
+        "random": random_states,
+        "parts": {
+            name: part.state_dict() if hasattr(part, "state_dict") else part
+            for name, part in parts.items()
+        },
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_state(path: Path, config: TrainConfig) -> dict[str, Any]:
+    """Read what `save_state` wrote.
+
+    Raises LitePoseError where the file is damaged or belongs to a run with other settings.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        version = state["version"]
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read {path}: {wrong.strerror}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as wrong:
+        raise LitePoseError(f"{path} is no state of a run, or damaged: {wrong}") from None
+    if version != VERSION:
+        raise LitePoseError(f"{path} has version {version}, this program reads {VERSION}")
+    _check_same(path, TrainConfig.model_validate_json(state["config"]), config)
+    return state
+
+
+def restore(state: dict[str, Any], parts: dict[str, Any], group: Processes) -> Progress:
+    """Put a read state into the objects of this run, and its random numbers where they were."""
+    for name, part in parts.items():
+        if hasattr(part, "load_state_dict"):
+            part.load_state_dict(state["parts"][name])
+    if len(state["random"]) != group.world:
+        raise LitePoseError(
+            f"the run was interrupted with {len(state['random'])} processes and cannot go on with"
+            f" {group.world}; start as many"
+        )
+    own = state["random"][group.rank]
+    torch.set_rng_state(own["cpu"])
+    if "cuda" in own and group.device.type == "cuda":
+        torch.cuda.set_rng_state(own["cuda"], group.device)
+    return Progress(**state["progress"])
+
+
+def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    own = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        own["cuda"] = torch.cuda.get_rng_state(device)
+    return own
+
+
+def _check_same(path: Path, before: TrainConfig, now: TrainConfig) -> None:
+    old, new = (_flat(c.model_dump(exclude=FREE)) for c in (before, now))
+    free = ("data.root", "data.workers", "data.max_unreadable")
+    changed = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k) and k not in free]
+    for key in ("precision", "accumulate"):
+        if getattr(before.run, key) != getattr(now.run, key):
+            changed.append(f"run.{key}")
+    if changed:
+        raise LitePoseError(
+            f"{path} belongs to a run with other settings: {', '.join(changed)}; give the same ones"
+            " to go on, or another output to begin anew"
+        )
+
+
+def _flat(table: dict[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= (
+            _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
+        )
+    return flat

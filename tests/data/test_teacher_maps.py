@@ -1,0 +1,171 @@
+"""Answers of a trained model: written once per picture, then moved along with the picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import litepose
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import COCO17, CROWDPOSE14
+from litepose.data.augment import AugmentSettings, augment, mosaic
+from litepose.data.datasets import UnreadablePictureError
+from litepose.data.loader import Loader, LoaderSettings
+from litepose.data.sample import Sample
+from litepose.data.teacher_maps import SCALE, Answered, Answers, answer_path
+from litepose.inference.predictor import PredictOptions
+from litepose.training.pseudo_labels import write_answers
+
+FLIP, ANKLE = COCO17.flip_index, COCO17.index("left_ankle")
+CHANGES = AugmentSettings(rotation=40, scale=(0.6, 1.2), shift=0.05, flip=0.5)
+
+
+def taught_sample(at=(60.0, 44.0), wh=(120, 88)) -> Sample:
+    """One person with one keypoint, and heatmaps that are hot there; their cells have 4.8 px."""
+    cells_wh = (25, 18)
+    x, y = (np.arange(n) + 0.5 for n in cells_wh)
+    centre = np.array(at) * cells_wh / wh
+    heat = np.zeros((cells_wh[1], cells_wh[0], 17), np.float32)
+    heat[..., ANKLE] = np.exp(
+        -((x[None] - centre[0]) ** 2 + (y[:, None] - centre[1]) ** 2) / (2 * 1.2**2)
+    )
+    points = np.zeros((1, 17, 2), np.float32)
+    points[0, ANKLE] = at
+    visibility = np.zeros((1, 17), np.uint8)
+    visibility[0, ANKLE] = 2
+    return Sample(
+        image=np.zeros((wh[1], wh[0], 3), np.uint8),
+        keypoints_xy=points,
+        visibility=visibility,
+        areas=np.array([500], np.float32),
+        valid_mask=np.ones((wh[1], wh[0]), bool),
+        labelled=np.ones(17, bool),
+        image_id=1,
+        taught=np.round(SCALE * heat).astype(np.uint8),
+    )
+
+
+def hottest_xy(heat: np.ndarray) -> np.ndarray:
+    """Input pixels of the centre of mass of heat (h, w) at stride 4."""
+    y, x = np.mgrid[: heat.shape[0], : heat.shape[1]] + 0.5
+    mass = heat.astype(float)
+    return 4 * np.array([(x * mass).sum(), (y * mass).sum()]) / mass.sum()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_answer_travels_with_the_keypoint_even_mirrored(seed):
+    made = augment(taught_sample(), np.random.default_rng(seed), CHANGES, (128, 128), FLIP)
+    assert made.taught.shape == (32, 32, 17) and made.taught.dtype == np.uint8
+    (person, k), *more = np.argwhere(made.visibility)
+    assert not more and k in (ANKLE, FLIP[ANKLE])
+    assert np.abs(hottest_xy(made.taught[..., k]) - made.keypoints_xy[person, k]).max() < 1
+    assert not made.taught[..., [i for i in range(17) if i != k]].any()
+
+
+def test_a_mosaic_joins_the_answers_of_its_tiles():
+    rng, whole = np.random.default_rng(4), AugmentSettings.none()
+    made = mosaic([taught_sample() for _ in range(4)], rng, whole, (128, 128), FLIP)
+    assert made.taught.shape == (32, 32, 17)
+    for x, y in made.keypoints_xy[:, ANKLE] / 4:
+        assert made.taught[int(y), int(x), ANKLE] > 0.5 * SCALE
+    one_without = [taught_sample(), *(replace(taught_sample(), taught=None) for _ in range(3))]
+    assert mosaic(one_without, rng, whole, (128, 128), FLIP).taught is None
+
+
+@pytest.fixture(scope="module")
+def answered(drawn, tmp_path_factory) -> Answered:
+    folder = tmp_path_factory.mktemp("answers")
+    predictor = litepose.load(input_size=96)
+    how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
+    assert list(write_answers(predictor, "ab12", drawn, folder, how)) == [None] * len(drawn)
+    return Answered(drawn, Answers(folder, drawn.skeleton))
+
+
+def test_answers_are_the_merged_heatmaps_over_the_picture(answered, drawn):
+    predictor = litepose.load(input_size=96)
+    how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
+    _, maps, box = predictor.predict_maps(drawn[0].image, how)
+    cells_w, cells_h = (side // 4 for side in box.content_wh)  # 96 px of 64: whole cells
+    expected = maps.heatmaps[0][0][:, :cells_h, :cells_w].transpose(1, 2, 0)
+    taught = answered[0].taught
+    assert taught.shape == expected.shape
+    assert np.abs(taught / SCALE - expected).max() <= 0.5 / SCALE + 1e-6
+
+
+def test_the_loader_gives_answers_to_the_batch(answered):
+    batch = next(Loader(answered, CHANGES, LoaderSettings(3, 64)).epoch(0))
+    assert batch.taught.shape == (3, 17, 16, 16) and batch.taught.any()
+
+
+def test_writing_goes_on_where_it_stopped(drawn, tmp_path):
+    predictor = litepose.load(input_size=64)
+    writing = write_answers(predictor, "ab12", drawn, tmp_path, PredictOptions())
+    next(writing)
+    first = answer_path(tmp_path, drawn.records[0].image_id)
+    stamp = first.stat().st_mtime_ns
+    assert len(list(write_answers(predictor, "ab12", drawn, tmp_path, PredictOptions()))) == len(
+        drawn
+    )
+    assert first.stat().st_mtime_ns == stamp
+    assert len(list(tmp_path.glob("*.npz"))) == len(drawn)
+
+
+def test_a_folder_of_other_answers_is_refused_and_what_differs_is_named(drawn, tmp_path):
+    predictor, usual = litepose.load(input_size=64), PredictOptions()
+    next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    flipped = PredictOptions(flip_test=True, scales=(1.0, 0.5))
+    small = litepose.load(input_size=96)
+    for says, call in {
+        "weights_sha256 ab12, now cd34": (predictor, "cd34", drawn, tmp_path, usual),
+        r"flip_test False, now True; scales \[1.0\], now": (
+            predictor, "ab12", drawn, tmp_path, flipped,
+        ),
+        "size 64, now 96": (small, "ab12", drawn, tmp_path, usual),
+        "pictures 12, now 3": (predictor, "ab12", drawn.select([0, 1, 2]), tmp_path, usual),
+    }.items():  # fmt: skip
+        with pytest.raises(LitePoseError, match=f"holds other answers.*{says}.*another folder"):
+            next(write_answers(*call))
+    other = drawn.select(range(12))
+    other.records[3] = replace(other.records[3], file_name="another.jpg")
+    with pytest.raises(LitePoseError, match="pictures_sha256"):
+        next(write_answers(predictor, "ab12", other, tmp_path, usual))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_answers_of_unknown_origin_are_read_but_not_gone_on_with(drawn, tmp_path):
+    predictor, usual = litepose.load(input_size=64), PredictOptions()
+    next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    said = tmp_path / "answers.json"
+    assert json.loads(said.read_text())["model"] == predictor.info.name
+    said.write_text("[")
+    with pytest.raises(LitePoseError, match=r"cannot read .*answers\.json"):
+        next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    said.unlink()
+    with pytest.raises(LitePoseError, match="who gave them is unknown"):
+        next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    assert Answered(drawn, Answers(tmp_path, COCO17))[0].taught.shape[2] == 17
+
+
+def test_damaged_or_missing_answers_are_said(drawn, tmp_path):
+    with pytest.raises(LitePoseError, match="no folder of answers"):
+        Answers(tmp_path / "none", COCO17)
+    answers = Answers(tmp_path, COCO17)
+    with pytest.raises(UnreadablePictureError, match=r"5\.npz"):
+        answers[5]
+    answer_path(tmp_path, 5).write_bytes(b"no zip")
+    with pytest.raises(UnreadablePictureError, match="no answer can be read"):
+        answers[5]
+    np.savez(answer_path(tmp_path, 5), heat=np.zeros((4, 4, 14), np.uint8))
+    with pytest.raises(UnreadablePictureError, match="17 keypoints"):
+        answers[5]
+
+
+def test_a_model_of_another_skeleton_is_refused(drawn):
+    predictor = litepose.load()
+    predictor.info = replace(predictor.info, skeleton=CROWDPOSE14)
+    with pytest.raises(LitePoseError, match="same keypoints"):
+        next(write_answers(predictor, "ab12", drawn, "nowhere", PredictOptions()))

@@ -1,0 +1,293 @@
+"""A whole evaluation with a stand-in model: files, stopping, going on, unreadable pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from tests.evaluation.evaluation_scene import make_scene
+
+from litepose.core.errors import LitePoseError
+from litepose.core.model_info import InputRule, ModelInfo
+from litepose.core.poses import Poses
+from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
+from litepose.data.coco import Record, records_of
+from litepose.data.datasets import UnreadablePictureError
+from litepose.data.sample import Sample
+from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+from litepose.evaluation.metrics import coco_ap
+
+PICTURES = 12
+INFO = ModelInfo("stand-in", COCO17, InputRule(256))
+QUICK = EvaluateOptions(resamples=20)
+
+
+class Drawer:
+    """A dataset in memory; picture i is filled with the grey i, so that the model knows it."""
+
+    def __init__(self, skeleton: Skeleton = COCO17, unreadable: Sequence[int] = ()) -> None:
+        self.truth, self.results = make_scene(PICTURES, 3, skeleton)
+        self.skeleton: Skeleton = skeleton
+        self.records: Sequence[Record] = records_of(self.truth, skeleton)[1]
+        self.unreadable = unreadable
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        if index in self.unreadable:
+            raise UnreadablePictureError("the file is cut off")
+        record = self.records[index]
+        w, h = record.image_wh
+        return Sample(
+            image=np.full((h, w, 3), index, np.uint8),
+            keypoints_xy=record.keypoints_xy,
+            visibility=record.visibility,
+            areas=record.areas,
+            valid_mask=np.ones((h, w), bool),
+            labelled=np.ones(self.skeleton.num_keypoints, bool),
+            image_id=record.image_id,
+            people_complete=record.people_complete,
+        )
+
+
+class StandIn:
+    """Answers with the scene's results; Ctrl-C is pressed at picture `stop_at`."""
+
+    info: ModelInfo = INFO
+
+    def __init__(self, dataset: Drawer, stop_at: int | None = None) -> None:
+        self.dataset, self.stop_at = dataset, stop_at
+        self.asked: list[int] = []
+
+    def predict(self, source: Any, **look: Any) -> Poses:
+        assert look == {"flip_test": False, "scales": (1.0,), "threshold": 0.0}
+        index = int(source[0, 0, 0])
+        if index == self.stop_at:
+            raise KeyboardInterrupt
+        self.asked.append(index)
+        own = [r for r in self.dataset.results if r["image_id"] == index + 1]
+        return Poses.from_coco(own, COCO17)
+
+
+def test_report_files_and_numbers_agree(tmp_path: Path) -> None:
+    dataset, ticks = Drawer(), []
+    report = evaluate(
+        StandIn(dataset), dataset, tmp_path / "out", QUICK, lambda *tick: ticks.append(tick)
+    )
+    assert ticks[-1] == (PICTURES, PICTURES) and len(ticks) == PICTURES
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {"report.json", "report.txt", "results.json", "sheet.png"}
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert asdict(coco_ap(dataset.truth, results, COCO17)) == pytest.approx(
+        asdict(report.judged.coco)
+    )
+    whole = coco_ap(dataset.truth, results, COCO17, only_complete=True)
+    assert asdict(whole) == pytest.approx(asdict(report.complete.coco))
+    assert report.judged.intervals["ap"].value == pytest.approx(report.judged.coco.ap)
+    assert report.judged.intervals["ap_large"].value == pytest.approx(report.judged.coco.ap_large)
+    saved = json.loads((tmp_path / "out/report.json").read_text())
+    assert saved["schema"] == 1 and saved["judged"]["coco"]["ap"] == report.judged.coco.ap
+    assert saved["settings"] == {"input size": 256, "flip test": False, "scales": [1.0]}
+    text = (tmp_path / "out/report.txt").read_text()
+    assert f"{report.judged.coco.ap:.1f} [" in text and "left_wrist" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_sheet_shows_all_four_kinds(tmp_path: Path) -> None:
+    dataset = Drawer()
+    evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    for row in np.array_split(sheet, 4):
+        assert (np.ptp(row.astype(int), axis=2) > 60).sum() > 200  # limbs are colourful
+
+
+def test_stopped_run_is_judged_kept_and_taken_up(tmp_path: Path) -> None:
+    dataset = Drawer()
+    stopped = evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
+    assert stopped.interrupted and stopped.judged.pictures == 5
+    assert "STOPPED EARLY" in stopped.to_text()
+    partial = tmp_path / "results.partial.jsonl"
+    partial.write_text(partial.read_text() + '{"picture": 5, "peo')  # killed while writing
+    second = StandIn(dataset)
+    report = evaluate(second, dataset, tmp_path, EvaluateOptions(resume=True, resamples=20))
+    assert second.asked == list(range(5, PICTURES))
+    undisturbed = evaluate(StandIn(dataset), dataset, None, QUICK)
+    assert report.judged == undisturbed.judged
+    assert not partial.exists()
+
+
+def test_another_model_does_not_take_up_a_stopped_run(tmp_path: Path) -> None:
+    dataset = Drawer()
+    evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
+    other = StandIn(dataset)
+    other.info = replace(INFO, name="another")
+    with pytest.raises(LitePoseError, match="another model, dataset or settings"):
+        evaluate(other, dataset, tmp_path, EvaluateOptions(resume=True, resamples=20))
+    assert (tmp_path / "results.partial.jsonl").exists()
+
+
+def test_a_stopped_run_is_not_taken_up_with_other_weights(tmp_path: Path) -> None:
+    dataset, weights, out = Drawer(), tmp_path / "m.onnx", tmp_path / "out"
+    weights.write_bytes(b"one")
+    evaluate(StandIn(dataset, stop_at=5), dataset, out, replace(QUICK, weights=weights))
+    going_on = replace(QUICK, weights=weights, resume=True)
+    weights.write_bytes(b"two")
+    before = (out / "results.partial.jsonl").read_bytes()
+    with pytest.raises(LitePoseError, match="comes from other weights; start without resuming"):
+        evaluate(StandIn(dataset), dataset, out, going_on)
+    assert (out / "results.partial.jsonl").read_bytes() == before
+    weights.write_bytes(b"one")
+    assert evaluate(StandIn(dataset), dataset, out, going_on).judged.pictures == PICTURES
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\xff\xfe{",
+        b"{",
+        b"[]",
+        b'{"picture": "one"}',
+        b'{"picture": 1}',
+        b'{"picture": 1, "people": 2}',
+    ],
+)
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_damaged_stopped_run_is_a_sentence(tmp_path: Path, bad: bytes, at: int) -> None:
+    dataset = Drawer()
+    evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
+    partial = tmp_path / "results.partial.jsonl"
+    lines = partial.read_bytes().splitlines()
+    lines[at] = bad
+    partial.write_bytes(b"\n".join(lines) + b"\n")
+    with pytest.raises(LitePoseError, match=r"damaged in line|comes from another"):
+        evaluate(StandIn(dataset), dataset, tmp_path, replace(QUICK, resume=True))
+
+
+@pytest.mark.parametrize("kept", [0, 30])
+def test_a_run_stopped_in_its_first_line_starts_anew(tmp_path: Path, kept: int) -> None:
+    dataset = Drawer()
+    evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
+    partial = tmp_path / "results.partial.jsonl"
+    partial.write_bytes(partial.read_bytes()[:kept])
+    again = StandIn(dataset, stop_at=7)
+    evaluate(again, dataset, tmp_path, replace(QUICK, resume=True))
+    assert again.asked == list(range(7))
+    last = StandIn(dataset)
+    evaluate(last, dataset, tmp_path, replace(QUICK, resume=True))
+    assert last.asked == list(range(7, PICTURES))
+
+
+def test_taking_up_without_a_folder_is_misuse() -> None:
+    dataset = Drawer()
+    with pytest.raises(LitePoseError, match="none is given: name it"):
+        evaluate(StandIn(dataset), dataset, None, EvaluateOptions(resume=True))
+
+
+def test_unreadable_pictures_are_counted_and_left_out(tmp_path: Path) -> None:
+    dataset = Drawer(unreadable=(0, 7))
+    report = evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
+    assert report.judged.pictures == PICTURES - 2
+    assert [what.split(":")[0] for what in report.unreadable] == ["1.jpg", "8.jpg"]
+    assert "2 pictures could not be read" in report.to_text()
+    chosen = [i + 1 for i in range(PICTURES) if i not in (0, 7)]
+    expected = coco_ap(dataset.truth, dataset.results, COCO17, chosen)
+    assert report.judged.coco.ap == pytest.approx(expected.ap)
+
+
+def test_limit_takes_the_first_pictures() -> None:
+    dataset = Drawer()
+    model = StandIn(dataset)
+    assert (
+        evaluate(model, dataset, options=EvaluateOptions(limit=3, resamples=20)).judged.pictures
+        == 3
+    )
+    assert model.asked == [0, 1, 2]
+
+
+def test_few_pictures_have_no_interval_in_text_and_json() -> None:
+    dataset = Drawer()
+    report = evaluate(StandIn(dataset), dataset, options=replace(QUICK, limit=4))
+    told = json.loads(json.dumps(report.to_dict()))["judged"]
+    assert told["intervals"]["ap"] == {
+        "value": pytest.approx(told["coco"]["ap"]),
+        "low": None,
+        "high": None,
+    }
+    assert all(group["ap"] is None or group["ap"]["low"] is None for group in told["by_people"])
+    families, groups = report.to_text().split("\n\n")[1:3]
+    assert "[" not in families.partition("\n")[2] and "[" not in groups.partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("complete", "says"),
+    [
+        ((), "no picture has everybody labelled: finding"),
+        ((1, 2, 3), "3 pictures have everybody labelled; in the others"),
+        (range(PICTURES), ""),
+    ],
+)
+def test_unlabelled_people_that_count_as_wrong_are_said(complete: Sequence[int], says: str) -> None:
+    dataset = Drawer()
+    dataset.records = [
+        replace(record, people_complete=i in complete) for i, record in enumerate(dataset.records)
+    ]
+    report = evaluate(StandIn(dataset), dataset, None, QUICK)
+    assert report.judged.complete_pictures == len(complete)
+    told = [note for note in report.to_dict()["notes"] if "everybody labelled" in note]
+    assert len(told) == bool(says)
+    assert not says or (told[0].startswith(says) and told[0] in report.to_text())
+
+
+def test_that_only_twenty_people_of_a_picture_are_judged_is_said() -> None:
+    dataset = Drawer()  # 30 people in the first picture, fewer than 20 in the others
+    report = evaluate(StandIn(dataset), dataset, None, QUICK)
+    said = "more are found in 1 and labelled in 1 pictures"
+    assert any("best 20 people" in note and said in note for note in report.to_dict()["notes"])
+    dataset.records = [replace(r, image_id=r.image_id - 1) for r in dataset.records[1:]]
+    dataset.results = [r | {"image_id": r["image_id"] - 1} for r in dataset.results]
+    others = evaluate(StandIn(dataset), dataset, None, QUICK)
+    assert not any("best 20 people" in note for note in others.notes)
+
+
+def test_nothing_to_judge_and_wrong_skeletons_are_said(tmp_path: Path) -> None:
+    dataset = Drawer(unreadable=range(PICTURES))
+    with pytest.raises(LitePoseError, match="12 of 12 could not be read"):
+        evaluate(StandIn(dataset), dataset, None, QUICK)
+    with pytest.raises(LitePoseError, match=r"crowdpose14, the model coco17.*target="):
+        evaluate(StandIn(dataset), Drawer(CROWDPOSE14))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LitePoseError, match="cannot write to"):
+        evaluate(StandIn(dataset), dataset, tmp_path / "file")
+
+
+def test_crowdpose_pictures_get_crowdpose_numbers() -> None:
+    dataset = Drawer()
+    dataset.records = [replace(r, crowd_index=0.1 * i) for i, r in enumerate(dataset.records)]
+    report = evaluate(StandIn(dataset), dataset, None, QUICK)
+    assert report.judged.crowd.ap_medium is not None
+    assert report.judged.crowd.ap == pytest.approx(report.judged.intervals["ap"].value)
+    assert "AP hard (crowd)" in report.to_text()
+
+
+def test_default_model_on_real_pictures(shared: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from litepose.data.datasets import CocoDataset
+    from litepose.inference.open import open_backend
+    from litepose.inference.predictor import Predictor
+
+    root = shared / "data/coco-part"
+    predictor = Predictor(open_backend(None, None))
+    dataset = CocoDataset(
+        root / "annotations/person_keypoints_val2017.json",
+        root / "images/val2017",
+        target=predictor.info.skeleton,
+    )
+    report = evaluate(predictor, dataset, options=EvaluateOptions(limit=12, resamples=20))
+    assert report.judged.coco.ap > 10 and not report.unreadable

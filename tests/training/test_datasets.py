@@ -1,0 +1,59 @@
+"""Where training pictures come from, and which keypoints are trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import COCO17, LSP14, Skeleton
+from litepose.data.layouts import find_dataset
+from litepose.data.pack import pack
+from litepose.data.synthetic import SceneSettings, synthesize
+from litepose.training.config import Source
+from litepose.training.datasets import check_known, named_skeleton, open_source
+
+
+def test_keypoints_that_the_start_lacks_are_named_and_a_subset_is_fine() -> None:
+    hands = Skeleton("hands", ("nose", "left_hand", "right_hand"), (), (0.1,) * 3)
+    with pytest.raises(LitePoseError, match=r"left_hand, right_hand.*model\.skeleton"):
+        check_known(hands, COCO17)
+    with pytest.raises(LitePoseError, match="neck"):
+        check_known(LSP14, COCO17)
+    check_known(Skeleton("noses", ("nose",), (), (0.1,)), COCO17)
+
+
+def test_a_skeleton_is_named_or_a_file() -> None:
+    assert named_skeleton("") is None and named_skeleton("coco17") is COCO17
+    with pytest.raises(LitePoseError, match="coco17"):
+        named_skeleton("coco71")
+
+
+def test_people_whose_drawing_was_interrupted_are_drawn_again(tmp_path: Path) -> None:
+    left = tmp_path / "2-0" / "images" / "drawn" / "000000000001.jpg"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a picture")
+    (tmp_path / "2-0" / "annotations").mkdir()
+    assert len(open_source(Source(synthetic=2), "", None, tmp_path)) == 2
+    drawn = left.read_bytes()
+    open_source(Source(synthetic=2), "", None, tmp_path)
+    assert drawn != b"half a picture" and left.read_bytes() == drawn
+
+
+def test_a_pack_trains_on_what_its_split_trains_on(tmp_path: Path) -> None:
+    somebody = SceneSettings(size_wh=(64, 64), people=(0, 1), crowd=0)
+    nobody = SceneSettings(size_wh=(64, 64), people=(0, 0), crowd=0)
+    for split, settings in (("some", somebody), ("none", nobody)):
+        synthesize(tmp_path, 8, split=split, settings=settings)
+        pack(find_dataset(tmp_path, split), tmp_path / f"{split}.lpc")
+
+    def opened(**source: str) -> list[int]:
+        dataset = open_source(Source(**source), str(tmp_path), None, tmp_path, people_only=True)
+        return [record.image_id for record in dataset.records]
+
+    assert 0 < len(opened(split="some")) < 8
+    assert opened(packed="some.lpc") == opened(split="some")
+    for source in ({"split": "none"}, {"packed": "none.lpc"}):
+        with pytest.raises(LitePoseError, match="no picture with labelled people"):
+            opened(**source)

@@ -1,0 +1,109 @@
+"""Where batch, targets, teacher and network meet."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from litepose.core.skeleton import COCO17
+from litepose.data.sample import Batch
+from litepose.models import zoo
+from litepose.training.config import TeacherConfig
+from litepose.training.config_file import config_from_dict
+from litepose.training.objective import Objective, Teacher, normalised
+
+TABLE = {
+    "name": "objective",
+    "output": "runs/objective",
+    "epochs": 1,
+    "phases": [{"size": 64, "batch_size": 2}],
+    "model": {"name": "tiny"},
+    "data": {"train": [{"split": "train"}], "val": {"split": "val"}},
+    "teacher": {"model": "tiny", "ignore_above": 0.3},
+    "loss": {"heatmap": "focal"},
+}
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    torch.manual_seed(2)
+    model, info = zoo.create("tiny")
+    torch.nn.init.normal_(model.heatmap.project.weight, std=10.0)  # so that keypoints differ
+    return model.eval(), info
+
+
+def batch_of_two(images: torch.Tensor) -> Batch:
+    return Batch(
+        images=images,
+        keypoints_xy=torch.full((2, 1, 17, 2), 20.0),
+        visibility=torch.full((2, 1, 17), 2, dtype=torch.uint8),
+        valid_mask=torch.ones(2, 16, 16, dtype=torch.bool),
+        labelled=torch.ones(2, 17, dtype=torch.bool),
+        image_ids=torch.tensor([1, 2]),
+        people_complete=torch.tensor([False, True]),
+    )
+
+
+def images(seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (2, 3, 64, 64), generator=generator, dtype=torch.uint8)
+
+
+def test_pixels_are_normalised_as_the_network_wants(tiny):
+    rule = tiny[1].input
+    pixels = normalised(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8), rule)
+    torch.testing.assert_close(pixels, torch.ones(1, 3, 2, 2))  # pixel / 127.5 - 1
+
+
+def test_a_flipping_teacher_sees_the_mirrored_picture_mirrored(tiny):
+    teacher = Teacher(*tiny, TeacherConfig(model="tiny", flip=True))
+    sizes = [(16, 16), (32, 32)]
+    seen = teacher.heatmaps(images(), sizes)
+    mirrored = teacher.heatmaps(images().flip(-1), sizes)
+    flip_index = torch.from_numpy(COCO17.flip_index)
+    for one, other, size in zip(seen, mirrored, sizes, strict=True):
+        assert one.shape == (2, 17, *size)
+        torch.testing.assert_close(other, one[:, flip_index].flip(-1), atol=1e-4, rtol=1e-4)
+    assert (seen[0] - seen[0][:, flip_index]).abs().max() > 0.01
+
+
+def test_only_incomplete_pictures_leave_out_what_the_teacher_sees(tiny):
+    model, info = tiny
+    objective = Objective(config_from_dict(TABLE), info, None)
+    batch = batch_of_two(images())
+    targets = objective.targets(batch)
+    weights = [torch.ones(2, 17, 16, 16)]
+    seen = torch.zeros(2, 17, 16, 16)
+    seen[:, :, 14, 14] = 0.9  # nobody is labelled there
+    seen[:, :, 5, 5] = 0.9  # the labelled keypoints are
+    left = objective._without_doubtful(weights, (seen,), targets, batch)[0]
+    assert not left[0, :, 14, 14].any() and left[0, :, 5, 5].all()
+    assert left[1].all()
+    assert torch.isfinite(objective(model, batch).total)
+
+
+def test_a_teacher_is_believed_but_where_it_misses_a_labelled_keypoint(tiny):
+    objective = Objective(config_from_dict(TABLE), tiny[1], None)
+    batch = batch_of_two(images())
+    batch.labelled[1, 3] = False  # a keypoint that the labels never have
+    batch.valid_mask[:, 14:] = False
+    targets = objective.targets(batch)
+    seen = torch.zeros(2, 17, 16, 16)
+    seen[0] = targets.heatmaps[0][0]
+    weights = objective._teacher_weights((seen,), targets, batch)[0]
+    assert weights[0, :, :14].all() and not weights[:, :, 14:].any()
+    assert not weights[1, :, 5, 5].any()  # labelled there, and cold to the teacher
+    assert weights[1, :, 12, 12].all()
+
+
+def test_answers_in_the_batch_are_the_dense_target(tiny):
+    model, info = tiny
+    table = {**TABLE, "teacher": {}, "loss": {"heatmap": "focal", "dense_weight": 1.0}}
+    table["data"] = {"train": [{"split": "train", "answers": "a"}], "val": {"split": "val"}}
+    objective = Objective(config_from_dict(table), info, None)
+    batch = batch_of_two(images())
+    with torch.no_grad():
+        own = model(normalised(batch.images, info.input)).heatmaps[0]
+        agreed = objective(model, batch._replace(taught=(own * 255).round().byte()))
+        denied = objective(model, batch._replace(taught=(255 - own * 255).round().byte()))
+    assert agreed.dense < 0.01 * denied.dense and denied.total > agreed.total
