@@ -92,7 +92,7 @@ def test_predicting_needs_only_the_inference_install(tmp_path: Path) -> None:
         "import numpy as np, litepose\n"
         "from litepose.apps.cli.main import build_parser\n"
         "build_parser()\n"
-        "poses = litepose.load().predict(np.zeros((64, 64, 3), np.uint8))\n"
+        "poses = litepose.load('p').predict(np.zeros((64, 64, 3), np.uint8))\n"
         "litepose.draw(np.zeros((64, 64, 3), np.uint8), poses)\n"
         "from litepose.models import zoo; assert zoo.MODELS\n"
         "assert len(poses) == 0"

@@ -85,7 +85,7 @@ def test_the_plot_grows_with_its_rows_and_keeps_its_bars_inside() -> None:
 
 
 def test_one_model_is_timed_in_all_its_ways() -> None:
-    model = litepose.load(threads=1, input_size=96)
+    model = litepose.load("p", threads=1, input_size=96)
     plan = BenchPlan(np.zeros((96, 128, 3), np.uint8), (1, 3), runs=2, rounds=2)
     rows = bench_model({"one": model, "two": model}, None, plan)
     assert {(r.way, r.people, r.flip_test) for r in rows} == {
@@ -99,7 +99,7 @@ def test_one_model_is_timed_in_all_its_ways() -> None:
 def test_the_reference_path_finds_the_same_people() -> None:
     pytest.importorskip("torch")
     network, _ = zoo.create("litepose-tiny")
-    model = litepose.load(threads=1, input_size=96)
+    model = litepose.load("p", threads=1, input_size=96)
     plan = BenchPlan(np.zeros((96, 128, 3), np.uint8), (2,), runs=1, rounds=1, reference_runs=1)
     rows = bench_model({"ours": model}, network.eval(), plan)
     slow = [r for r in rows if r.way == REFERENCE]
@@ -109,7 +109,7 @@ def test_the_reference_path_finds_the_same_people() -> None:
 def test_a_folder_is_looked_at_both_ways(tmp_path: Path) -> None:
     paths = draw_folder(tmp_path, 10, (96, 64))
     assert len(paths) == 10 and len({p.read_bytes() for p in paths}) == 8
-    rate = measure_folder(litepose.load(threads=2, input_size=64), paths)
+    rate = measure_folder(litepose.load("p", threads=2, input_size=64), paths)
     assert rate.identical and rate.pictures == 10 and rate.picture_wh == (96, 64)
     assert rate.one_by_one > 0 and rate.many > 0
 

@@ -67,7 +67,17 @@ def test_data_doctor_show_and_pack(drawn, tmp_path, capsys) -> None:
 
 
 def test_data_answers_goes_on_only_with_the_same(drawn, tmp_path, capsys) -> None:
-    arguments = ["data", "answers", str(drawn), "--split", "val2017", "--output", str(tmp_path)]
+    arguments = [
+        "data",
+        "answers",
+        "--model",
+        "p",
+        str(drawn),
+        "--split",
+        "val2017",
+        "--output",
+        str(tmp_path),
+    ]
     for _ in range(2):
         assert main([*arguments, "--size", "64"]) == 0
     said = json.loads((tmp_path / "answers.json").read_text())

@@ -44,7 +44,7 @@ def taught_sample(at=(60.0, 44.0), wh=(120, 88)) -> Sample:
         valid_mask=np.ones((wh[1], wh[0]), bool),
         labelled=np.ones(17, bool),
         image_id=1,
-        taught=np.round(SCALE * heat).astype(np.uint8),
+        taught=(np.round(SCALE * heat).astype(np.uint8),),
     )
 
 
@@ -58,39 +58,39 @@ def hottest_xy(heat: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(20))
 def test_the_answer_travels_with_the_keypoint_even_mirrored(seed):
     made = augment(taught_sample(), np.random.default_rng(seed), CHANGES, (128, 128), FLIP)
-    assert made.taught.shape == (32, 32, 17) and made.taught.dtype == np.uint8
+    assert made.taught[0].shape == (32, 32, 17) and made.taught[0].dtype == np.uint8
     (person, k), *more = np.argwhere(made.visibility)
     assert not more and k in (ANKLE, FLIP[ANKLE])
-    assert np.abs(hottest_xy(made.taught[..., k]) - made.keypoints_xy[person, k]).max() < 1
-    assert not made.taught[..., [i for i in range(17) if i != k]].any()
+    assert np.abs(hottest_xy(made.taught[0][..., k]) - made.keypoints_xy[person, k]).max() < 1
+    assert not made.taught[0][..., [i for i in range(17) if i != k]].any()
 
 
 def test_a_mosaic_joins_the_answers_of_its_tiles():
     rng, whole = np.random.default_rng(4), AugmentSettings.none()
     made = mosaic([taught_sample() for _ in range(4)], rng, whole, (128, 128), FLIP)
-    assert made.taught.shape == (32, 32, 17)
+    assert made.taught[0].shape == (32, 32, 17)
     for x, y in made.keypoints_xy[:, ANKLE] / 4:
-        assert made.taught[int(y), int(x), ANKLE] > 0.5 * SCALE
-    one_without = [taught_sample(), *(replace(taught_sample(), taught=None) for _ in range(3))]
-    assert mosaic(one_without, rng, whole, (128, 128), FLIP).taught is None
+        assert made.taught[0][int(y), int(x), ANKLE] > 0.5 * SCALE
+    one_without = [taught_sample(), *(replace(taught_sample(), taught=()) for _ in range(3))]
+    assert mosaic(one_without, rng, whole, (128, 128), FLIP).taught == ()
 
 
 @pytest.fixture(scope="module")
 def answered(drawn, tmp_path_factory) -> Answered:
     folder = tmp_path_factory.mktemp("answers")
-    predictor = litepose.load(input_size=96)
+    predictor = litepose.load("p", input_size=96)
     how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
     assert list(write_answers(predictor, "ab12", drawn, folder, how)) == [None] * len(drawn)
-    return Answered(drawn, Answers(folder, drawn.skeleton))
+    return Answered(drawn, [Answers(folder, drawn.skeleton)])
 
 
 def test_answers_are_the_merged_heatmaps_over_the_picture(answered, drawn):
-    predictor = litepose.load(input_size=96)
+    predictor = litepose.load("p", input_size=96)
     how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
-    _, maps, box = predictor.predict_maps(drawn[0].image, how)
+    maps, box, _ = predictor.inspect(drawn[0].image, how).views[0]
     cells_w, cells_h = (side // 4 for side in box.content_wh)  # 96 px of 64: whole cells
-    expected = maps.heatmaps[0][0][:, :cells_h, :cells_w].transpose(1, 2, 0)
-    taught = answered[0].taught
+    expected = maps.heat[:, :cells_h, :cells_w].transpose(1, 2, 0)
+    (taught,) = answered[0].taught
     assert taught.shape == expected.shape
     assert np.abs(taught / SCALE - expected).max() <= 0.5 / SCALE + 1e-6
 
@@ -101,7 +101,7 @@ def test_the_loader_gives_answers_to_the_batch(answered):
 
 
 def test_writing_goes_on_where_it_stopped(drawn, tmp_path):
-    predictor = litepose.load(input_size=64)
+    predictor = litepose.load("p", input_size=64)
     writing = write_answers(predictor, "ab12", drawn, tmp_path, PredictOptions())
     next(writing)
     first = answer_path(tmp_path, drawn.records[0].image_id)
@@ -114,11 +114,11 @@ def test_writing_goes_on_where_it_stopped(drawn, tmp_path):
 
 
 def test_a_folder_of_other_answers_is_refused_and_what_differs_is_named(drawn, tmp_path):
-    predictor, usual = litepose.load(input_size=64), PredictOptions()
+    predictor, usual = litepose.load("p", input_size=64), PredictOptions()
     next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     flipped = PredictOptions(flip_test=True, scales=(1.0, 0.5))
-    small = litepose.load(input_size=96)
+    small = litepose.load("p", input_size=96)
     for says, call in {
         "weights_sha256 ab12, now cd34": (predictor, "cd34", drawn, tmp_path, usual),
         r"flip_test False, now True; scales \[1.0\], now": (
@@ -137,7 +137,7 @@ def test_a_folder_of_other_answers_is_refused_and_what_differs_is_named(drawn, t
 
 
 def test_answers_of_unknown_origin_are_read_but_not_gone_on_with(drawn, tmp_path):
-    predictor, usual = litepose.load(input_size=64), PredictOptions()
+    predictor, usual = litepose.load("p", input_size=64), PredictOptions()
     next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
     said = tmp_path / "answers.json"
     assert json.loads(said.read_text())["model"] == predictor.info.name
@@ -147,7 +147,7 @@ def test_answers_of_unknown_origin_are_read_but_not_gone_on_with(drawn, tmp_path
     said.unlink()
     with pytest.raises(LitePoseError, match="who gave them is unknown"):
         next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
-    assert Answered(drawn, Answers(tmp_path, COCO17))[0].taught.shape[2] == 17
+    assert Answered(drawn, [Answers(tmp_path, COCO17)])[0].taught[0].shape[2] == 17
 
 
 def test_damaged_or_missing_answers_are_said(drawn, tmp_path):
@@ -165,7 +165,7 @@ def test_damaged_or_missing_answers_are_said(drawn, tmp_path):
 
 
 def test_a_model_of_another_skeleton_is_refused(drawn):
-    predictor = litepose.load()
+    predictor = litepose.load("p")
     predictor.info = replace(predictor.info, skeleton=CROWDPOSE14)
     with pytest.raises(LitePoseError, match="same keypoints"):
         next(write_answers(predictor, "ab12", drawn, "nowhere", PredictOptions()))

@@ -35,12 +35,13 @@ class Clock:
     def __init__(self, warm_up: int) -> None:
         self.runs, self.warm_up, self.seen = 0, warm_up, []
 
-    def predict_timed(self, image: Any) -> tuple[None, Any]:
+    def inspect(self, image: Any, options: Any) -> Any:
         self.runs += 1
         self.seen.append(image)
         n = self.runs - self.warm_up
         ms = n / 1000 if n > 0 else 3600
-        return None, SimpleNamespace(read=9.0, pre=ms, net=ms / 10, decode=ms / 100)
+        timings = SimpleNamespace(read=9.0, pre=ms, net=ms / 10, decode=ms / 100)
+        return SimpleNamespace(timings=timings)
 
 
 def test_percentiles_are_of_the_counted_runs_in_milliseconds() -> None:

@@ -67,7 +67,7 @@ class StandIn:
         self.asked: list[int] = []
 
     def predict(self, source: Any, **look: Any) -> Poses:
-        assert look == {"flip_test": False, "scales": (1.0,), "threshold": 0.0}
+        assert look == {"flip_test": False, "scales": (1.0,), "views": None, "threshold": 0.0}
         index = int(source[0, 0, 0])
         if index == self.stop_at:
             raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def test_report_files_and_numbers_agree(tmp_path: Path) -> None:
     assert report.judged.intervals["ap_large"].value == pytest.approx(report.judged.coco.ap_large)
     saved = json.loads((tmp_path / "out/report.json").read_text())
     assert saved["schema"] == 1 and saved["judged"]["coco"]["ap"] == report.judged.coco.ap
-    assert saved["settings"] == {"input size": 256, "flip test": False, "scales": [1.0]}
+    assert saved["settings"] == {"views": [256], "flip test": False, "scales": [1.0]}
     text = (tmp_path / "out/report.txt").read_text()
     assert f"{report.judged.coco.ap:.1f} [" in text and "left_wrist" in text
     assert max(map(len, text.splitlines())) <= 100

@@ -63,7 +63,7 @@ def test_less_than_half_known_is_refused(tmp_path: Path, capsys) -> None:
     folder = make(tmp_path / "third", ["nose", "tail", "horn"])
     assert main(["evaluate", "--data", str(folder), "--split", "val"]) == 2
     err = capsys.readouterr().err
-    assert "labels 3 keypoints, and litepose-p knows only 1" in err and "(not tail, horn)" in err
+    assert "labels 3 keypoints, and litepose-pm knows only 1" in err and "(not tail, horn)" in err
     half = make(tmp_path / "half", ["nose", "tail"])
     assert open_to_judge(half, "val", "m", COCO17)[1] is not None
     with pytest.raises(LitePoseError, match="knows only 0"):

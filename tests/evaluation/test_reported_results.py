@@ -43,7 +43,7 @@ def own_weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def entry(folder):
-    predictor = litepose.load(input_size=128)
+    predictor = litepose.load("p", input_size=128)
     dataset = find_dataset(folder, "val2017", target=predictor.info.skeleton)
     options = EvaluateOptions(dataset_name="drawn", resamples=10)
     made = ledger.record(predictor, dataset, options, "2026-01-01")
@@ -132,7 +132,7 @@ def test_numbers_are_of_the_skeleton_in_the_entry(entry):
 
 
 def test_weights_that_are_nowhere_are_said_before_the_work(folder):
-    predictor = litepose.load(input_size=128)
+    predictor = litepose.load("p", input_size=128)
     predictor.info = replace(predictor.info, name="my-pose")
     dataset = find_dataset(folder, "val2017", target=predictor.info.skeleton)
 

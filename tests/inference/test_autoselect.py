@@ -39,7 +39,7 @@ def test_the_fastest_is_chosen_and_remembered(speeds, tmp_path) -> None:
     assert "openvino, 4 threads (measured now" in str(first) and "20.0 ms" in str(first)
     again = choose()
     assert again.remembered and speeds["measured"] == 1 and "measured before" in str(again)
-    assert choose("p", RuntimeOptions(threads=2)).measured_ms == {
+    assert choose("pm", RuntimeOptions(threads=2)).measured_ms == {
         "onnxruntime 2": 30.0,
         "openvino 2": 15.0,
     }
@@ -88,7 +88,7 @@ def test_auto_opens_what_was_chosen(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(choice, "installed_backends", lambda model: ["onnxruntime"])
     monkeypatch.setattr(choice, "_RUNS", (1, 1))
     monkeypatch.setattr(choice.Bystanders, "share", lambda self: 0.0)
-    model = litepose.load(backend="auto", input_size=128)
+    model = litepose.load("p", backend="auto", input_size=128)
     assert model.backend.name == "onnxruntime"
     assert (tmp_path / "litepose" / "backends.json").is_file() == (usable_cores() > 1)
     with pytest.raises(LitePoseError, match="no weights for litepose-xs"):

@@ -10,7 +10,6 @@ import pytest
 
 import litepose
 from litepose.core.errors import LitePoseError
-from litepose.inference import backend as backends
 from litepose.inference.onnx_metadata import read_metadata
 from litepose.models import zoo
 
@@ -45,12 +44,12 @@ def fix_sides(graph, width: int, height: int):
 
 @pytest.fixture(scope="module")
 def astronaut() -> litepose.Poses:
-    return litepose.load(threads=1).predict(ASTRONAUT)
+    return litepose.load("p", threads=1).predict(ASTRONAUT)
 
 
 def test_openvino_sees_the_same(astronaut) -> None:
     pytest.importorskip("openvino")
-    model = litepose.load(backend="openvino", threads=1)
+    model = litepose.load("p", backend="openvino", threads=1)
     poses = model.predict(ASTRONAUT)
     assert np.abs(poses.keypoints_xy - astronaut.keypoints_xy).max() < 0.05
     assert np.abs(poses.scores - astronaut.scores).max() < 1e-3
@@ -59,7 +58,7 @@ def test_openvino_sees_the_same(astronaut) -> None:
 
 def test_openvino_side_by_side_gives_the_same() -> None:
     pytest.importorskip("openvino")
-    model = litepose.load(backend="openvino", threads=2, input_size=256)
+    model = litepose.load("p", backend="openvino", threads=2, input_size=256)
     alone = model.predict(ASTRONAUT)
     many, workers = model.side_by_side()
     assert workers == 2 and many is not model
@@ -73,7 +72,7 @@ def test_openvino_files_carry_their_settings(astronaut, tmp_path) -> None:
     openvino.save_model(model, str(tmp_path / "other.xml"), compress_to_fp16=False)
     with pytest.raises(LitePoseError, match=r"other\.xml holds no litepose settings"):
         litepose.load(tmp_path / "other.xml")
-    info = litepose.load(threads=1).info
+    info = litepose.load("p", threads=1).info
     model.set_rt_info(info.to_json(), ["litepose"])
     openvino.save_model(model, str(tmp_path / "ours.xml"), compress_to_fp16=False)
     opened = litepose.load(tmp_path / "ours.xml", threads=1)
@@ -85,15 +84,15 @@ def test_openvino_files_carry_their_settings(astronaut, tmp_path) -> None:
     with pytest.raises(LitePoseError, match=r"onnxruntime runs \.onnx; got"):
         litepose.load(tmp_path / "ours.xml", backend="onnxruntime")
     with pytest.raises(LitePoseError, match="has no device 'npu'"):
-        litepose.load(backend="openvino", device="npu")
+        litepose.load("p", backend="openvino", device="npu")
 
 
 def test_a_missing_runtime_is_named(monkeypatch) -> None:
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr("litepose.inference.open.find_spec", lambda name: None)
     with pytest.raises(LitePoseError, match=r"pip install 'litepose\[openvino\]'"):
-        litepose.load(backend="openvino")
+        litepose.load("p", backend="openvino")
     with pytest.raises(LitePoseError, match=r"pip install 'litepose\[torch\]'"):
-        litepose.load(backend="torch")
+        litepose.load("p", backend="torch")
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
@@ -102,7 +101,7 @@ def test_a_file_of_one_size_takes_every_picture(graph, tmp_path, backend) -> Non
     path = save(fix_sides(graph, 512, 384), tmp_path / "fixed.onnx")
     model = litepose.load(path, backend=backend, threads=1)
     assert model.backend.fixed_wh == (512, 384)
-    poses, _, box = model.predict_maps(ASTRONAUT)
+    poses, ((_, box, _),), _ = model.inspect(ASTRONAUT)
     assert box.input_wh == (512, 384) and box.content_wh == (384, 384) and len(poses) == 1
     assert len(model.predict(np.zeros((10, 1000, 3), np.uint8))) == 0
     with pytest.raises(LitePoseError, match="one input size, 512x384; other scales"):
@@ -194,7 +193,7 @@ def test_an_onnx_without_our_settings_is_refused(tmp_path) -> None:
 
 
 def test_an_onnx_of_another_skeleton_is_refused(graph, tmp_path) -> None:
-    other = json.loads(litepose.load(threads=1).info.to_json()) | {"skeleton": "crowdpose14"}
+    other = json.loads(litepose.load("p", threads=1).info.to_json()) | {"skeleton": "crowdpose14"}
     path = save(graph, tmp_path / "other.onnx", litepose=json.dumps(other))
     with pytest.raises(LitePoseError, match=r"17 keypoints in heatmaps_4.*crowdpose14 has 14"):
         litepose.load(path)

@@ -24,7 +24,7 @@ SCENE = EXAMPLES / "scene.jpg"
 
 @pytest.fixture(scope="module")
 def model() -> Predictor:
-    return litepose.load(threads=1)
+    return litepose.load("p", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_eight_threads_give_the_sequential_results(model) -> None:
 
 def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
     """Two workers, bad pictures among good ones: nothing lost, nothing swapped, nothing changed."""
-    model = litepose.load(threads=2, input_size=256)
+    model = litepose.load("p", threads=2, input_size=256)
     bad = tmp_path / "bad.jpg"
     bad.write_text("not a picture")
     sources = [ASTRONAUT, SCENE, bad, read_image(SCENE), ASTRONAUT, bad, SCENE]
@@ -90,14 +90,14 @@ def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
 
 
 def test_large_inputs_are_looked_at_one_by_one() -> None:
-    model = litepose.load(threads=8)
+    model = litepose.load("p", threads=8)
     assert model.side_by_side()[1] == 8
     assert model.side_by_side(PredictOptions(scales=(1.0, 3.0)))[1] == 1
-    assert litepose.load(threads=1).side_by_side()[1] == 1, "the other cores are left alone"
+    assert litepose.load("p", threads=1).side_by_side()[1] == 1, "the other cores are left alone"
 
 
 def test_limits_reach_every_worker(tmp_path) -> None:
-    model = litepose.load(threads=2, limits=ReadLimits(max_pixels=1000))
+    model = litepose.load("p", threads=2, limits=ReadLimits(max_pixels=1000))
     for _ in range(2):
         found = list(model.predict_many([ASTRONAUT] * 8))
         assert all("pixels" in str(one.error) for one in found)
@@ -140,22 +140,21 @@ def test_odd_shapes_have_nobody_in_them(model, shape) -> None:
 
 
 def test_input_size_changes_what_is_seen(model) -> None:
-    small = litepose.load(input_size=128, threads=1)
+    small = litepose.load("p", input_size=128, threads=1)
     assert small.info.input.size == 128
     assert small.predict(SCENE).to_json() != model.predict(SCENE).to_json()
 
 
 def test_maps_come_with_the_people(model, astronaut) -> None:
-    poses, maps, box = model.predict_maps(ASTRONAUT)
-    assert poses.to_json() == astronaut.to_json()
-    assert maps.heatmaps[0].shape == (1, 17, 96, 96) and box.input_wh == (384, 384)
-    _, times = model.predict_timed(ASTRONAUT)
-    assert min(times) >= 0
+    poses, (view,), timings = model.inspect(ASTRONAUT)
+    assert poses.to_json() == astronaut.to_json() == view.poses.to_json()
+    assert view.maps.heat.shape == (17, 96, 96) and view.box.input_wh == (384, 384)
+    assert min(timings) >= 0
 
 
 def test_torch_sees_the_same(astronaut) -> None:
     pytest.importorskip("torch")
-    poses = litepose.load(backend="torch").predict(ASTRONAUT)
+    poses = litepose.load("p", backend="torch").predict(ASTRONAUT)
     assert np.abs(poses.keypoints_xy - astronaut.keypoints_xy).max() < 0.05
     assert np.abs(poses.scores - astronaut.scores).max() < 1e-3
 

@@ -21,7 +21,7 @@ ASTRONAUT = Path(__file__).parents[2] / "examples" / "images" / "astronaut.jpg"
 
 @pytest.fixture(scope="module")
 def model() -> Predictor:
-    return litepose.load(input_size=192, threads=1)
+    return litepose.load("p", input_size=192, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +82,16 @@ class Live:
 
 def test_a_live_source_is_not_read_ahead(monkeypatch) -> None:
     """What is worked on is the newest, not what a queue of work kept."""
-    model = litepose.load(input_size=64, threads=2)
+    model = litepose.load("p", input_size=64, threads=2)
     source = Live(2000)
     looked = []
-    plain = Predictor._predict_one
+    plain = Predictor.inspect
 
     def slow(self, image, options):
         looked.append(threading.current_thread())
         return plain(self, image, options)
 
-    monkeypatch.setattr(Predictor, "_predict_one", slow)
+    monkeypatch.setattr(Predictor, "inspect", slow)
     film = Frames(lambda: source, "camera", 30.0)
     seen = list(model.stream(film))
     assert film.dropped + len(seen) == 2000
@@ -111,7 +111,7 @@ def test_errors_name_the_frame(model: Predictor, folder: Path, monkeypatch) -> N
     def fail(self, source, options):
         raise LitePoseError("no")
 
-    monkeypatch.setattr(Predictor, "_predict_one", fail)
+    monkeypatch.setattr(Predictor, "inspect", fail)
     with pytest.raises(LitePoseError, match=f"frame 0 of {folder}: no"):
         list(model.stream(folder))
 

@@ -156,7 +156,7 @@ def test_the_tiny_model_is_tiny() -> None:
 
 
 def test_names_long_and_short() -> None:
-    assert zoo.find_model("p") is zoo.find_model("litepose-p") is zoo.MODELS[zoo.DEFAULT]
+    assert zoo.find_model("pm") is zoo.find_model("litepose-pm") is zoo.MODELS[zoo.DEFAULT]
     assert zoo.find_model("XS-CrowdPose").info.skeleton is CROWDPOSE14
     with pytest.raises(LitePoseError, match=r"no model 'litepose-z'; did you mean 'litepose-"):
         zoo.find_model("litepose-z")

@@ -111,11 +111,11 @@ class ModelInfo:
     tag_stride: int = 4
     tag_kind: TagKind = "learned"
     decode: DecodeSettings = field(default_factory=DecodeSettings)
-    merge: MergeSettings = field(default_factory=MergeSettings)
     arch: Mapping[str, Any] | None = None
     target_rounding: Literal["floor", "none"] = "floor"
     licence: str = ""
     source: str = ""
+    merge: MergeSettings = field(default_factory=MergeSettings)
 
     def __post_init__(self) -> None:
         sides = (*self.strides, self.tag_stride)

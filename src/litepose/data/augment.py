@@ -46,7 +46,7 @@ class AugmentSettings:
     colour: float = 0.0
     cutout: int = 0
     mosaic: float = 0.0
-    person_px: tuple[float, float] = (0.0, math.inf)
+    person_px: tuple[float, float] = (0.0, 1e9)
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -223,7 +223,7 @@ def augment(
 
 def mask_sizes(sample: Sample, person_px: tuple[float, float]) -> Sample:
     """People shown smaller or larger than that count for nothing: their boxes are not valid."""
-    if person_px == (0.0, math.inf) or not len(sample.keypoints_xy):
+    if not len(sample.keypoints_xy):
         return sample
     present = (sample.visibility > 0)[..., None]  # (N, K, 1)
     low = np.where(present, sample.keypoints_xy, np.inf).min(axis=1)

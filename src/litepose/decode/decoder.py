@@ -10,7 +10,7 @@ from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.grouping import People, drop_duplicates, fill_missing, group
-from litepose.decode.merge import Field, Pass, combine, tag_places
+from litepose.decode.merge import MergedMaps, Pass, combine, tag_places
 from litepose.decode.peaks import find_candidates
 
 
@@ -24,7 +24,7 @@ def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:
     return decode_field(combine(passes, info.tag_kind), passes[0].box, info)
 
 
-def decode_field(field: Field, box: Letterbox, info: ModelInfo) -> Poses:
+def decode_field(field: MergedMaps, box: Letterbox, info: ModelInfo) -> Poses:
     """As `decode`, from maps that were merged already."""
     settings = info.decode
     candidates = find_candidates(field, settings.heat_threshold, settings.max_candidates)

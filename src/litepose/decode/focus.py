@@ -12,7 +12,7 @@ import numpy as np
 
 from litepose.core.geometry import Letterbox
 from litepose.core.poses import Poses
-from litepose.decode.merge import Field
+from litepose.decode.merge import MergedMaps
 from litepose.decode.merge_views import SURE, person_sides
 
 HEAT = 0.2  # blocks of the map colder than this show no keypoint
@@ -23,7 +23,7 @@ MARGIN_PX = 16  # input pixels around what is hot
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in image pixels
 
 
-def focus(field: Field, box: Letterbox, poses: Poses) -> Rectangle | None:
+def focus(field: MergedMaps, box: Letterbox, poses: Poses) -> Rectangle | None:
     """The part of the image that a larger view should look at; None where there is none.
 
     field, box, poses: what the smaller view gave; poses in image pixels.

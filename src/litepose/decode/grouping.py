@@ -17,7 +17,7 @@ import numpy as np
 from litepose.core.assignment import match_edges
 from litepose.core.poses import pose_area, pose_box, pose_similarity
 from litepose.core.skeleton import Skeleton
-from litepose.decode.merge import Field
+from litepose.decode.merge import MergedMaps
 from litepose.decode.peaks import Candidates, nearest_tags, subpixel
 
 # Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
@@ -147,7 +147,7 @@ def _assemble(candidates: Candidates, person: np.ndarray, people: int, k: int) -
     )
 
 
-def fill_missing(people: People, field: Field) -> People:
+def fill_missing(people: People, field: MergedMaps) -> People:
     """Give each missing keypoint the hottest cell whose tag is the person's.
 
     The hottest blocks of each keypoint are searched: their hottest cells compete with
@@ -197,7 +197,7 @@ class _Blocks(NamedTuple):
     peak: np.ndarray
 
 
-def _hot_blocks(field: Field, joints: np.ndarray, most: int) -> _Blocks:
+def _hot_blocks(field: MergedMaps, joints: np.ndarray, most: int) -> _Blocks:
     """The blocks with the hottest cells, at most `most` for each of the J joints."""
     share = np.float32(1 / field.summed)
     block, (_, rows, columns) = field.block, field.peaks.shape

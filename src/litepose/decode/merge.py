@@ -49,7 +49,7 @@ def tag_places(tags: np.ndarray, tag_stride: int) -> np.ndarray:
     return tags * np.float32(TAG_UNIT_PX) + np.float32(tag_stride / 2)
 
 
-class Field(NamedTuple):
+class MergedMaps(NamedTuple):
     """The merged maps of one picture, cut into square blocks of `block` cells a side.
 
     cells: (K, R * block, C * block) sums of the heatmaps of all strides and passes; right of the
@@ -103,7 +103,7 @@ def add_strides(maps: Sequence[np.ndarray], out: np.ndarray) -> None:
         cv2.add(out, finer, dst=out)
 
 
-def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
+def combine(passes: Sequence[Pass], tag_kind: TagKind) -> MergedMaps:
     """One set of maps, heatmaps added at the finest stride of the first pass.
 
     Flip passes must be unflipped already. Passes of the first pass's size add their tags: learned
@@ -134,7 +134,7 @@ def combine(passes: Sequence[Pass], tag_kind: TagKind) -> Field:
     summed = sum(len(p.maps.heatmaps) for p in passes)
     tags = _merge_tags([p.maps.tags[0] for p in alike], tag_kind)
     _refuse_unless_finite("tag map", np.vdot(tags, tags))  # a sum of squares is quicker to test
-    return Field(cells, peaks, summed, tags, (w, h), stride, first.tag_stride)
+    return MergedMaps(cells, peaks, summed, tags, (w, h), stride, first.tag_stride)
 
 
 def _hottest_of_each(cells: np.ndarray, block: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from litepose.decode.merge import Field
+from litepose.decode.merge import MergedMaps
 
 
 class Candidates(NamedTuple):
@@ -27,7 +27,7 @@ class Candidates(NamedTuple):
     tags: np.ndarray
 
 
-def find_candidates(field: Field, threshold: float, most: int) -> Candidates:
+def find_candidates(field: MergedMaps, threshold: float, most: int) -> Candidates:
     """Local maxima (3x3) above `threshold`, at most `most` per keypoint."""
     _, rows, columns = field.cells.shape
     flat = field.cells.reshape(-1)
@@ -49,7 +49,7 @@ def find_candidates(field: Field, threshold: float, most: int) -> Candidates:
     return Candidates(keypoint, cells_xy, scores, sample_tags(field, keypoint, cells_xy))
 
 
-def _crests(field: Field, floor: float) -> np.ndarray:
+def _crests(field: MergedMaps, floor: float) -> np.ndarray:
     """Flat places of cells above `floor`, above the cell over them and not below the next one.
 
     Only blocks with such a cell are read, row by row: a row of a block is one piece of memory.
@@ -77,7 +77,7 @@ def subpixel(flat: np.ndarray, at: np.ndarray, columns: int) -> np.ndarray:
     return np.clip(shifts, -0.5, 0.5).T
 
 
-def sample_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.ndarray:
+def sample_tags(field: MergedMaps, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.ndarray:
     """Tags (..., T) at heatmap places (..., 2), read bilinearly from the tag map, edges repeated.
 
     keypoint: (...) int, broadcast against the places.
@@ -102,7 +102,9 @@ def sample_tags(field: Field, keypoint: np.ndarray, cells_xy: np.ndarray) -> np.
     return tags
 
 
-def nearest_tags(field: Field, keypoint: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def nearest_tags(
+    field: MergedMaps, keypoint: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
     """As `sample_tags`, but the tags (..., T) of the tag cell that the middle of heatmap cell x, y
     (ints, cells of the border included) lies in: quicker, and enough where distances are rounded.
     """

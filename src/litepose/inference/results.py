@@ -9,7 +9,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox
 from litepose.core.model_info import InputRule, check_views
 from litepose.core.poses import Poses
-from litepose.decode.merge import Field
+from litepose.decode.merge import MergedMaps
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class View(NamedTuple):
     """What one view of a picture gave: its merged maps, how the picture lay in the input, and the
     people found in it alone."""
 
-    maps: Field
+    maps: MergedMaps
     box: Letterbox
     poses: Poses
 

@@ -94,8 +94,8 @@ def _published(
 _ALL = (
     ZooModel(
         info=PM_INFO,
-        params=4_861_723,
-        gmacs=5.09,
+        params=4_862_851,
+        gmacs=2.289,
         ap="not measured yet",
         weights="inside the package; tuned from MoveNet MultiPose (Apache-2.0)",
     ),
