@@ -43,17 +43,17 @@ def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
     same, part = _doubles(people, sides, settings.same_person_oks)
     points, scores = people.keypoints_xy.copy(), people.scores.copy()
     kept: list[int] = []
-    left = np.ones(len(people), bool)
+    gone: set[int] = set()
     for i in np.argsort(-person_scores, kind="stable").tolist():
-        if not left[i]:
+        if i in gone:
             continue
         kept.append(i)
-        left[i] = False
-        for j in np.flatnonzero(left & same[i] & (view_of != view_of[i])):
-            surer = people.scores[j] * person_scores[j] > scores[i] * person_scores[i]
-            points[i, surer] = people.keypoints_xy[j, surer]
-            scores[i, surer] = people.scores[j, surer]
-        left &= ~(same[i] | part[i])
+        for j in same.get(i, ()):
+            if j not in gone and view_of[j] != view_of[i]:
+                surer = people.scores[j] * person_scores[j] > scores[i] * person_scores[i]
+                points[i, surer] = people.keypoints_xy[j, surer]
+                scores[i, surer] = people.scores[j, surer]
+        gone.update(same.get(i, ()), part.get(i, ()))
     merged = replace(people, keypoints_xy=points, scores=scores, person_scores=person_scores)
     return merged[kept]
 
@@ -61,30 +61,51 @@ def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
 def person_sides(poses: Poses) -> np.ndarray:
     """(N,) square root of width x height of the box around each person's sure keypoints, at least
     1 px; around all that were found where fewer than two are sure."""
+    low, high = _boxes(poses)
+    return np.sqrt(np.maximum(high - low, 0).prod(axis=1).clip(min=1))
+
+
+def _boxes(poses: Poses) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) least and greatest x, y of each person's sure keypoints, see `person_sides`."""
     sure = poses.scores > SURE
     few = sure.sum(axis=1, keepdims=True) < 2
     used = np.where(few, poses.scores > 0, sure)[..., None]  # (N, K, 1)
     low = np.where(used, poses.keypoints_xy, np.inf).min(axis=1, initial=np.inf)
     high = np.where(used, poses.keypoints_xy, -np.inf).max(axis=1, initial=-np.inf)
-    return np.sqrt(np.maximum(high - low, 0).prod(axis=1).clip(min=1))
+    return low, high
 
 
-def _doubles(
-    people: Poses, sides: np.ndarray, same_person_oks: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """(N, N) bool: whether two are the same person; whether [i, j] much of j is part of i.
+Pairs = dict[int, list[int]]
 
-    OKS alone lets partial doubles pass, such as a crouching person of whom one view made two.
+
+def _doubles(people: Poses, sides: np.ndarray, same_person_oks: float) -> tuple[Pairs, Pairs]:
+    """Who else is the same person as somebody, and who is a part of somebody.
+
+    OKS alone lets partial doubles pass, such as a crouching person of whom one view made two. Only
+    people whose boxes touch are compared: of a crowd in two views most are far apart.
     """
+    low, high = _boxes(people)
+    margin = sides[:, None] / 4
+    touch = ((low - margin)[:, None] <= high + margin).all(axis=2)  # (N, N)
+    i, j = np.nonzero(touch & touch.T & ~np.eye(len(people), dtype=bool))  # (E,) each
+    apart = ((people.keypoints_xy[i] - people.keypoints_xy[j]) ** 2).sum(axis=-1)  # (E, K)
+    area = np.maximum(sides[i], sides[j])[:, None] ** 2
+    near = np.exp(apart / (-8 * area * people.skeleton.sigmas**2))
     found, sure = people.scores > 0, people.scores > SURE
-    both = found[:, None] & found  # (N, N, K)
-    area = np.maximum(sides[:, None], sides) ** 2  # (N, N)
-    apart = ((people.keypoints_xy[:, None] - people.keypoints_xy) ** 2).sum(axis=-1)  # (N, N, K)
-    near = np.exp(apart / (-8 * area[..., None] * people.skeleton.sigmas**2))
+    both = found[i] & found[j]
     oks = (near * both).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
-    shared = ((near > 0.5) & sure[:, None] & sure).sum(axis=-1)
-    count = sure.sum(axis=-1)
-    return oks >= same_person_oks, (shared >= SHARED * count) & (count > 0)
+    shared = ((near > 0.5) & sure[i] & sure[j]).sum(axis=-1)
+    count = sure.sum(axis=-1)[j]
+    same = oks >= same_person_oks
+    part = (shared >= SHARED * count) & (count > 0)
+    return _by_first(i[same], j[same]), _by_first(i[part], j[part])
+
+
+def _by_first(first: np.ndarray, second: np.ndarray) -> Pairs:
+    pairs: Pairs = {}
+    for i, j in zip(first.tolist(), second.tolist(), strict=True):
+        pairs.setdefault(i, []).append(j)
+    return pairs
 
 
 def _joined(parts: Sequence[Poses]) -> Poses:

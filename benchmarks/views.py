@@ -1,0 +1,105 @@
+"""What the views of an effort cost: usual (two views) against fast (one), end to end.
+
+    python benchmarks/views.py [IMAGE|FOLDER ...] [--repeats 5] [--people 30]
+
+Each effort runs alone in a process of its own, on the same images, taking turns; times are medians
+over turns of the mean over images, from decoded image to `Poses`. Then decoding and merging alone,
+for a crowd. Ratios within one run are what counts. Ends with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import litepose
+from litepose.apps.bench.crowd_maps import crowd_maps
+from litepose.core.geometry import letterbox
+from litepose.decode.decoder import decode_field
+from litepose.decode.merge import Pass, combine
+from litepose.decode.merge_views import ViewPoses, merge_views
+from litepose.imaging.find_images import list_images
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "images"
+WAYS = {
+    "fast": ("fast", True),
+    "usual": ("usual", True),
+    "usual, whole views": ("usual", False),
+}
+MEASURE = """
+import sys, time, json
+from dataclasses import replace
+import litepose
+from litepose.imaging.read import read_image
+model = litepose.load(effort=sys.argv[1])
+options = replace(model.defaults, focus=sys.argv[2] == "True")
+images = [read_image(path) for path in sys.argv[3:]]
+model.inspect(images[0], replace(options, focus=False))
+start = time.perf_counter()
+views = sum(len(model.inspect(image, options).views) for image in images)
+print(json.dumps([(time.perf_counter() - start) / len(images) * 1e3, views / len(images)]))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What several views cost.")
+    parser.add_argument("images", nargs="*", default=[str(EXAMPLES)])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--people", type=int, default=30)
+    options = parser.parse_args()
+    paths = [str(path) for given in options.images for path in list_images(given)]
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    views = {}
+    for _ in range(options.repeats):
+        for name, (effort, focus) in WAYS.items():
+            command = [sys.executable, "-c", MEASURE, effort, str(focus), *paths]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            ms, views[name] = json.loads(done.stdout)
+            times[name].append(ms)
+    medians = {name: statistics.median(found) for name, found in times.items()}
+    print(f"{len(paths)} images, {options.repeats} turns{'':12} ms  of fast  views an image")
+    for name, ms in medians.items():
+        print(f"  {name:30} {ms:7.1f} {ms / medians['fast']:8.2f} {views[name]:8.2f}")
+    parts = crowd_ms(options.people)
+    print(
+        f"{options.people} people: "
+        + ", ".join(f"{name} {ms:.2f} ms" for name, ms in parts.items())
+    )
+    rounded = {name: round(ms, 2) for name, ms in (medians | parts).items()}
+    print(json.dumps({"benchmark": "views", "images": len(paths), "ms": rounded}))
+
+
+def crowd_ms(people: int) -> dict[str, float]:
+    """Median milliseconds of decoding each view of a made-up crowd, and of merging them."""
+    info = litepose.load(threads=1).info
+    info = replace(info, decode=replace(info.decode, person_threshold=0.0))
+    found, took = [], {}
+    for size in info.input.views:
+        box = letterbox((640, 480), size, info.input.multiple)
+        passes = [Pass(crowd_maps(info, box.input_wh, people), box)]
+        poses = decode_field(combine(passes, info.tag_kind), box, info)
+        found.append(ViewPoses(poses, box.zoom))
+        took[f"decode {size}"] = _median(
+            lambda passes=passes, box=box: decode_field(combine(passes, info.tag_kind), box, info)
+        )
+    took["merge"] = _median(lambda: merge_views(found, info.merge))
+    return took
+
+
+def _median(call, repeats: int = 31) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3
+
+
+if __name__ == "__main__":
+    main()
