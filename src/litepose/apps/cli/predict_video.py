@@ -16,10 +16,11 @@ from typing import Any, TextIO
 
 import cv2
 
-from litepose.apps.cli.options import open_predictor, predict_options, read_limits
+from litepose.apps.cli.options import predict_options, read_limits
 from litepose.apps.cli.output import MARK, Places, open_report, print_record
 from litepose.apps.cli.progress import Progress
 from litepose.apps.cli.video_display import Screen, check_window
+from litepose.apps.cli.video_effort import open_for_video
 from litepose.core.errors import LitePoseError
 from litepose.imaging.video_open import is_camera, is_video, list_videos
 from litepose.imaging.video_reader import Frames, frames
@@ -42,7 +43,7 @@ def run_films(options: argparse.Namespace) -> int:
     if options.show:
         check_window()
     _silence_libraries()
-    predictor = open_predictor(options)
+    predictor = open_for_video(options)
     predictor.limits = read_limits(options)
     how = predict_options(options, predictor)
     report = open_report(options.json)

@@ -1,0 +1,41 @@
+"""The effort of a video: measured where nothing was asked for, and said."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from litepose.apps.cli import video_effort
+
+
+def options(**given) -> argparse.Namespace:
+    asked = {"effort": None, "model": None, "size": None, "views": None, "quiet": False}
+    return argparse.Namespace(**(asked | given))
+
+
+@pytest.fixture
+def opened(monkeypatch) -> list[str | None]:
+    efforts: list[str | None] = []
+    monkeypatch.setattr(video_effort, "open_predictor", lambda o: efforts.append(o.effort))
+    return efforts
+
+
+def test_the_usual_effort_stays_where_it_keeps_up(opened, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(video_effort, "frame_ms", lambda predictor: 30.0)
+    video_effort.open_for_video(options())
+    assert opened == [None] and capsys.readouterr().err == ""
+
+
+def test_a_slow_machine_takes_the_fast_one_and_says_so(opened, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(video_effort, "frame_ms", lambda predictor: 110.0)
+    video_effort.open_for_video(options())
+    assert opened == [None, "fast"]
+    assert "the usual one takes 110 ms a frame here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [{"effort": "best"}, {"model": "p"}, {"size": 256}])
+def test_what_is_asked_for_is_not_measured(opened, monkeypatch, given) -> None:
+    monkeypatch.setattr(video_effort, "frame_ms", lambda predictor: pytest.fail("measured"))
+    video_effort.open_for_video(options(**given))
+    assert opened == [given.get("effort")]
