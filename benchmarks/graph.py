@@ -27,7 +27,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from litepose.export.exportable import Flat, Source
-from litepose.export.fuse import deployable
 from litepose.export.onnx import build_graph, runner_of
 from litepose.export.parity import Runner, eager, measure
 from litepose.models import zoo
@@ -69,7 +68,7 @@ def forms(source: Source) -> dict[str, nn.Module]:
     return {
         "transposed": Flat(folded),
         "conv 3x3 + shuffle": Flat(wide),
-        "conv 2x2 + shuffle + crop": Flat(deployable(source.network)),
+        "conv 2x2 + shuffle + crop": Flat(source.network.deployable()),
     }
 
 

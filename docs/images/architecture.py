@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from litepose.core.skeleton import COCO17
-from litepose.models.arch import Arch, P, PyramidArch, S
+from litepose.models.arch import LitePoseArch, P, PyramidArch, S
 
 WIDTH, HEIGHT = 1000, 1112
 BOX_W, BOX_H = 134, 42
@@ -134,10 +134,16 @@ class Drawing:
 
 
 def draw_trunk(
-    d: Drawing, arch: Arch | PyramidArch, rows: dict[int, float], places: list[tuple[float, int]]
+    d: Drawing,
+    arch: LitePoseArch | PyramidArch,
+    rows: dict[int, float],
+    places: list[tuple[float, int]],
 ) -> list[Box]:
     """Picture, stem, then a box per stage at (left edge, stride); returns stem and stages."""
-    size, stem_width = arch.input_size, arch.stem if isinstance(arch, Arch) else arch.stem[1]
+    size, stem_width = (
+        arch.input_size,
+        arch.stem if isinstance(arch, LitePoseArch) else arch.stem[1],
+    )
     d.strides(rows)
     picture = d.box(Box(COLUMNS[0], rows[2]), "picture", "picture", f"{size}×{size}×3")
     words = "stem", f"{size // 2}×{size // 2}×{stem_width}"

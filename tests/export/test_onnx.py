@@ -19,7 +19,7 @@ from litepose.models import zoo
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxslim")
 from litepose.export.onnx import export_onnx, set_info  # noqa: E402
-from litepose.models.litepose import Network  # noqa: E402
+from litepose.models.network import Network  # noqa: E402
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:

@@ -8,27 +8,30 @@ from pathlib import Path
 import pytest
 
 from litepose.core.errors import LitePoseError
-from litepose.models.arch import TINY, XS, Arch, L, M, P, PyramidArch, S, Stage, arch_from_dict
+from litepose.models.arch import TINY, XS, L, LitePoseArch, M, P, PyramidArch, S, Stage
+from litepose.models.build import arch_from_dict
 
 OFFICIAL_XS_STAGE = {"num_blocks": 2, "stride": 2, "channel": 16, "block_setting": [[6, 7], [4, 5]]}
 
 
 @pytest.mark.parametrize("arch", [XS, S, M, L, P, TINY], ids=["XS", "S", "M", "L", "P", "TINY"])
-def test_dict_round_trip_through_json(arch: Arch | PyramidArch) -> None:
+def test_dict_round_trip_through_json(arch: LitePoseArch | PyramidArch) -> None:
     assert arch_from_dict(json.loads(json.dumps(arch.to_dict()))) == arch
     assert json.loads(json.dumps(arch.to_dict())) == arch.to_dict()
 
 
 @pytest.mark.parametrize(("size", "arch"), [("XS", XS), ("S", S), ("M", M), ("L", L)])
 @pytest.mark.parametrize("data", ["coco", "crowdpose"])
-def test_official_json_gives_our_literal(shared: Path, size: str, data: str, arch: Arch) -> None:
+def test_official_json_gives_our_literal(
+    shared: Path, size: str, data: str, arch: LitePoseArch
+) -> None:
     layout = json.loads((shared / "reference/state_dict_layout.json").read_text())
-    assert Arch.from_official_json(layout[f"{size}-{data}"]["arch"]) == arch
+    assert LitePoseArch.from_official_json(layout[f"{size}-{data}"]["arch"]) == arch
 
 
 def test_blocks_may_differ_inside_a_stage() -> None:
     stages = [dict(OFFICIAL_XS_STAGE, stride=stride) for stride in (2, 2, 2, 1)]
-    arch = Arch.from_official_json(
+    arch = LitePoseArch.from_official_json(
         {
             "img_size": 256,
             "input_channel": 16,
@@ -63,7 +66,7 @@ def test_a_wrong_dict_is_named(change: dict, message: str) -> None:
 
 def test_a_wrong_official_json_is_named() -> None:
     with pytest.raises(LitePoseError, match="img_size"):
-        Arch.from_official_json({"input_channel": 16})
+        LitePoseArch.from_official_json({"input_channel": 16})
 
 
 @pytest.mark.parametrize(

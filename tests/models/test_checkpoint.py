@@ -25,7 +25,7 @@ from litepose.models.checkpoint import (  # noqa: E402
     write_atomically,
 )
 from litepose.models.layers import fold_batch_norms  # noqa: E402
-from litepose.models.litepose import Network  # noqa: E402
+from litepose.models.network import Network  # noqa: E402
 
 EXTRA = {"config": '{"epochs": 3}', "date": "today", "step": "7", "ap": "0.4"}
 

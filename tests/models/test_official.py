@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 from litepose.core.errors import LitePoseError  # noqa: E402
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton  # noqa: E402
 from litepose.models import zoo  # noqa: E402
-from litepose.models.arch import Arch, Stage  # noqa: E402
+from litepose.models.arch import LitePoseArch, Stage  # noqa: E402
 from litepose.models.checkpoint import load_checkpoint  # noqa: E402
 from litepose.models.litepose import LitePose  # noqa: E402
 from litepose.models.official import (  # noqa: E402
@@ -82,7 +82,7 @@ def test_convert_and_load_again(shared: Path, tmp_path: Path) -> None:
 
 
 def test_a_searched_subnet_is_inferred_from_its_shapes(path: Path) -> None:
-    arch = Arch(
+    arch = LitePoseArch(
         input_size=448,
         stem=8,
         stages=(

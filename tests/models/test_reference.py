@@ -13,7 +13,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from litepose.core.maps import Maps  # noqa: E402
 from litepose.models import zoo  # noqa: E402
-from litepose.models.litepose import Network  # noqa: E402
+from litepose.models.network import Network  # noqa: E402
 from litepose.models.official import load_official  # noqa: E402
 
 

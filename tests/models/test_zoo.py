@@ -17,9 +17,10 @@ from litepose.models import zoo
 torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from litepose.models.build import build_network  # noqa: E402
 from litepose.models.from_onnx import load_exported  # noqa: E402
 from litepose.models.layers import fold_batch_norms  # noqa: E402
-from litepose.models.litepose import LitePose, build_network  # noqa: E402
+from litepose.models.litepose import LitePose  # noqa: E402
 
 ROWS, COLUMNS = 64, 128
 POSITIONAL_XS = replace(zoo.MODELS["litepose-xs"].info, name="xs-pos", tag_kind="positional")

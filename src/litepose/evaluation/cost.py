@@ -84,7 +84,7 @@ def network_cost(info: ModelInfo, input_wh: tuple[int, int] | None = None) -> Ne
         from torch import nn
         from torch.utils.flop_counter import FlopCounterMode
 
-        from litepose.models.litepose import build_network
+        from litepose.models.build import build_network
     except ImportError:
         raise LitePoseError("counting needs torch: pip install 'litepose[torch]'") from None
     width, height = input_wh or (info.input.size, info.input.size)

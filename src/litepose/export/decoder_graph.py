@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from litepose.core.model_info import ModelInfo
 from litepose.decode.merge import TAG_UNIT_PX
-from litepose.models.litepose import Network
+from litepose.models.network import Network
 
 OUTPUTS = ("scores", "xy", "tags")
 

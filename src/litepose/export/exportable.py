@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
 from litepose.export.decoder_graph import OUTPUTS, DecoderHalf
-from litepose.export.fuse import deployable
 from litepose.models import zoo
-from litepose.models.litepose import Network
+from litepose.models.network import Network
 
 INFO_KEY = "litepose"
 SHA256_KEY = "litepose_weights_sha256"
@@ -58,7 +57,7 @@ class Source:
     @cached_property
     def module(self) -> nn.Module:
         """Images (B, 3, H, W) -> tuple of tensors, in the order of `outputs`."""
-        network = deployable(self.network)
+        network = self.network.deployable()
         return (
             DecoderHalf(network, self.info, self.flip) if self.decoder else Flat(network)
         ).eval()

@@ -30,7 +30,7 @@ from litepose.export.exportable import INFO_KEY, Source, output_names
 from litepose.export.parity import TOLERANCE, Runner, check_graph
 from litepose.models.checkpoint import write_atomically
 from litepose.models.from_onnx import HALF_SUFFIX
-from litepose.models.litepose import Network
+from litepose.models.network import Network
 
 SMALL = 256  # numbers; biases and constants below are not worth a node each
 

@@ -2,7 +2,7 @@
 
 Source: the paper's table of XS, S, M, L; P is described in its model card. Ours differs from the
 official code in that an architecture is a frozen value which travels inside the checkpoint, instead
-of a JSON file beside it. `Arch.from_official_json` reads theirs.
+of a JSON file beside it. `LitePoseArch.from_official_json` reads theirs.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from litepose.core.errors import LitePoseError
-from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
+from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo, TagKind
 from litepose.core.skeleton import CROWDPOSE14, Skeleton
 
 PREFIX = "litepose-"  # of every name in the zoo
@@ -76,14 +76,51 @@ def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Arch:
+    """What all families share: an architecture is a frozen value that travels in the checkpoint.
+
+    input_size: short side it was designed for
+    """
+
+    family: ClassVar[str]
+    multiple: ClassVar[int]  # input sides must be a multiple of this: the coarsest stride
+    tag_kinds: ClassVar[tuple[TagKind, ...]]  # that its networks can have
+    sigmoid: ClassVar[bool]  # whether heatmaps are probabilities, not linear
+    input_size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, `family` included; `from_dict` reads them back."""
+        # through JSON, so that a dict from memory equals the one read from a file
+        return {"family": self.family, **json.loads(json.dumps(asdict(self)))}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`, also after a trip through JSON.
+
+        Raises LitePoseError for a missing or unknown field.
+        """
+        fields = {key: value for key, value in _tuples(data).items() if key != "family"}
+        try:
+            if "stages" in fields:
+                fields["stages"] = tuple(Stage.from_dict(stage) for stage in fields["stages"])
+            return cls(**fields)
+        except (KeyError, TypeError, AttributeError) as wrong:
+            raise LitePoseError(
+                f"this {cls.family} architecture misses or misnames a field: {wrong}"
+            ) from None
+
+
+@dataclass(frozen=True)
+class LitePoseArch(Arch):
     """Lite Pose: stem -> four stages -> fusion deconvolution head, heatmaps at strides 4 and 2.
 
-    input_size: short side it was designed for; stem: channels after the stem;
+    stem: channels after the stem;
     deconv: channels after each of the head's three transposed convolutions.
     """
 
     family: ClassVar[str] = "litepose"
-    input_size: int
+    multiple: ClassVar[int] = 16
+    tag_kinds: ClassVar[tuple[TagKind, ...]] = ("learned", "positional")
+    sigmoid: ClassVar[bool] = False
     stem: int
     stages: tuple[Stage, ...]
     deconv: tuple[int, int, int]
@@ -95,13 +132,8 @@ class Arch:
                 f" widths; got strides {[s.stride for s in self.stages]} and {self.deconv}"
             )
 
-    @property
-    def multiple(self) -> int:
-        """Input sides must be a multiple of this: the coarsest feature's stride."""
-        return 16
-
     @classmethod
-    def from_official_json(cls, data: Mapping[str, Any]) -> Arch:
+    def from_official_json(cls, data: Mapping[str, Any]) -> LitePoseArch:
         """Read the official `search-*.json` form. Raises LitePoseError naming a missing field."""
         try:
             return cls(
@@ -115,10 +147,6 @@ class Arch:
                 raise
             raise LitePoseError(f"not an official architecture: {wrong!r} is wrong") from None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, `family` included; `arch_from_dict` reads them back."""
-        return _plain(self)
-
 
 def _official_stage(data: Mapping[str, Any]) -> Stage:
     settings = data["block_setting"][: data["num_blocks"]]
@@ -129,7 +157,7 @@ def _official_stage(data: Mapping[str, Any]) -> Stage:
 
 
 @dataclass(frozen=True)
-class PyramidArch:
+class PyramidArch(Arch):
     """P's family: stem -> six stages -> light feature pyramid, heatmaps and tags at stride 4.
 
     stem:    channels of its first convolution and after it
@@ -143,7 +171,9 @@ class PyramidArch:
     """
 
     family: ClassVar[str] = "pyramid"
-    input_size: int
+    multiple: ClassVar[int] = 32
+    tag_kinds: ClassVar[tuple[TagKind, ...]] = ("positional",)
+    sigmoid: ClassVar[bool] = True
     stem: tuple[int, int]
     stages: tuple[Stage, ...]
     top: int
@@ -161,61 +191,21 @@ class PyramidArch:
                 f" {[s.stride for s in self.stages]}"
             )
 
-    @property
-    def multiple(self) -> int:
-        """Input sides must be a multiple of this: the coarsest feature's stride."""
-        return 32
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, `family` included; `arch_from_dict` reads them back."""
-        return _plain(self)
-
-
-AnyArch = Arch | PyramidArch
-
-
-def _plain(arch: AnyArch) -> dict[str, Any]:
-    # through JSON, so that a dict from memory equals the one read from a file
-    return {"family": arch.family, **json.loads(json.dumps(asdict(arch)))}
-
-
-_FAMILIES: Mapping[str, type[Arch] | type[PyramidArch]] = {
-    cls.family: cls for cls in (Arch, PyramidArch)
-}
-
-
-def arch_from_dict(data: Mapping[str, Any]) -> AnyArch:
-    """The inverse of `to_dict`, also after a trip through JSON.
-
-    Raises LitePoseError for an unknown family or a missing or unknown field.
-    """
-    fields = _tuples(data)
-    family = fields.pop("family", None)
-    if not isinstance(family, str) or family not in _FAMILIES:
-        raise LitePoseError(f"unknown family of networks {family!r}; known: {sorted(_FAMILIES)}")
-    try:
-        stages = tuple(Stage.from_dict(stage) for stage in fields.pop("stages"))
-        return _FAMILIES[family](stages=stages, **fields)
-    except (KeyError, TypeError, AttributeError) as wrong:
-        raise LitePoseError(
-            f"this {family} architecture misses or misnames a field: {wrong}"
-        ) from None
-
 
 # fmt: off
-XS = Arch(
+XS = LitePoseArch(
     input_size=256, stem=16, deconv=(16, 24, 24),
     stages=(Stage(6, 16, 2), Stage(8, 32, 2), Stage(10, 48, 2), Stage(10, 80, 1)),
 )
-S = Arch(
+S = LitePoseArch(
     input_size=448, stem=16, deconv=(32, 24, 32),
     stages=(Stage(6, 16, 2), Stage(8, 32, 2), Stage(10, 48, 2), Stage(10, 120, 1)),
 )
-M = Arch(
+M = LitePoseArch(
     input_size=448, stem=16, deconv=(64, 40, 32),
     stages=(Stage(6, 24, 2), Stage(8, 48, 2), Stage(10, 72, 2), Stage(10, 120, 1)),
 )
-L = Arch(
+L = LitePoseArch(
     input_size=512, stem=24, deconv=(64, 40, 32),
     stages=(Stage(6, 24, 2), Stage(8, 64, 2), Stage(10, 96, 2), Stage(10, 160, 1)),
 )
@@ -280,7 +270,7 @@ TINY = PyramidArch(
 )
 
 
-def litepose_info(size: str, arch: Arch, skeleton: Skeleton) -> ModelInfo:
+def litepose_info(size: str, arch: LitePoseArch, skeleton: Skeleton) -> ModelInfo:
     """Settings of a network with the official layout, input rule and decoding."""
     suffix = "-crowdpose" if skeleton == CROWDPOSE14 else ""
     return ModelInfo(

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
-from litepose.models.litepose import Network, build_network
+from litepose.models.build import build_network
+from litepose.models.network import Network
 
 KEY = "litepose"
 SPARE_BYTES = 1 << 20  # left free beside what is written

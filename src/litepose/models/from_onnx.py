@@ -13,9 +13,10 @@ from torch import Tensor
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
+from litepose.models.build import build_network
 from litepose.models.checkpoint import KEY
 from litepose.models.layers import ConvNorm
-from litepose.models.litepose import Network, build_network
+from litepose.models.network import Network
 
 HALF_SUFFIX = ".half"  # of the weights' names where they are stored as float16
 _PREFIX = "network."  # of the weights' names in our graphs

@@ -10,49 +10,24 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
-from litepose.core.model_info import ModelInfo, TagKind
-from litepose.models.arch import Arch, PyramidArch, arch_from_dict
+from litepose.core.model_info import TagKind
+from litepose.models.arch import LitePoseArch
+from litepose.models.fusion import FusionStep, ShuffledFusion
 from litepose.models.layers import (
     ConvStyle,
     SeparableConv,
     Stem,
     add_position,
     check_sides,
-    scale_and_shift,
     stage_blocks,
 )
-from litepose.models.pyramid import Pyramid
+from litepose.models.network import Network
 
 STEM_HIDDEN = 32
 COARSE, FINE = 4, 2  # strides of the two outputs
-
-
-class FusionStep(nn.Module):
-    """Deep and skip path, each doubled in size by a transposed convolution, summed."""
-
-    def __init__(self, deep: int, skip: int, outputs: int) -> None:
-        super().__init__()
-        self.deep = nn.ConvTranspose2d(deep, outputs, 4, stride=2, padding=1, bias=False)
-        self.skip = nn.ConvTranspose2d(skip, outputs, 4, stride=2, padding=1, bias=False)
-        self.norm: nn.BatchNorm2d | None = nn.BatchNorm2d(outputs)
-
-    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
-        x = self.deep(deep) + self.skip(skip)
-        return F.relu(x if self.norm is None else self.norm(x))
-
-    def fold(self) -> None:
-        """Put the batch norm, as it is in eval mode, into both paths; the shift into one."""
-        if self.norm is not None:
-            scale, shift = scale_and_shift(self.norm)
-            for path in (self.deep, self.skip):
-                path.weight.data = path.weight * scale[None, :, None, None]
-            self.deep.bias = nn.Parameter(shift)
-            self.norm = None
 
 
 class Output(nn.Module):
@@ -104,14 +79,18 @@ class FusionDeconvHead(nn.Module):
         return self.coarse(x1, f1), self.fine(x2, f0)
 
 
-class LitePose(nn.Module):
+class LitePose(Network):
     """Normalised images (B, 3, H, W), sides multiples of 16 -> Maps at strides 4 and 2.
 
     Tags (B, K, 1, H/4, W/4), or with `tag_kind="positional"` (B, K, 2, H/4, W/4).
     Raises LitePoseError for other shapes.
     """
 
-    def __init__(self, arch: Arch, num_keypoints: int, tag_kind: TagKind = "learned") -> None:
+    output_names = (".deep.project", ".skip.project")
+
+    def __init__(
+        self, arch: LitePoseArch, num_keypoints: int, tag_kind: TagKind = "learned"
+    ) -> None:
         super().__init__()
         self.arch = arch
         self.num_keypoints = num_keypoints
@@ -137,20 +116,10 @@ class LitePose(nn.Module):
             tags = add_position(tags, COARSE)
         return Maps((heatmaps, fine), (COARSE, FINE), tags, COARSE)
 
-
-Network = LitePose | Pyramid
-
-
-def build_network(info: ModelInfo) -> Network:
-    """The network that `info` describes, with random weights.
-
-    Raises LitePoseError where `info` holds no architecture or one that cannot have its tags.
-    """
-    if info.arch is None:
-        raise LitePoseError(f"the settings of model {info.name!r} hold no architecture")
-    arch = arch_from_dict(info.arch)
-    if isinstance(arch, PyramidArch):
-        if info.tag_kind != "positional":
-            raise LitePoseError(f"a pyramid network has positional tags; got {info.tag_kind!r}")
-        return Pyramid(arch, info.skeleton.num_keypoints)
-    return LitePose(arch, info.skeleton.num_keypoints, info.tag_kind)
+    def deployable(self) -> LitePose:
+        """As `Network.deployable`; transposed convolutions are plain ones, whose writes are not
+        scattered."""
+        copy = super().deployable()
+        steps = (step for step in copy.head.steps if isinstance(step, FusionStep))
+        copy.head.steps = nn.ModuleList(ShuffledFusion(step) for step in steps)
+        return copy

@@ -22,13 +22,14 @@ from torch import Tensor
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.models.arch import XS, Arch, L, M, S, Stage, litepose_info
+from litepose.models.arch import XS, L, LitePoseArch, M, S, Stage, litepose_info
+from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
-from litepose.models.litepose import LitePose, build_network
+from litepose.models.litepose import LitePose
 
 FIRST = "first.0.0.weight"
 STRIDES = (2, 2, 2, 1)  # not in the shapes; the same in every published network
-SIZES: Mapping[str, Arch] = {"xs": XS, "s": S, "m": M, "l": L}
+SIZES: Mapping[str, LitePoseArch] = {"xs": XS, "s": S, "m": M, "l": L}
 
 # Official and our beginning of a name; # is a number. Batch norms come before their convolutions.
 _NAMES = (
@@ -169,7 +170,7 @@ def _tensor(state: Mapping[str, Tensor], name: str, path: str | Path) -> Tensor:
     return tensor
 
 
-def _infer_arch(state: Mapping[str, Tensor], path: str | Path) -> Arch:
+def _infer_arch(state: Mapping[str, Tensor], path: str | Path) -> LitePoseArch:
     """The architecture whose weights have these shapes."""
     stages = []
     inputs = stem = len(_tensor(state, "first.2.weight", path))
@@ -187,7 +188,7 @@ def _infer_arch(state: Mapping[str, Tensor], path: str | Path) -> Arch:
         inputs = width
     deconv = [_tensor(state, f"deconv_refined.{i}.weight", path).shape[1] for i in range(3)]
     size = next((a.input_size for a in SIZES.values() if a.stages == tuple(stages)), 448)
-    return Arch(size, stem, tuple(stages), (deconv[0], deconv[1], deconv[2]))
+    return LitePoseArch(size, stem, tuple(stages), (deconv[0], deconv[1], deconv[2]))
 
 
 def _check_fit(state: Mapping[str, Tensor], model: LitePose, path: str | Path) -> None:

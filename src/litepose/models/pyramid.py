@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from litepose.core.maps import Maps
+from litepose.core.model_info import TagKind
 from litepose.models.arch import PyramidArch
 from litepose.models.layers import (
     ConvNorm,
@@ -26,6 +27,7 @@ from litepose.models.layers import (
     stage_blocks,
     upsample,
 )
+from litepose.models.network import Network
 
 STRIDE = 4
 RARE = 0.01  # a new heatmap head starts by saying that one cell in a hundred holds a keypoint
@@ -117,13 +119,17 @@ class TagHead(nn.Module):
         return add_position(x.transpose(1, 2), STRIDE)  # (B, K, 2, H, W)
 
 
-class Pyramid(nn.Module):
+class Pyramid(Network):
     """Images (B, 3, H, W), `pixel / 127.5 - 1`, sides multiples of 32 -> Maps at stride 4.
 
     Raises LitePoseError for other shapes.
     """
 
-    def __init__(self, arch: PyramidArch, num_keypoints: int) -> None:
+    output_names = ("heatmap.project", "tag.output")
+
+    def __init__(
+        self, arch: PyramidArch, num_keypoints: int, tag_kind: TagKind = "positional"
+    ) -> None:
         super().__init__()
         style = ConvStyle(norm=arch.norm, pad_after=True)
         self.arch = arch

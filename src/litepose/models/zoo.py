@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.models.arch import PM, PREFIX, TINY, XS, Arch, L, M, P, S, litepose_info
+from litepose.models.arch import PM, PREFIX, TINY, XS, L, LitePoseArch, M, P, S, litepose_info
 
 if TYPE_CHECKING:
-    from litepose.models.litepose import Network
+    from litepose.models.network import Network
 
 DEFAULT = "litepose-pm"
 WEIGHTS_VARIABLE = "LITEPOSE_WEIGHTS"
@@ -79,7 +79,7 @@ class ZooModel:
 
 
 def _published(
-    size: str, arch: Arch, skeleton: Skeleton, params: int, gmacs: float, ap: float
+    size: str, arch: LitePoseArch, skeleton: Skeleton, params: int, gmacs: float, ap: float
 ) -> ZooModel:
     data = "COCO val2017" if skeleton is COCO17 else "CrowdPose test"
     return ZooModel(
@@ -162,7 +162,7 @@ def find_weights(name: str, suffix: str = ".onnx") -> Path | None:
 
 def create(name: str, skeleton: Skeleton | None = None) -> tuple[Network, ModelInfo]:
     """A model of that architecture with random weights, for any skeleton. Needs torch."""
-    from litepose.models.litepose import build_network
+    from litepose.models.build import build_network
 
     info = find_model(name).info
     if skeleton is not None:

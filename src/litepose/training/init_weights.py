@@ -10,8 +10,8 @@ from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
 from litepose.core.skeleton import Skeleton
 from litepose.models import zoo
-from litepose.models.arch import PyramidArch, arch_from_dict
-from litepose.models.litepose import build_network
+from litepose.models.build import arch_from_dict, build_network
+from litepose.models.network import Network
 from litepose.training.config import ModelConfig, TrainConfig
 from litepose.training.parts import freeze
 
@@ -51,9 +51,7 @@ def make_start(config: TrainConfig, skeleton: Skeleton | None) -> Start:
     if wanted.input_size is not None:
         info = info.with_input_size(wanted.input_size)
 
-    if config.loss.heatmap == "focal" and not isinstance(
-        arch_from_dict(info.arch or {}), PyramidArch
-    ):
+    if config.loss.heatmap == "focal" and not arch_from_dict(info.arch or {}).sigmoid:
         raise LitePoseError(
             f"loss.heatmap focal needs a network that ends in a sigmoid, as litepose-p; heatmaps"
             f" of {info.name} are linear: use mse"
@@ -80,7 +78,7 @@ def _same_network(wanted: ModelConfig, info: ModelInfo) -> None:
 
 
 def _take_over(
-    model: nn.Module, given: nn.Module, wanted: ModelConfig, other_skeleton: bool
+    model: Network, given: nn.Module, wanted: ModelConfig, other_skeleton: bool
 ) -> list[str]:
     """Copy all weights whose shapes fit; layers that do not are made anew, whole, and named.
 
@@ -90,7 +88,7 @@ def _take_over(
     own, theirs = model.state_dict(), given.state_dict()
     remade = {name.rpartition(".")[0] for name in own if own[name].shape != theirs[name].shape}
     if other_skeleton:
-        remade |= set(last_layers(model))
+        remade |= set(model.output_layers())
     own.update({k: v for k, v in theirs.items() if k.rpartition(".")[0] not in remade})
     model.load_state_dict(own)
     notes = [f"weights from {wanted.start}"]
@@ -104,9 +102,3 @@ def _take_over(
     if remade:
         notes.append(f"made anew for this skeleton: {', '.join(sorted(remade))}")
     return notes
-
-
-def last_layers(model: nn.Module) -> list[str]:
-    """Names of the convolutions whose outputs are heatmaps and tags."""
-    ends = ("heatmap.project", "tag.output", ".deep.project", ".skip.project")
-    return [name for name, _ in model.named_modules() if name.endswith(ends)]

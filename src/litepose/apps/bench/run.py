@@ -92,7 +92,7 @@ class _Files:
         """In PyTorch as it was built, for the reference path; its weights do not matter there."""
         if find_spec("torch") is None or info.arch is None:
             return None
-        from litepose.models.litepose import build_network
+        from litepose.models.build import build_network
 
         return build_network(info).eval()
 

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
-from litepose.export.fuse import deployable, phases  # noqa: E402
+from litepose.models.fusion import phases  # noqa: E402
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 5), (7, 4)])
@@ -23,7 +23,7 @@ def test_convolution_and_shuffle_equal_the_transposed_convolution(shape) -> None
 
 def test_the_deployed_network_is_the_network(xs) -> None:
     network = xs.network
-    ours = deployable(network)
+    ours = network.deployable()
     images = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         found, wanted = ours(images), network(images)

@@ -1,4 +1,4 @@
-"""The network as it is deployed: batch norms folded, transposed convolutions as plain ones.
+"""One step of the fusion deconvolution head, as it is trained and as it is deployed.
 
 A 4x4 transposed convolution of stride 2 gives each input cell's four output cells from 2x2 inputs.
 So it is a 2x2 convolution to four times the channels, whose channels are then laid side by side
@@ -13,29 +13,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from litepose.models.layers import fold_batch_norms
-from litepose.models.litepose import FusionStep, LitePose, Network
+from litepose.models.layers import scale_and_shift
 
 # Output cell 2i sums kernel rows 3 and 1 over input rows i-1 and i; cell 2i+1 rows 2 and 0 over i
 # and i+1. Cropping one cell moves the second kind to the front.
 _ROWS = ((2, 0), (3, 1))
 
 
-def deployable(network: Network) -> Network:
-    """A folded copy in eval mode on the CPU, float32: the same maps, in less time."""
-    copy = fold_batch_norms(network).cpu().float()
-    if isinstance(copy, LitePose):
-        copy.head.steps = nn.ModuleList(ShuffledFusion(step) for step in copy.head.steps)
-    return copy
+class FusionStep(nn.Module):
+    """Deep and skip path, each doubled in size by a transposed convolution, summed."""
+
+    def __init__(self, deep: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.deep = nn.ConvTranspose2d(deep, outputs, 4, stride=2, padding=1, bias=False)
+        self.skip = nn.ConvTranspose2d(skip, outputs, 4, stride=2, padding=1, bias=False)
+        self.norm: nn.BatchNorm2d | None = nn.BatchNorm2d(outputs)
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        x = self.deep(deep) + self.skip(skip)
+        return F.relu(x if self.norm is None else self.norm(x))
+
+    def fold(self) -> None:
+        """Put the batch norm, as it is in eval mode, into both paths; the shift into one."""
+        if self.norm is not None:
+            scale, shift = scale_and_shift(self.norm)
+            for path in (self.deep, self.skip):
+                path.weight.data = path.weight * scale[None, :, None, None]
+            self.deep.bias = nn.Parameter(shift)
+            self.norm = None
 
 
 class ShuffledFusion(nn.Module):
     """A folded FusionStep as one convolution: (B, deep, H, W), (B, skip, H, W) ->
     (B, outputs, 2H, 2W)."""
 
-    def __init__(self, step: nn.Module) -> None:
+    def __init__(self, step: FusionStep) -> None:
         super().__init__()
-        assert isinstance(step, FusionStep) and step.deep.bias is not None
+        assert step.deep.bias is not None, "only a folded step has one"
         kernel = torch.cat((step.deep.weight.data, step.skip.weight.data))  # (inputs, O, 4, 4)
         inputs, outputs = kernel.shape[:2]
         self.conv = nn.Conv2d(inputs, 4 * outputs, 2, padding=1)

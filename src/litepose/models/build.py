@@ -1,0 +1,62 @@
+"""Settings -> network: the families of networks that we know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from litepose.core.errors import LitePoseError
+from litepose.core.model_info import ModelInfo, TagKind
+from litepose.models.arch import Arch, LitePoseArch, PyramidArch
+from litepose.models.litepose import LitePose
+from litepose.models.network import Network
+from litepose.models.pyramid import Pyramid
+
+
+class MakeNetwork(Protocol):
+    def __call__(self, arch: Any, num_keypoints: int, tag_kind: TagKind, /) -> Network: ...
+
+
+class Family(NamedTuple):
+    """An architecture's class and what makes a network of one."""
+
+    arch: type[Arch]
+    network: MakeNetwork
+
+
+FAMILIES: Mapping[str, Family] = {
+    LitePoseArch.family: Family(LitePoseArch, LitePose),
+    PyramidArch.family: Family(PyramidArch, Pyramid),
+}
+
+
+def find_family(arch: Mapping[str, Any]) -> Family:
+    """That of an architecture as a dict. Raises LitePoseError for an unknown one."""
+    name = arch.get("family") if isinstance(arch, Mapping) else None
+    if not isinstance(name, str) or name not in FAMILIES:
+        raise LitePoseError(f"unknown family of networks {name!r}; known: {sorted(FAMILIES)}")
+    return FAMILIES[name]
+
+
+def arch_from_dict(data: Mapping[str, Any]) -> Arch:
+    """The inverse of `Arch.to_dict`.
+
+    Raises LitePoseError for an unknown family or a missing or unknown field.
+    """
+    return find_family(data).arch.from_dict(data)
+
+
+def build_network(info: ModelInfo) -> Network:
+    """The network that `info` describes, with random weights.
+
+    Raises LitePoseError where `info` holds no architecture or one that cannot have its tags.
+    """
+    if info.arch is None:
+        raise LitePoseError(f"the settings of model {info.name!r} hold no architecture")
+    family = find_family(info.arch)
+    arch = family.arch.from_dict(info.arch)
+    if info.tag_kind not in arch.tag_kinds:
+        raise LitePoseError(
+            f"a {arch.family} network has {' or '.join(arch.tag_kinds)} tags; got {info.tag_kind!r}"
+        )
+    return family.network(arch, info.skeleton.num_keypoints, info.tag_kind)
