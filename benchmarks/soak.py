@@ -52,7 +52,7 @@ def soak(film: Path, count: int, size: int, threads: int) -> dict[str, float]:
     step = max(1, count // 20)
     for done, frame in enumerate(model.stream(film, track=True, smooth=True), start=1):
         people += len(frame.poses)
-        ids.update(frame.poses.ids.tolist())
+        ids.update(frame.poses.track_ids.tolist())
         if done % step == 0:
             curve.append(resident_mb())
             print(f"{done:6d} frames {curve[-1]:8.1f} MB", file=sys.stderr)

@@ -80,7 +80,7 @@ class Greedy:
 
 def iou(one: Poses, many: Poses) -> np.ndarray:
     """(1, N) overlap of boxes."""
-    a, b = one.boxes_xyxy()[:, None], many.boxes_xyxy()
+    a, b = one.boxes_xyxy[:, None], many.boxes_xyxy
     shared = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     both = np.maximum(shared, 0).prod(axis=2)
     area_a, area_b = ((box[..., 2:] - box[..., :2]).prod(axis=-1) for box in (a, b))
@@ -96,15 +96,15 @@ def oks(one: Poses, many: Poses) -> np.ndarray:
     )  # fmt: skip
 
 
-class WithoutCentres(Tracker):
+class WithoutCenters(Tracker):
     def update(self, poses: Poses, seconds: float) -> Poses:
-        return super().update(replace(poses, centres_xy=None), seconds)
+        return super().update(replace(poses, centers_xy=None), seconds)
 
 
 TRACKERS: dict[str, Callable[[], Follows]] = {
     "IoU, greedy": lambda: Greedy(iou, 0.02),
     "OKS, greedy": lambda: Greedy(oks, 0.01),
-    "ours, without centres": WithoutCentres,
+    "ours, without centers": WithoutCenters,
     "ours": Tracker,
 }
 
@@ -136,11 +136,11 @@ def judged(tracker: Follows, looks: list[Look], confirmed: bool = False) -> Trac
     for look in looks:
         found = tracker.update(look.found, look.seconds)
         if confirmed and isinstance(tracker, Tracker):
-            found = found[tracker.confirmed(found.ids)]
+            found = found[tracker.confirmed(found.track_ids)]
         truth, seen = look.truth, look.truth.visibility == 2
         alike = compute_oks(found, truth.keypoints_xy, truth.areas, COCO17.sigmas, seen).T
         counted = seen.sum(axis=1) >= FEWEST_SEEN
-        sightings.append(Sighting(truth.ids, found.ids, alike, counted))
+        sightings.append(Sighting(truth.ids, found.track_ids, alike, counted))
     return score_tracking(sightings)
 
 
@@ -179,7 +179,7 @@ def smoothing(clips: list[list[Look]]) -> dict[str, float]:
                 for name, poses in (("found", found), ("smoothed", smooth)):
                     miss = poses.keypoints_xy[j] - look.truth.keypoints_xy[i]
                     miss = np.where(seen[:, None], miss / np.sqrt(look.truth.areas[i]), np.nan)
-                    key = (name, int(look.truth.ids[i]), int(found.ids[j]))
+                    key = (name, int(look.truth.ids[i]), int(found.track_ids[j]))
                     off[name].append(miss)
                     jumps[name].append(miss - last.get(key, np.nan))
                     now[key] = miss

@@ -32,7 +32,7 @@ def count_people(film: str) -> Count:
         for frame in model.stream(frames, track=True):
             second = int(frame.seconds)
             at_once[second] = max(at_once.get(second, 0), len(frame.poses))
-            frames_of.update(frame.poses.ids.tolist())
+            frames_of.update(frame.poses.track_ids.tolist())
         enough = SEEN_FOR * frames.fps
     return Count(at_once, sum(count >= enough for count in frames_of.values()))
 

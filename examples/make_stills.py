@@ -40,13 +40,13 @@ def make_stills() -> np.ndarray:
     for frame in litepose.load().stream(group_film(), track=True, smooth=True):
         poses = frame.poses
         sides = [poses.keypoint(f"{side}_shoulder") for side in ("left", "right")]
-        for number, left, right in zip(poses.ids.tolist(), *sides, strict=True):
+        for number, left, right in zip(poses.track_ids.tolist(), *sides, strict=True):
             if min(left[2], right[2]) > 0.1:
                 ways[number].append(tuple((left[:2] + right[:2]) / 2))
         if waiting and frame.seconds >= waiting[0]:
             waiting.pop(0)
             image = draw_poses(frame.image, poses, threshold=0.2, style=DrawStyle(label="id"))
-            draw_ways(image, {number: ways[number] for number in poses.ids.tolist()})
+            draw_ways(image, {number: ways[number] for number in poses.track_ids.tolist()})
             height = round(WIDTH * image.shape[0] / image.shape[1])
             still = cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
             draw_label(still, f"{frame.seconds:.1f} s", (40.0, height - 14.0))

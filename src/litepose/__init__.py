@@ -18,12 +18,36 @@ if TYPE_CHECKING:
     from litepose import video as video
     from litepose.core.errors import LitePoseError as LitePoseError
     from litepose.core.poses import Poses as Poses
+    from litepose.core.skeleton import Skeleton as Skeleton
     from litepose.imaging.read import ImageSource, ReadLimits
     from litepose.inference.backend import Precision
-    from litepose.inference.predictor import Predictor
+    from litepose.inference.one_euro import Smoother as Smoother
+    from litepose.inference.predictor import Predictor as Predictor
+    from litepose.inference.tracker import Tracker as Tracker
 
 __version__ = "0.1.0"
-__all__ = ["LitePoseError", "Poses", "draw", "load", "video"]
+__all__ = [
+    "LitePoseError",
+    "Poses",
+    "Predictor",
+    "Skeleton",
+    "Smoother",
+    "Tracker",
+    "create_model",
+    "draw",
+    "list_models",
+    "load",
+    "video",
+]
+
+_LAZY = {  # importing the package costs nothing; numpy and friends come with the first use
+    "LitePoseError": "litepose.core.errors",
+    "Poses": "litepose.core.poses",
+    "Predictor": "litepose.inference.predictor",
+    "Skeleton": "litepose.core.skeleton",
+    "Smoother": "litepose.inference.one_euro",
+    "Tracker": "litepose.inference.tracker",
+}
 
 DRAWN_FROM = 0.2  # keypoints scoring below are guesses: reported, but not drawn by default
 
@@ -85,18 +109,28 @@ def draw(image: ImageSource, poses: Poses, *, threshold: float = DRAWN_FROM) -> 
     return PillowImage.fromarray(draw_poses(read_image(image), poses, threshold=threshold))
 
 
+def list_models() -> list[str]:
+    """Names of all models that we know, also of those whose weights are not here."""
+    from litepose.models.zoo import MODELS
+
+    return list(MODELS)
+
+
+def create_model(name: str, skeleton: Skeleton | None = None) -> tuple[Any, Any]:
+    """A network (torch) of that name with random weights, and its settings (`ModelInfo`).
+
+    skeleton: what it finds; None takes the model's own. Needs `litepose[torch]`.
+    """
+    from litepose.models.zoo import create
+
+    return create(name, skeleton)
+
+
 def __getattr__(name: str) -> Any:
-    # Importing the package costs nothing; numpy and friends come with the first use.
-    if name == "Poses":
-        from litepose.core.poses import Poses
+    from importlib import import_module
 
-        return Poses
     if name == "video":
-        from importlib import import_module
-
         return import_module("litepose.video")
-    if name == "LitePoseError":
-        from litepose.core.errors import LitePoseError
-
-        return LitePoseError
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'litepose' has no attribute {name!r}")

@@ -41,7 +41,7 @@ def test_one_picture_is_drawn_beside_and_printed(shots, capsys) -> None:
     (record,) = lines(capsys)
     assert record["source"] == "shots/a.jpg" and len(record["people"]) == 1
     assert Path(record["drawn"]) == Path("shots/a.pose.jpg") and Path(record["drawn"]).is_file()
-    assert record["schema"] == 1
+    assert record["schema"] == 2
 
 
 def test_a_bad_picture_does_not_stop_the_rest(shots, capsys, tmp_path) -> None:

@@ -108,7 +108,7 @@ def test_our_tracker_on_disturbed_clips():
             truth, seen = moment.truth, moment.truth.visibility == 2
             found = tracker.update(disturber.see(truth, settings.size_wh), moment.seconds)
             alike = compute_oks(found, truth.keypoints_xy, truth.areas, COCO17.sigmas, seen).T
-            frames.append(Sighting(truth.ids, found.ids, alike, seen.sum(axis=1) >= 3))
+            frames.append(Sighting(truth.ids, found.track_ids, alike, seen.sum(axis=1) >= 3))
         scores.append(score_tracking(frames))
     score = together(scores)
     assert score.idf1 > 0.6 and score.mota > 0.7, score

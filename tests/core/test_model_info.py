@@ -29,7 +29,7 @@ def test_json_comes_back_for_known_and_own_skeletons() -> None:
         (("schema",), 3, "reads 1 and 2; a newer litepose"),
         (("input", "views"), [256, 256], "different short sides"),
         (("merge", "full_trust_px"), 0, "full_trust_px above 0"),
-        (("colour",), "red", "unknown fields.*colour"),
+        (("color",), "red", "unknown fields.*color"),
         (("strides",), [0], "strides"),
         (("tag_stride",), "x", "tag_stride"),
         (("tag_kind",), "magic", "magic"),

@@ -23,7 +23,7 @@ def person(x: float, y: float, side: float, score: float, keypoint_score: float 
     points[16] = side, side
     return Poses(
         keypoints_xy=(points + np.array([x, y]))[None],
-        scores=np.full((1, 17), keypoint_score),
+        keypoint_scores=np.full((1, 17), keypoint_score),
         person_scores=np.array([score]),
         skeleton=COCO17,
         image_wh=(640, 480),
@@ -33,7 +33,7 @@ def person(x: float, y: float, side: float, score: float, keypoint_score: float 
 def together(*people: Poses) -> Poses:
     return Poses(
         keypoints_xy=np.concatenate([p.keypoints_xy for p in people]),
-        scores=np.concatenate([p.scores for p in people]),
+        keypoint_scores=np.concatenate([p.scores for p in people]),
         person_scores=np.concatenate([p.person_scores for p in people]),
         skeleton=COCO17,
         image_wh=(640, 480),

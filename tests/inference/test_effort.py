@@ -30,9 +30,9 @@ def test_the_usual_effort_merges_two_views(usual) -> None:
 
 
 def test_an_empty_image_is_looked_at_once(usual) -> None:
-    grey = np.full((300, 400, 3), 127, np.uint8)
-    assert len(usual.inspect(grey).views) == 1
-    assert len(usual.inspect(grey, PredictOptions(focus=False)).views) == 2
+    gray = np.full((300, 400, 3), 127, np.uint8)
+    assert len(usual.inspect(gray).views) == 1
+    assert len(usual.inspect(gray, PredictOptions(focus=False)).views) == 2
 
 
 def test_a_part_gives_about_what_the_whole_gives(usual) -> None:

@@ -23,7 +23,7 @@ def pose(points=SHAPE, scores=0.8, ids=(1,)) -> Poses:
     """One person, or several with points (N, 17, 2)."""
     points = np.broadcast_to(points, (len(ids), 17, 2))
     scores = np.broadcast_to(scores, (len(ids), 17))
-    return Poses(points, scores, scores.mean(axis=1), COCO17, ids=np.array(ids))
+    return Poses(points, scores, scores.mean(axis=1), COCO17, track_ids=np.array(ids))
 
 
 def smoothed(frames: list[Poses], fps: float = FPS) -> list[np.ndarray]:
@@ -107,14 +107,14 @@ def test_a_frame_given_twice_or_a_little_late_changes_nothing():
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**31))
-def test_neither_order_nor_neighbours_matter(seed):
+def test_neither_order_nor_neighbors_matter(seed):
     rng = np.random.default_rng(seed)
     together, shuffled, alone = Smoother(), Smoother(), Smoother()
     ids = np.array([4, 9, 2])
     for i in range(6):
         points = SHAPE + rng.normal(0, 20, (3, 17, 2))
         scores = rng.uniform(0, 1, (3, 17)) * (rng.uniform(size=(3, 17)) < 0.9)
-        frame = replace(pose(points, ids=ids), scores=scores)
+        frame = replace(pose(points, ids=ids), keypoint_scores=scores)
         out = together.update(frame, i / 10).keypoints_xy
         order = rng.permutation(3)
         assert np.array_equal(shuffled.update(frame[order], i / 10).keypoints_xy, out[order])
@@ -124,7 +124,7 @@ def test_neither_order_nor_neighbours_matter(seed):
 def test_wrong_use_is_refused():
     smoother = Smoother()
     with pytest.raises(LitePoseError, match="Tracker"):
-        smoother.update(replace(pose(), ids=None), 0.0)
+        smoother.update(replace(pose(), track_ids=None), 0.0)
     with pytest.raises(LitePoseError, match="one person"):
         smoother.update(pose(np.array([SHAPE, SHAPE]), ids=(1, 1)), 0.0)
     with pytest.raises(LitePoseError, match="seconds"):

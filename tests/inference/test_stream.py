@@ -43,15 +43,15 @@ def test_frames_have_the_people_that_their_pictures_have(model: Predictor, folde
         alone = model.predict(frame.image)
         assert len(alone) and np.array_equal(frame.poses.keypoints_xy, alone.keypoints_xy)
         assert np.array_equal(frame.image, read_image(folder / f"{frame.number}.png"))
-        assert frame.poses.ids is None
+        assert frame.poses.track_ids is None
 
 
 def test_ids_stay_and_smoothing_tracks_as_well(model: Predictor, folder: Path) -> None:
     best = PredictOptions(max_people=1)
     raw = list(model.stream(folder, best, track=True))
-    assert all(frame.poses.ids.tolist() == [1] for frame in raw)
+    assert all(frame.poses.track_ids.tolist() == [1] for frame in raw)
     calm = list(model.stream(folder, best, smooth=True))
-    assert all(frame.poses.ids.tolist() == [1] for frame in calm)
+    assert all(frame.poses.track_ids.tolist() == [1] for frame in calm)
     moved = []
     for one, other in zip(raw, calm, strict=True):
         sure = one.poses.scores > 0.5

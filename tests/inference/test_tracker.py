@@ -20,32 +20,32 @@ FPS = 25
 SHAPE = np.random.default_rng(5).uniform((0, 0), (40, 120), (17, 2))
 
 
-def people(*places_xy: tuple[float, float], centres: bool = True, **fields) -> Poses:
+def people(*places_xy: tuple[float, float], centers: bool = True, **fields) -> Poses:
     """People of one shape, 120 px tall, at these places."""
     places = np.array(places_xy, float).reshape(-1, 2)
     points = SHAPE + places[:, None]
     n = len(places)
-    middles = points.mean(axis=1) if centres else None
-    return Poses(points, np.full((n, 17), 0.8), np.full(n, 0.8), COCO17, centres_xy=middles,
+    middles = points.mean(axis=1) if centers else None
+    return Poses(points, np.full((n, 17), 0.8), np.full(n, 0.8), COCO17, centers_xy=middles,
                  **fields)  # fmt: skip
 
 
 def ids_of(frames: list[Poses], tracker: Tracker | None = None, fps: float = FPS) -> list[list]:
     tracker = tracker or Tracker()
-    return [tracker.update(poses, i / fps).ids.tolist() for i, poses in enumerate(frames)]
+    return [tracker.update(poses, i / fps).track_ids.tolist() for i, poses in enumerate(frames)]
 
 
 def test_the_first_frame_has_ids_from_one_and_nothing_else_changes():
     poses = people((0, 0), (300, 0))
     tracked = Tracker().update(poses, 0.0)
-    assert sorted(tracked.ids) == [1, 2] and poses.ids is None
+    assert sorted(tracked.track_ids) == [1, 2] and poses.track_ids is None
     assert np.array_equal(tracked.keypoints_xy, poses.keypoints_xy)
     assert np.array_equal(tracked.scores, poses.scores)
 
 
-@pytest.mark.parametrize("centres", [True, False])
-def test_a_still_scene_keeps_its_ids(centres):
-    frames = [people((0, 0), (90, 10), (300, 0), centres=centres)] * 40
+@pytest.mark.parametrize("centers", [True, False])
+def test_a_still_scene_keeps_its_ids(centers):
+    frames = [people((0, 0), (90, 10), (300, 0), centers=centers)] * 40
     first, *rest = ids_of(frames)
     assert sorted(first) == [1, 2, 3] and all(ids == first for ids in rest)
 
@@ -77,17 +77,17 @@ def test_who_comes_back_in_time_keeps_the_id_and_who_comes_late_has_a_new_one():
     assert ids[-1][0] == 3
 
 
-def test_half_a_person_is_the_same_by_its_centre():
-    """First only upper halves are seen, then only lower ones: they share the tags' centre alone."""
+def test_half_a_person_is_the_same_by_its_center():
+    """First only upper halves are seen, then only lower ones: they share the tags' center alone."""
     whole = people((0, 0), (60, 0))
     upper = np.where(np.arange(17) < 11, 0.8, 0)
-    for centred in (True, False):
+    for centerd in (True, False):
         tracker = Tracker()
         for i, scores in enumerate([upper] * 5 + [0.8 - upper] * 2):
-            half = replace(whole, scores=np.tile(scores, (2, 1)))
-            half = half if centred else replace(half, centres_xy=None)
-            last = tracker.update(half[[1, 0]] if i == 5 else half, i / FPS).ids.tolist()
-        assert (sorted(last) == [1, 2]) is centred
+            half = replace(whole, keypoint_scores=np.tile(scores, (2, 1)))
+            half = half if centerd else replace(half, centers_xy=None)
+            last = tracker.update(half[[1, 0]] if i == 5 else half, i / FPS).track_ids.tolist()
+        assert (sorted(last) == [1, 2]) is centerd
 
 
 def test_a_ghost_is_forgotten_at_once_and_takes_nobodys_id():
@@ -96,19 +96,21 @@ def test_a_ghost_is_forgotten_at_once_and_takes_nobodys_id():
     assert [i[0] for i in ids] == [1] * 7
     assert ids[3][1] == 2 and ids[5][1] == 3
     tracker = Tracker(TrackOptions(confirm_looks=2))
-    seen = [tracker.confirmed(tracker.update(haunted, i / FPS).ids).tolist() for i in range(3)]
+    seen = [
+        tracker.confirmed(tracker.update(haunted, i / FPS).track_ids).tolist() for i in range(3)
+    ]
     assert seen == [[False, False], [True, True], [True, True]]
 
 
 def test_empty_frames_and_uneven_times():
     nobody = Poses.empty(COCO17)
     tracker = Tracker()
-    assert tracker.update(nobody, 0.0).ids.shape == (0,)
+    assert tracker.update(nobody, 0.0).track_ids.shape == (0,)
     for now in (0.1, 0.14, 0.18, 0.21):
         tracker.update(people((100 * now, 0)), now)
     for now in (0.3, 0.3, 0.42, 0.9):
-        assert tracker.update(people((100 * now, 0)), now).ids.tolist() == [1], now
-        assert len(tracker.update(nobody, now + 0.01).ids) == 0
+        assert tracker.update(people((100 * now, 0)), now).track_ids.tolist() == [1], now
+        assert len(tracker.update(nobody, now + 0.01).track_ids) == 0
 
 
 def test_a_film_that_starts_anew_and_a_cut_forget_everybody():
@@ -116,13 +118,13 @@ def test_a_film_that_starts_anew_and_a_cut_forget_everybody():
     tracker = Tracker()
     for i in range(10):
         tracker.update(here, i / FPS)
-    assert min(tracker.update(here, 10 / FPS - 0.02).ids) == 1, "an untidy clock"
-    assert sorted(tracker.update(there, 11 / FPS).ids) == [3, 4], "a cut"
-    ids = tracker.update(people((90, 0), (330, 0), (0, 0)), 11.5 / FPS).ids
+    assert min(tracker.update(here, 10 / FPS - 0.02).track_ids) == 1, "an untidy clock"
+    assert sorted(tracker.update(there, 11 / FPS).track_ids) == [3, 4], "a cut"
+    ids = tracker.update(people((90, 0), (330, 0), (0, 0)), 11.5 / FPS).track_ids
     assert sorted(ids) == [3, 4, 5], "nobody of before the cut is waited for"
     for i in range(10):
         tracker.update(there, 12 / FPS + i / FPS)
-    assert sorted(tracker.update(there, -3.0).ids) == [6, 7], "from the start"
+    assert sorted(tracker.update(there, -3.0).track_ids) == [6, 7], "from the start"
 
 
 def test_a_stream_that_changes_its_resolution_keeps_its_ids():
@@ -130,7 +132,7 @@ def test_a_stream_that_changes_its_resolution_keeps_its_ids():
     frames = [people(*places, image_wh=(640, 480))] * 5
     half = frames[0].keypoints_xy / 2
     small = replace(frames[0], keypoints_xy=half, image_wh=(320, 240),
-                    centres_xy=half.mean(axis=1))  # fmt: skip
+                    centers_xy=half.mean(axis=1))  # fmt: skip
     ids = ids_of([*frames, small, small])
     assert ids[-1] == ids[0]
 
@@ -147,9 +149,9 @@ def test_order_does_not_matter_and_ids_are_never_used_again(seed):
         there = rng.uniform(size=6) < 0.7
         now = i / 10
         frame = people(*(places + speeds * now + rng.normal(0, 2, (6, 2)))[there])
-        ids = plain.update(frame, now).ids
+        ids = plain.update(frame, now).track_ids
         order = rng.permutation(len(frame))
-        assert np.array_equal(shuffled.update(frame[order], now).ids, ids[order])
+        assert np.array_equal(shuffled.update(frame[order], now).track_ids, ids[order])
         assert len(set(ids.tolist())) == len(ids) and (ids >= 1).all()
         for name in ids.tolist():
             assert now - last_seen.get(name, now) <= 1.0 + 1e-9

@@ -113,7 +113,7 @@ class ModelInfo:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     arch: Mapping[str, Any] | None = None
     target_rounding: Literal["floor", "none"] = "floor"
-    licence: str = ""
+    license: str = ""
     source: str = ""
     merge: MergeSettings = field(default_factory=MergeSettings)
 
@@ -151,6 +151,8 @@ class ModelInfo:
                 f"the model's settings are of schema {schema!r}, and this litepose reads 1 and"
                 f" {SCHEMA}" + ("; a newer litepose opens it" if newer else "")
             )
+        if "licence" in data:  # schema 1
+            data["license"] = data.pop("licence")
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise LitePoseError(f"the model's settings hold unknown fields: {sorted(unknown)}")

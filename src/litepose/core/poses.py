@@ -1,10 +1,11 @@
-"""Poses: the people of one picture, their JSON form and COCO's results form."""
+"""Poses: the people of one image, their JSON form and COCO's results form."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,20 @@ from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.core.skeleton import SKELETONS, Skeleton
 
-SCHEMA = 1
+SCHEMA = 2  # 1, of litepose 0.1.0, said "centre" for "center"; it is still read
 
 
 @dataclass(frozen=True, eq=False)
 class Poses:
     """N people with K keypoints each, best first, in pixels of the picture they were found in.
 
-    keypoints_xy:  (N, K, 2) float32; pixel centres are at .5
-    scores:        (N, K) float32 in [0, 1]; 0 where the keypoint was not found, and its place is
+    keypoints_xy:  (N, K, 2) float32; pixel centers are at .5
+    keypoint_scores: (N, K) float32 in [0, 1]; 0 where the keypoint was not found, and its place is
                    then the middle of the person's found ones, never NaN and never a corner
     person_scores: (N,) float32 in [0, 1]
     image_wh:      size of the picture, or None where unknown
-    ids:           (N,) int64 from the tracker, or None
-    centres_xy:    (N, 2) float32, where the tags say each person's middle is; None for models whose
+    track_ids:     (N,) int64 from the tracker, or None
+    centers_xy:    (N, 2) float32, where the tags say each person's middle is; None for models whose
                    tags are not positional
 
     `len(poses)`, `poses[0]`, `poses[:3]`, `poses[mask]` and iteration (Poses of one) work.
@@ -34,16 +35,16 @@ class Poses:
     """
 
     keypoints_xy: np.ndarray
-    scores: np.ndarray
+    keypoint_scores: np.ndarray
     person_scores: np.ndarray
     skeleton: Skeleton
     image_wh: tuple[int, int] | None = None
-    ids: np.ndarray | None = None
-    centres_xy: np.ndarray | None = None
+    track_ids: np.ndarray | None = None
+    centers_xy: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         points = np.asarray(self.keypoints_xy, dtype=np.float32)
-        scores = np.asarray(self.scores, dtype=np.float32)
+        scores = np.asarray(self.keypoint_scores, dtype=np.float32)
         people = np.asarray(self.person_scores, dtype=np.float32)
         n, k = len(people), self.skeleton.num_keypoints
         if points.shape != (n, k, 2) or scores.shape != (n, k) or people.shape != (n,):
@@ -57,20 +58,20 @@ class Poses:
             if not ((values >= 0) & (values <= 1)).all():
                 raise LitePoseError("scores must lie in [0, 1]")
         object.__setattr__(self, "keypoints_xy", points)
-        object.__setattr__(self, "scores", scores)
+        object.__setattr__(self, "keypoint_scores", scores)
         object.__setattr__(self, "person_scores", people)
-        if self.ids is not None:
-            ids = np.asarray(self.ids, dtype=np.int64)
+        if self.track_ids is not None:
+            ids = np.asarray(self.track_ids, dtype=np.int64)
             if ids.shape != (n,):
                 raise LitePoseError(f"{n} people need {n} ids; got shape {ids.shape}")
-            object.__setattr__(self, "ids", ids)
-        if self.centres_xy is not None:
-            centres = np.asarray(self.centres_xy, dtype=np.float32)
-            if centres.shape != (n, 2) or not np.isfinite(centres).all():
+            object.__setattr__(self, "track_ids", ids)
+        if self.centers_xy is not None:
+            centers = np.asarray(self.centers_xy, dtype=np.float32)
+            if centers.shape != (n, 2) or not np.isfinite(centers).all():
                 raise LitePoseError(
-                    f"{n} people need centres ({n}, 2) of finite numbers; got shape {centres.shape}"
+                    f"{n} people need centers ({n}, 2) of finite numbers; got shape {centers.shape}"
                 )
-            object.__setattr__(self, "centres_xy", centres)
+            object.__setattr__(self, "centers_xy", centers)
 
     @classmethod
     def empty(cls, skeleton: Skeleton, image_wh: tuple[int, int] | None = None) -> Poses:
@@ -86,25 +87,31 @@ class Poses:
         return replace(
             self,
             keypoints_xy=self.keypoints_xy[index],
-            scores=self.scores[index],
+            keypoint_scores=self.keypoint_scores[index],
             person_scores=self.person_scores[index],
-            ids=None if self.ids is None else self.ids[index],
-            centres_xy=None if self.centres_xy is None else self.centres_xy[index],
+            track_ids=None if self.track_ids is None else self.track_ids[index],
+            centers_xy=None if self.centers_xy is None else self.centers_xy[index],
         )
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
     @property
+    def scores(self) -> np.ndarray:
+        """The same as `keypoint_scores`."""
+        return self.keypoint_scores
+
+    @property
     def found(self) -> np.ndarray:
         """(N, K) bool: which keypoints were found."""
-        return self.scores > 0
+        return self.keypoint_scores > 0
 
     def keypoint(self, name: str) -> np.ndarray:
         """(N, 3): x, y and score of one keypoint of everybody, by name."""
         k = self.skeleton.index(name)
-        return np.column_stack([self.keypoints_xy[:, k], self.scores[:, k]])
+        return np.column_stack([self.keypoints_xy[:, k], self.keypoint_scores[:, k]])
 
+    @property
     def boxes_xyxy(self) -> np.ndarray:
         """(N, 4): the box around each person's found keypoints (around all where none is found)."""
         if not len(self):
@@ -116,23 +123,25 @@ class Poses:
 
     def moved(self, affine: Affine, image_wh: tuple[int, int] | None = None) -> Poses:
         """The same people in the coordinates of another picture."""
-        centres = None if self.centres_xy is None else affine(self.centres_xy)
+        centers = None if self.centers_xy is None else affine(self.centers_xy)
         points = affine(self.keypoints_xy)
-        return replace(self, keypoints_xy=points, centres_xy=centres, image_wh=image_wh)
+        return replace(self, keypoints_xy=points, centers_xy=centers, image_wh=image_wh)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form, schema 1 (docs/poses.schema.json): pixels to 0.01, scores to 0.0001."""
+        """JSON form, schema 2 (docs/poses.schema.json): pixels to 0.01, scores to 0.0001."""
         people = []
-        boxes = self.boxes_xyxy()
+        boxes = self.boxes_xyxy
         for i in range(len(self)):
-            person: dict[str, Any] = {} if self.ids is None else {"id": int(self.ids[i])}
+            person: dict[str, Any] = (
+                {} if self.track_ids is None else {"id": int(self.track_ids[i])}
+            )
             person["score"] = round(float(self.person_scores[i]), 4)
             person["box_xyxy"] = [round(float(v), 2) for v in boxes[i]]
-            if self.centres_xy is not None:
-                person["centre"] = [round(float(v), 2) for v in self.centres_xy[i]]
+            if self.centers_xy is not None:
+                person["center"] = [round(float(v), 2) for v in self.centers_xy[i]]
             person["keypoints"] = [
                 [round(float(x), 2), round(float(y), 2), round(float(s), 4)]
-                for (x, y), s in zip(self.keypoints_xy[i], self.scores[i], strict=True)
+                for (x, y), s in zip(self.keypoints_xy[i], self.keypoint_scores[i], strict=True)
             ]
             people.append(person)
         known = SKELETONS.get(self.skeleton.name) == self.skeleton
@@ -144,14 +153,43 @@ class Poses:
             "people": people,
         }
 
+    def to_supervision(self) -> Any:
+        """`supervision.KeyPoints` of the same people. Needs the package supervision."""
+        need("supervision", "to_supervision")
+        import supervision
+
+        return supervision.KeyPoints(
+            xy=self.keypoints_xy, confidence=self.keypoint_scores, class_id=np.zeros(len(self), int)
+        )
+
+    def to_dataframe(self) -> Any:
+        """A pandas table, one row per person and keypoint: person, track_id, person_score,
+        keypoint, x, y, score. Needs the package pandas."""
+        need("pandas", "to_dataframe")
+        import pandas
+
+        n, k = self.keypoint_scores.shape
+        columns = {
+            "person": np.repeat(np.arange(n), k),
+            "person_score": np.repeat(self.person_scores, k),
+            "keypoint": list(self.skeleton.keypoints) * n,
+            "x": self.keypoints_xy[..., 0].reshape(-1),
+            "y": self.keypoints_xy[..., 1].reshape(-1),
+            "score": self.keypoint_scores.reshape(-1),
+        }
+        if self.track_ids is not None:
+            columns["track_id"] = np.repeat(self.track_ids, k)
+        return pandas.DataFrame(columns)
+
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), separators=(",", ":"))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Poses:
         """Read what `to_dict` wrote. Raises LitePoseError where it is something else."""
-        if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
-            raise LitePoseError(f"this is not a poses record of schema {SCHEMA}")
+        if not isinstance(data, Mapping) or data.get("schema") not in (1, SCHEMA):
+            raise LitePoseError(f"this is not a poses record of schema 1 or {SCHEMA}")
+        center = "centre" if data["schema"] == 1 else "center"
         try:
             named = data["skeleton"]
             skeleton = SKELETONS[named] if isinstance(named, str) else Skeleton.from_dict(named)
@@ -160,15 +198,15 @@ class Poses:
             flat = np.array([p["keypoints"] for p in people], np.float32).reshape(-1, k, 3)
             size = data.get("image_wh")
             tracked = any("id" in p for p in people)
-            centred = any("centre" in p for p in people)
+            centerd = any(center in p for p in people)
             return cls(
                 keypoints_xy=flat[..., :2],
-                scores=flat[..., 2],
+                keypoint_scores=flat[..., 2],
                 person_scores=np.array([p["score"] for p in people], np.float32),
                 skeleton=skeleton,
                 image_wh=None if size is None else (int(size[0]), int(size[1])),
-                ids=np.array([p["id"] for p in people]) if tracked else None,
-                centres_xy=np.array([p["centre"] for p in people]) if centred else None,
+                track_ids=np.array([p["id"] for p in people]) if tracked else None,
+                centers_xy=np.array([p[center] for p in people]) if centerd else None,
             )
         except (KeyError, TypeError, IndexError) as wrong:
             raise LitePoseError(f"the poses record misses or misnames a field: {wrong}") from None
@@ -186,7 +224,9 @@ class Poses:
 
     def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
         """COCO results entries: keypoints as flat x, y, score triples; person score as score."""
-        triples = np.concatenate([self.keypoints_xy, self.scores[..., None]], axis=2)  # (N, K, 3)
+        triples = np.concatenate(
+            [self.keypoints_xy, self.keypoint_scores[..., None]], axis=2
+        )  # (N, K, 3)
         return [
             {
                 "image_id": int(image_id),
@@ -216,6 +256,12 @@ class Poses:
             return cls.empty(skeleton)
         triples = np.stack(flat)
         return cls(triples[..., :2], triples[..., 2], np.array(scores), skeleton)
+
+
+def need(package: str, what: str) -> None:
+    """Raise LitePoseError where an optional package is not installed."""
+    if find_spec(package) is None:
+        raise LitePoseError(f"{what} needs the package {package}: pip install {package}")
 
 
 def pose_box(keypoints_xy: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -54,7 +54,9 @@ def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
                 points[i, surer] = people.keypoints_xy[j, surer]
                 scores[i, surer] = people.scores[j, surer]
         gone.update(same.get(i, ()), part.get(i, ()))
-    merged = replace(people, keypoints_xy=points, scores=scores, person_scores=person_scores)
+    merged = replace(
+        people, keypoints_xy=points, keypoint_scores=scores, person_scores=person_scores
+    )
     return merged[kept]
 
 
@@ -110,11 +112,11 @@ def _by_first(first: np.ndarray, second: np.ndarray) -> Pairs:
 
 def _joined(parts: Sequence[Poses]) -> Poses:
     """The people of several `Poses` of one image in one."""
-    centres = [part.centres_xy for part in parts if part.centres_xy is not None]
+    centers = [part.centers_xy for part in parts if part.centers_xy is not None]
     return replace(
         parts[0],
         keypoints_xy=np.concatenate([part.keypoints_xy for part in parts]),
-        scores=np.concatenate([part.scores for part in parts]),
+        keypoint_scores=np.concatenate([part.scores for part in parts]),
         person_scores=np.concatenate([part.person_scores for part in parts]),
-        centres_xy=np.concatenate(centres) if len(centres) == len(parts) else None,
+        centers_xy=np.concatenate(centers) if len(centers) == len(parts) else None,
     )

@@ -78,13 +78,13 @@ class Smoother:
         """
         if not math.isfinite(seconds):
             raise LitePoseError(f"a frame's time must be a number of seconds; got {seconds}")
-        if poses.ids is None:
+        if poses.track_ids is None:
             raise LitePoseError(
                 "smoothing follows people by their ids; give it what a Tracker gave"
             )
-        if len(np.unique(poses.ids)) < len(poses):
+        if len(np.unique(poses.track_ids)) < len(poses):
             raise LitePoseError(
-                f"an id may stand for one person of a frame only; got {poses.ids.tolist()}"
+                f"an id may stand for one person of a frame only; got {poses.track_ids.tolist()}"
             )
         if seconds < self._time - STEP_BACK:
             self.forget()
@@ -92,13 +92,13 @@ class Smoother:
         new = _as_seen(poses, now)
         old = new.rows(np.arange(0)) if self._people is None else self._people
         at = {name: row for row, name in enumerate(old.ids.tolist())}
-        known = np.array([i for i, name in enumerate(poses.ids.tolist()) if name in at], int)
-        before = old.rows(np.array([at[name] for name in poses.ids[known].tolist()], int))
+        known = np.array([i for i, name in enumerate(poses.track_ids.tolist()) if name in at], int)
+        before = old.rows(np.array([at[name] for name in poses.track_ids[known].tolist()], int))
         sizes = np.sqrt(pose_area(poses.keypoints_xy, poses.scores))[known]
         smooth, speed = self._filtered(before, new.keypoints_xy[known], poses.scores[known], sizes)
         new.keypoints_xy[known], new.speed[known] = smooth, speed
         new.seen[known] = np.maximum(new.seen[known], before.seen)
-        waiting = (old.time >= now - self.options.keep_seconds) & ~np.isin(old.ids, poses.ids)
+        waiting = (old.time >= now - self.options.keep_seconds) & ~np.isin(old.ids, poses.track_ids)
         self._people = _People(*map(np.concatenate, zip(old.rows(waiting), new, strict=True)))
         shown = np.where(poses.found[..., None], new.keypoints_xy, poses.keypoints_xy)
         return replace(poses, keypoints_xy=shown)
@@ -128,10 +128,10 @@ class Smoother:
 
 
 def _as_seen(poses: Poses, now: float) -> _People:
-    assert poses.ids is not None
+    assert poses.track_ids is not None
     points = poses.keypoints_xy.astype(np.float64)
     return _People(
-        ids=poses.ids,
+        ids=poses.track_ids,
         keypoints_xy=points,
         speed=np.zeros_like(points),
         seen=np.where(poses.found, now, -math.inf),

@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, overload
 
 import numpy as np
+from PIL.Image import Image
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox, letterbox, letterbox_into, letterbox_part
 from litepose.core.model_info import ModelInfo
+from litepose.core.poses import Poses
 from litepose.decode.decoder import decode_field
 from litepose.decode.focus import Rectangle, focus
 from litepose.decode.merge import Pass, combine, unflip
@@ -33,6 +35,7 @@ from litepose.inference.open import open_backend
 from litepose.inference.parallel import in_order
 from litepose.inference.results import (
     AS_USUAL,
+    How,
     Inspection,
     Prediction,
     PredictionError,
@@ -48,8 +51,11 @@ MANY_WORKERS = 16
 MANY_INPUT_PIXELS = 1 << 22  # of all inputs looked at side by side: about 1.5 GB in the network
 
 
+OneImage = str | os.PathLike[str] | bytes | bytearray | memoryview | np.ndarray | Image
+
+
 class Predictor:
-    """A model ready to look at pictures. Make one with `litepose.load`."""
+    """Run pose estimation on images and video; create with `litepose.load`."""
 
     def __init__(
         self,
@@ -83,61 +89,52 @@ class Predictor:
             f" {self.backend.name}, {self.backend.threads} threads)"
         )
 
-    def predict(
-        self,
-        source: ImageSource | Iterable[Any],
-        *,
-        flip_test: bool | None = None,
-        scales: float | Sequence[float] | None = None,
-        views: Sequence[int] | None = None,
-        threshold: float | None = None,
-        max_people: int | None = None,
-    ) -> Any:
-        """People of a picture, or of each of many.
+    @overload
+    def predict(self, source: OneImage, **how: Unpack[How]) -> Poses: ...
+    @overload
+    def predict(self, source: Sequence[Any] | Iterator[Any], **how: Unpack[How]) -> list[Poses]: ...
+    def predict(self, source: Any, **how: Unpack[How]) -> Poses | list[Poses]:
+        """People of an image, or of each of many.
 
-        source: path, http(s) URL, bytes, Pillow picture or RGB array -> Poses;
+        source: path, http(s) URL, bytes, Pillow image or RGB array -> Poses;
                 a list of those, a folder or a glob pattern -> list of Poses, in order.
-        The other arguments are those of PredictOptions; None takes `defaults`. The same picture
-        gives the same Poses.
+        how: flip_test, scales, views, threshold, max_people, see PredictOptions; what is left out
+        or None is taken from `defaults`. The same image gives the same Poses.
         Raises LitePoseError for what cannot be read; PredictionError, after the rest is done,
         where some of many fail.
         """
-        options = self.options(flip_test, scales, views, threshold, max_people)
+        options = self.options(**how)
         many = expand(source)
         if many is None:
-            return self.inspect(source, options).poses  # type: ignore[arg-type]
+            return self.inspect(source, options).poses
         done = list(self.predict_many(many, options))
         if any(one.error is not None for one in done):
             raise PredictionError(done)
-        return [one.poses for one in done]
+        return [one.poses for one in done if one.poses is not None]
 
-    def options(
-        self,
-        flip_test: bool | None = None,
-        scales: float | Sequence[float] | None = None,
-        views: Sequence[int] | None = None,
-        threshold: float | None = None,
-        max_people: int | None = None,
-    ) -> PredictOptions:
+    def options(self, **how: Unpack[How]) -> PredictOptions:
         """`defaults` with what is given in place of theirs."""
-        given: dict[str, Any] = {"flip_test": flip_test, "threshold": threshold}
-        given["max_people"] = max_people
-        if scales is not None:
-            given["scales"] = (scales,) if isinstance(scales, int | float) else tuple(scales)
-        if views is not None:
-            given["views"] = (views,) if isinstance(views, int) else tuple(views)
-        elif scales is not None:
-            given["views"] = (self.info.input.size,)
-        return replace(self.defaults, **{k: v for k, v in given.items() if v is not None})
+        given: dict[str, Any] = {key: value for key, value in how.items() if value is not None}
+        for name in ("scales", "views"):
+            if name in given:
+                one = isinstance(given[name], int | float)
+                given[name] = (given[name],) if one else tuple(given[name])
+        if "scales" in given:
+            given.setdefault("views", (self.info.input.size,))
+        return replace(self.defaults, **given)
 
     def predict_many(
-        self, sources: Iterable[ImageSource], options: PredictOptions | None = None
+        self,
+        sources: Iterable[ImageSource],
+        options: PredictOptions | None = None,
+        **how: Unpack[How],
     ) -> Iterator[Prediction]:
         """One Prediction after the other, in order; a picture that cannot be read stops nothing.
 
         Several pictures are read, looked at and grouped at once, one core each, with the results of
         one at a time. `sources` is taken a few ahead, so memory stays bounded.
         """
+        options = options or self.options(**how)
         numbered = enumerate(sources)
         if isinstance(sources, Sized) and len(sources) < MANY_FROM:
             yield from (self._attempt(one, options) for one in numbered)
@@ -180,6 +177,7 @@ class Predictor:
         *,
         track: bool = False,
         smooth: bool = False,
+        **how: Unpack[How],
     ) -> Iterator[PosedFrame]:
         """Frame after frame of a moving picture with its people.
 
@@ -188,7 +186,7 @@ class Predictor:
         (which needs ids: it tracks as well)
         Raises LitePoseError where it cannot be opened, has no frames or stalls.
         """
-        return stream(self, source, options or self.defaults, track=track, smooth=smooth)
+        return stream(self, source, options or self.options(**how), track=track, smooth=smooth)
 
     def inspect(self, source: ImageSource, options: PredictOptions | None = None) -> Inspection:
         """People of one picture with the maps of each view that they came from, and the seconds

@@ -1,9 +1,10 @@
-"""What is asked of a Predictor, and what it answers."""
+"""Predictor options and results."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox
@@ -51,6 +52,18 @@ class PredictOptions:
             return tuple(sorted(self.views))
         averaged = self.scales != (1.0,)
         return (rule.size,) if averaged or not rule.views else tuple(sorted(rule.views))
+
+
+class How(TypedDict, total=False):
+    """Keywords of `predict`, `predict_many` and `stream`: fields of PredictOptions, None for the
+    predictor's own."""
+
+    flip_test: bool | None
+    scales: float | Sequence[float] | None
+    views: int | Sequence[int] | None
+    threshold: float | None
+    max_people: int | None
+    focus: bool | None
 
 
 AS_USUAL = PredictOptions()

@@ -72,7 +72,7 @@ class Source(Section):
     answers: folders of `litepose data answers` about its pictures, seen from `root`, one for each
         input size: what a teacher saw, in place of asking `teacher.model` at every step. Each
         picture takes the answer given where people looked as large as they are shown
-    people: a file of COCO results about its pictures, seen from `root`: whoever is not labelled is
+    people: a file of COCO results about its pictures, seen from `root`: whoever is not labeled is
         learned too, each keypoint as high as its score, if the person scores `people_above`
     synthetic: draw this many pictures instead of reading any, with `seed`
     """
@@ -135,7 +135,7 @@ class TeacherConfig(Section):
     model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its heatmaps
     flip: it looks at the mirrored picture too
     ignore_above: cells hotter than this in its heatmaps, where the labels know of nobody, count for
-        nothing in pictures whose people are not all labelled; 0 is off
+        nothing in pictures whose people are not all labeled; 0 is off
     """
 
     model: str = ""
@@ -207,6 +207,9 @@ class RunConfig(Section):
     samples: NonNegativeInt = 4
 
 
+RENAMED = {"colour": "color"}  # keys of 0.1.0
+
+
 def _known_fields(kind: type) -> BeforeValidator:
     """Pydantic lets unknown keys of plain dataclasses pass; this does not."""
 
@@ -214,7 +217,12 @@ def _known_fields(kind: type) -> BeforeValidator:
         names = [f.name for f in dataclasses.fields(kind)]
         if isinstance(value, Mapping):
             unknown = set(value) - {*names}
-            wrong = [f"unknown key {key!r}{did_you_mean(key, names)}" for key in unknown]
+            wrong = [
+                f"key {key!r} is now called {RENAMED[key]!r}"
+                if key in RENAMED
+                else f"unknown key {key!r}{did_you_mean(key, names)}"
+                for key in unknown
+            ]
             if wrong:
                 raise ValueError("; ".join(sorted(wrong)))
         return value

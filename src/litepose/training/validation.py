@@ -116,10 +116,10 @@ def measure_ap(
 
 
 def true_poses(record: Record, skeleton: Skeleton) -> Poses:
-    """The annotated people as Poses: score 1 where a keypoint is labelled."""
+    """The annotated people as Poses: score 1 where a keypoint is labeled."""
     return Poses(
         keypoints_xy=record.keypoints_xy,
-        scores=(record.visibility > 0).astype(np.float32),
+        keypoint_scores=(record.visibility > 0).astype(np.float32),
         person_scores=np.ones(len(record), np.float32),
         skeleton=skeleton,
         image_wh=record.image_wh,

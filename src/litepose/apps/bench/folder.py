@@ -64,10 +64,11 @@ def measure_folder(predictor: Predictor, paths: list[Path]) -> FolderRate:
             one.poses is not None and one.poses.to_json() == other.to_json()
             for one, other in zip(many, alone, strict=True)
         )
-    last = predictor.predict(paths[0])
+    image_wh = predictor.predict(paths[0]).image_wh
+    assert image_wh is not None, "an image that was read has a size"
     return FolderRate(
         pictures=len(paths),
-        picture_wh=last.image_wh,
+        picture_wh=image_wh,
         one_by_one=round(len(paths) / sum(alone_s), 1),
         many=round(len(paths) / sum(many_s), 1),
         ratio=round(statistics.median(a / b for a, b in zip(alone_s, many_s, strict=True)), 2),

@@ -173,8 +173,8 @@ class _Tally:
         self.frames += 1
         self._most = max(self._most, len(frame.poses))
         self._seconds = frame.seconds
-        if frame.poses.ids is not None:
-            self._ids.update(frame.poses.ids.tolist())
+        if frame.poses.track_ids is not None:
+            self._ids.update(frame.poses.track_ids.tolist())
         where = {"source": self._source, "frame": frame.number, "seconds": round(frame.seconds, 4)}
         return where | frame.poses.to_dict()
 
