@@ -24,7 +24,8 @@ from litepose.imaging.read import ImageSource, ReadLimits
 from litepose.imaging.silence import silent
 from litepose.imaging.url import is_url
 from litepose.imaging.video_capture import USUAL_FPS, CapturedFootage, Footage, PictureFootage
-from litepose.imaging.video_refusal import PLAYLISTS, why_not
+from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
+from litepose.imaging.video_refusal import why_not
 from litepose.imaging.web_video import WebVideo, without_password
 
 VIDEO_SUFFIXES = frozenset(
@@ -121,12 +122,12 @@ def _camera(number: int, limits: ReadLimits) -> Footage:
 def _file(path: Path, limits: ReadLimits) -> Footage:
     try:
         with path.open("rb") as file:
-            first = file.read(16)
+            first = file.read(LOOKED_AT)
     except OSError as wrong:
         raise LitePoseError(f"cannot read {path}: {wrong.strerror or wrong}") from None
-    # OpenCV 4 does not hand on the rules, so playlists are sorted out here too. The whole path:
+    # OpenCV 4 does not hand on the rules, so kinds are sorted out here too. The whole path:
     # FFmpeg takes `concat:x` for an order, and never what begins with a slash.
-    known = first and not first.startswith(PLAYLISTS)
+    known = is_container(first) and not names_others(first)
     capture = _open(str(path.resolve()), _FILE, []) if known else None
     if capture is None:
         raise LitePoseError(why_not(path))

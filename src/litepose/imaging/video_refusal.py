@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from litepose.imaging.video_kinds import LOOKED_AT, PLAYLISTS, names_others
+
 _SOUND_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"\x47", b"\0\0\1\xba", b"\x30\x26\xb2\x75")
-PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]")
 _CONVERT = "convert it, for instance: ffmpeg -i INPUT -c:v libx264 output.mp4"
 
 
 def why_not(path: Path) -> str:
     """One sentence for a file that OpenCV does not open."""
     with path.open("rb") as file:
-        first = file.read(64)
+        first = file.read(LOOKED_AT)
         if not first:
             return f"{path} is empty (0 bytes)"
-        if first.startswith(PLAYLISTS):
+        if first.startswith(PLAYLISTS) or names_others(first):
             return f"{path} is a playlist, not a video: give the files that it names"
         if first.startswith((b"ID3", b"fLaC")) or first[8:12] == b"WAVE":
             return _sound_only(path)

@@ -1,8 +1,8 @@
 """A video's bytes from the web, read by OpenCV as it goes, through our checked connection.
 
 Source: our own. FFmpeg would follow redirects to anywhere; here every address is checked as a
-picture's is (fetch.py). Nothing may be raised into OpenCV, which calls from C++ and would crash:
-trouble ends the bytes and is kept in `trouble`.
+picture's is (url.py), and the bytes before OpenCV sees them. Nothing may be raised into OpenCV,
+which calls from C++ and would crash: trouble ends the bytes and is kept in `trouble`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from urllib.parse import unquote, urljoin, urlsplit
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ReadLimits
 from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
+from litepose.imaging.video_kinds import LONGEST_NAME, LOOKED_AT, is_container, names_others
 
 _SKIP = 1 << 16
+_SIGNATURE = 200  # bytes that tell a kind
+_NO_VIDEO = "gives no moving picture: its bytes are those of no kind of video that is read"
 _LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # what comes at its own pace
 
 
@@ -47,16 +50,26 @@ class WebVideo(io.BufferedIOBase):
         self.size = self._response.length
         kind = self._response.headers.get_content_type()
         self.live = self.size is None and kind in _LIVE
+        self._tail = b""
+        self._first = self._check_first()
 
     def read(self, size: int | None = -1, /) -> bytes:
+        wanted = _SKIP if size is None or size < 0 else size
+        if self._wanted < len(self._first):
+            data = self._first[self._wanted : self._wanted + wanted]
+            self._wanted += len(data)
+            return data
         try:
             if self._wanted != self._at:
                 self._go_to(self._wanted)
-            data = self._response.read1(_SKIP if size is None or size < 0 else size)
+            data = self._response.read1(wanted)
             self._at += len(data)
             self._wanted = self._at
             if not data and self.size is not None and self._at < self.size:
                 self.trouble = f"{self._url} broke off after {self._at:,} of {self.size:,} bytes"
+            if self._at <= 2 * LOOKED_AT and names_others(self._tail + data):
+                self.trouble, data = f"{self._url} {_NO_VIDEO}", b""
+            self._tail = data[-LONGEST_NAME:]
             return data
         except Exception as wrong:  # whatever it is, OpenCV must not see it
             self.trouble = f"{self._url} broke off: {wrong or type(wrong).__name__}"
@@ -80,6 +93,21 @@ class WebVideo(io.BufferedIOBase):
         if self._connection is not None:
             self._connection.close()
         super().close()
+
+    def _check_first(self) -> bytes:
+        """The first bytes, after a look at what they are."""
+        first = b""
+        try:
+            while len(first) < _SIGNATURE and (data := self._response.read1(_SKIP)):
+                first += data
+        except (OSError, http.client.HTTPException) as wrong:
+            self.close()
+            raise LitePoseError(f"{self._url} broke off: {wrong}") from None
+        if not is_container(first) or names_others(first):
+            self.close()
+            raise LitePoseError(f"{self._url} {_NO_VIDEO}: it begins with {first[:16]!r}")
+        self._at, self._tail = len(first), first[-LONGEST_NAME:]
+        return first
 
     def _go_to(self, place: int) -> None:
         if place < self._at or place - self._at > _SKIP:
