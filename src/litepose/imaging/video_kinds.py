@@ -28,7 +28,6 @@ _START = re.compile(
 )
 # Session descriptions, DASH, IMF: what need not stand at the start.
 _TEXT = re.compile(rb"[\r\n]c=IN IP|dash:profile:|<CompositionPlaylist", re.IGNORECASE)
-LONGEST_NAME = 32  # bytes, and more, that a match takes
 
 
 def is_container(first: bytes) -> bool:

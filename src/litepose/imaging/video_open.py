@@ -25,7 +25,8 @@ from litepose.imaging.silence import silent
 from litepose.imaging.url import is_url
 from litepose.imaging.video_capture import USUAL_FPS, CapturedFootage, Footage, PictureFootage
 from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
-from litepose.imaging.video_refusal import why_not
+from litepose.imaging.video_refusal import mp4_index, why_not
+from litepose.imaging.video_turn import mirrored_turn
 from litepose.imaging.web_video import WebVideo, without_password
 
 VIDEO_SUFFIXES = frozenset(
@@ -123,6 +124,7 @@ def _file(path: Path, limits: ReadLimits) -> Footage:
     try:
         with path.open("rb") as file:
             first = file.read(LOOKED_AT)
+            turn = mirrored_turn(mp4_index(file) or b"")
     except OSError as wrong:
         raise LitePoseError(f"cannot read {path}: {wrong.strerror or wrong}") from None
     # OpenCV 4 does not hand on the rules, so kinds are sorted out here too. The whole path:
@@ -131,7 +133,7 @@ def _file(path: Path, limits: ReadLimits) -> Footage:
     capture = _open(str(path.resolve()), _FILE, []) if known else None
     if capture is None:
         raise LitePoseError(why_not(path))
-    return CapturedFootage(capture, str(path), "file", limits)
+    return CapturedFootage(capture, str(path), "file", limits, turn=turn)
 
 
 def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
@@ -165,7 +167,8 @@ def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
             f"{shown} gives no moving picture: {silent}its kind is unknown to this OpenCV; see"
             " whether a player such as VLC shows it"
         )
-    return CapturedFootage(capture, shown, kind, limits, body)
+    turn = None if body is None else mirrored_turn(body.headers)
+    return CapturedFootage(capture, shown, kind, limits, body, turn)
 
 
 def _open(source: str | WebVideo, rules: str, settings: list[int]) -> cv2.VideoCapture | None:

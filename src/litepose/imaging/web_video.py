@@ -19,11 +19,13 @@ from urllib.parse import unquote, urljoin, urlsplit
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ReadLimits
 from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
-from litepose.imaging.video_kinds import LONGEST_NAME, LOOKED_AT, is_container, names_others
+from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
+from litepose.imaging.video_turn import TRACK_HEADER
 
 _SKIP = 1 << 16
 _SIGNATURE = 200  # bytes that tell a kind
 _NO_VIDEO = "gives no moving picture: its bytes are those of no kind of video that is read"
+_MOST_HEADERS = 1 << 16
 _LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # what comes at its own pace
 
 
@@ -34,7 +36,8 @@ def without_password(url: str) -> str:
 
 
 class WebVideo(io.BufferedIOBase):
-    """size: in bytes, or None where it does not say; live: a camera's; trouble: what ended it.
+    """size: in bytes, or None where it does not say; live: a camera's; trouble: what ended it;
+    headers: where the tracks of an mp4 say how frames lie, as far as it was read
 
     Raises LitePoseError where the address is refused, or answers with something else than bytes.
     """
@@ -50,7 +53,7 @@ class WebVideo(io.BufferedIOBase):
         self.size = self._response.length
         kind = self._response.headers.get_content_type()
         self.live = self.size is None and kind in _LIVE
-        self._tail = b""
+        self.headers = self._tail = b""
         self._first = self._check_first()
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -69,7 +72,7 @@ class WebVideo(io.BufferedIOBase):
                 self.trouble = f"{self._url} broke off after {self._at:,} of {self.size:,} bytes"
             if self._at <= 2 * LOOKED_AT and names_others(self._tail + data):
                 self.trouble, data = f"{self._url} {_NO_VIDEO}", b""
-            self._tail = data[-LONGEST_NAME:]
+            self._note(data)
             return data
         except Exception as wrong:  # whatever it is, OpenCV must not see it
             self.trouble = f"{self._url} broke off: {wrong or type(wrong).__name__}"
@@ -106,8 +109,17 @@ class WebVideo(io.BufferedIOBase):
         if not is_container(first) or names_others(first):
             self.close()
             raise LitePoseError(f"{self._url} {_NO_VIDEO}: it begins with {first[:16]!r}")
-        self._at, self._tail = len(first), first[-LONGEST_NAME:]
+        self._at = len(first)
+        self._note(first)
         return first
+
+    def _note(self, data: bytes) -> None:
+        """Keep the headers of tracks, and the end of the data: the next may go on with it."""
+        both = self._tail + data
+        place = both.find(b"tkhd")
+        if place >= 0 and len(self.headers) < _MOST_HEADERS:
+            self.headers += both[place : place + _MOST_HEADERS // 8]
+        self._tail = both[-TRACK_HEADER:]
 
     def _go_to(self, place: int) -> None:
         if place < self._at or place - self._at > _SKIP:
