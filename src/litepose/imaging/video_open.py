@@ -20,6 +20,7 @@ import cv2
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging.find_images import list_images, missing_message
+from litepose.imaging.names import name_for_c
 from litepose.imaging.read import ImageSource, ReadLimits
 from litepose.imaging.silence import silent
 from litepose.imaging.url import is_url
@@ -172,6 +173,7 @@ def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
 
 
 def _open(source: str | WebVideo, rules: str, settings: list[int]) -> cv2.VideoCapture | None:
+    source = name_for_c(source) if isinstance(source, str) else source
     with _one_at_a_time:
         before = os.environ.get(_ENVIRONMENT)
         os.environ[_ENVIRONMENT] = f"{before}|{rules}" if before else rules

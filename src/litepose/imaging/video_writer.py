@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.imaging.names import name_for_c
 from litepose.imaging.silence import silent
 from litepose.imaging.write import check_place
 
@@ -45,7 +46,7 @@ class VideoWriter:
             raise LitePoseError(f"a webm film has at most 16382 pixels a side; got {size_wh}")
         with silent():  # a warning about webm and VP8 that is wrong and has no switch
             self._writer = cv2.VideoWriter(
-                str(self.path.resolve()), cv2.CAP_FFMPEG,
+                name_for_c(self.path.resolve()), cv2.CAP_FFMPEG,
                 cv2.VideoWriter.fourcc(*"VP80"), self.fps, self.size_wh,
             )  # fmt: skip
         if not self._writer.isOpened():
@@ -128,6 +129,7 @@ def check_video(path: str | Path) -> None:
     if path.suffix.lower() != ".webm":
         raise LitePoseError(f"films are written as .webm; got {path}")
     check_place(path)
+    name_for_c(path.resolve())
     try:
         if path.exists():
             path.open("ab").close()
