@@ -113,6 +113,26 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(shots, capsys) -> None
     assert {p.name for p in Path("out").iterdir()} == {"a.pose.jpg", "a-2.pose.jpg"}
 
 
+def test_no_source_is_drawn_over_before_it_is_read(shots, capsys, monkeypatch) -> None:
+    source = Path("shots/a.pose.jpg")
+    shutil.copy(shots / "a.jpg", source)
+    before = source.read_bytes()
+    assert main(["predict", "shots/a.jpg", str(source)]) == 0
+    first, second, _ = lines(capsys)
+    assert first["drawn"] == "shots/a-2.pose.jpg" and second["drawn"] == "shots/a.pose.pose.jpg"
+    monkeypatch.chdir(shots)  # the same files by other names
+    Path("link").symlink_to(".")
+    assert main(["predict", "a.jpg", "link/a.pose.jpg"]) == 0
+    assert Path("a.pose.jpg").read_bytes() == before
+
+
+def test_no_source_is_written_over_by_the_report(shots, capsys) -> None:
+    shutil.copy(shots / "a.jpg", "photo")
+    assert main(["predict", "photo", "--no-draw", "--json", "./photo"]) == 2
+    assert "is one of the sources" in capsys.readouterr().err
+    assert Path("photo").read_bytes() == ASTRONAUT.read_bytes()
+
+
 def test_quiet_says_nothing_but_errors(shots, capsys) -> None:
     assert main(["predict", "shots/a.jpg", "--no-draw", "--quiet"]) == 0
     assert capsys.readouterr().err == ""

@@ -161,11 +161,20 @@ def test_a_camera_that_is_not_there(here: Path, capsys) -> None:
     ("source", "name"),
     [
         ("0", "camera0"), ("shots", "shots"), ("shots/*.jpg", "shots"), ("a/film.mp4", "film"),
-        ("rtsp://me:secret@host", "host"), ("https://host/a/film.mp4?key=1", "film"),
+        ("rtsp://me:secret@host", "host"), ("what?.mp4", "what?"),
+        ("https://host/a/film.mp4?key=1", "film"),
     ],
 )  # fmt: skip
 def test_the_film_that_is_drawn_is_named_after_its_source(source: str, name: str) -> None:
-    assert Places("out").name(source, ".pose", ".webm") == Path(f"out/{name}.pose.webm")
+    assert Places("out", []).name(source, ".pose", ".webm") == Path(f"out/{name}.pose.webm")
+
+
+def test_a_film_is_not_drawn_over_one_that_is_still_to_be_read(here: Path, capsys) -> None:
+    before = Path("film.webm").read_bytes()
+    Path("film.pose.webm").write_bytes(before)
+    assert predict("film.webm", "film.pose.webm") == 0
+    assert Path("film.pose.webm").read_bytes() == before
+    assert Path("film-2.pose.webm").exists() and Path("film.pose.pose.webm").exists()
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from litepose.inference.stream import PosedFrame
 def run_films(options: argparse.Namespace) -> int:
     _check(options)
     sources = [one for given in options.sources for one in _films(given, options)]
-    places = Places(options.output)
+    places = Places(options.output, sources)
     targets: list[Path | None] = [None] * len(sources)
     if not options.no_draw:
         places.check(sources)
@@ -45,7 +45,7 @@ def run_films(options: argparse.Namespace) -> int:
     predictor = open_predictor(options)
     predictor.limits = read_limits(options)
     how = predict_options(options, predictor)
-    report = open_report(options.json)
+    report = open_report(options.json, sources)
     records = []
     try:
         for source, target in zip(sources, targets, strict=True):
