@@ -57,6 +57,31 @@ def test_a_bad_picture_does_not_stop_the_rest(shots, capsys, tmp_path) -> None:
     assert written == records
 
 
+def test_a_bad_name_is_one_failed_record(shots, capsys, monkeypatch) -> None:
+    def closed(self: Path) -> None:
+        if self.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(self)
+
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", closed)
+    (shots / "closed").mkdir()
+    long = "x" * 300
+    bad = ["http://[::1/a.jpg", f"{long}.jpg", f"{long}*", "shots/closed", "~nobody/a.jpg"]
+    assert main(["predict", *bad, "shots/a.jpg", "--no-draw"]) == 1
+    summary = lines(capsys)[-1]
+    assert summary["pictures"] == 6 and set(summary["errors"]) == set(bad)
+    assert "cannot list the folder shots/closed: Permission" in summary["errors"]["shots/closed"]
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(shots, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(shots))
+    monkeypatch.setenv("USERPROFILE", str(shots))
+    arguments = ["predict", "~/a.jpg", "~/b.jpg", "--output", "~/out", "--json", "~/all.jsonl"]
+    assert main(arguments) == 0
+    assert len(list((shots / "out").iterdir())) == 2 and (shots / "all.jsonl").is_file()
+
+
 def test_a_link_to_nothing_in_a_folder_fails_and_hidden_files_do_not(shots, capsys) -> None:
     (shots / "broken.jpg").rename(shots / "._a.jpg")  # as macOS leaves behind
     (shots / "link.jpg").symlink_to("gone.jpg")

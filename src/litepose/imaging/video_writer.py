@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import name_for_c
+from litepose.imaging.names import local_path, name_for_c
 from litepose.imaging.silence import silent
 from litepose.imaging.write import check_place
 
@@ -35,7 +35,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: str | Path, size_wh: tuple[int, int], fps: float) -> None:
-        self.path = Path(path)
+        self.path = local_path(path)
         check_video(self.path)
         if min(size_wh) < 1 or not 0 < fps < math.inf:
             raise LitePoseError(f"a film needs a size and a rate above 0; got {size_wh}, {fps} fps")
@@ -125,7 +125,7 @@ class VideoWriter:
 
 def check_video(path: str | Path) -> None:
     """Raise LitePoseError where a film could not be written: to be asked before long work."""
-    path = Path(path)
+    path = local_path(path)
     if path.suffix.lower() != ".webm":
         raise LitePoseError(f"films are written as .webm; got {path}")
     check_place(path)

@@ -14,9 +14,10 @@ import ssl
 import threading
 import time
 from base64 import b64encode
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin
 
 from litepose.core.errors import LitePoseError
+from litepose.imaging.names import split_url, without_password
 from litepose.imaging.read import ReadLimits
 from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
 from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
@@ -27,12 +28,6 @@ _SIGNATURE = 200  # bytes that tell a kind
 _NO_VIDEO = "gives no moving picture: its bytes are those of no kind of video that is read"
 _MOST_HEADERS = 1 << 16
 _LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # what comes at its own pace
-
-
-def without_password(url: str) -> str:
-    """As it may be shown: rtsp://me:secret@host/film -> rtsp://host/film."""
-    netloc = urlsplit(url).netloc
-    return url.replace(netloc, netloc.rpartition("@")[2], 1) if "@" in netloc else url
 
 
 class WebVideo(io.BufferedIOBase):
@@ -101,8 +96,10 @@ class WebVideo(io.BufferedIOBase):
         """The first bytes, after a look at what they are."""
         first = b""
         try:
-            while len(first) < _SIGNATURE and (data := self._response.read1(_SKIP)):
+            while data := self._response.read1(_SIGNATURE - len(first)):
                 first += data
+                if len(first) == _SIGNATURE:
+                    break
         except (OSError, http.client.HTTPException) as wrong:
             self.close()
             raise LitePoseError(f"{self._url} broke off: {wrong}") from None
@@ -173,7 +170,7 @@ class WebVideo(io.BufferedIOBase):
             headers = {"User-Agent": "litepose", "Accept": "video/*, multipart/*"}
             if place:
                 headers["Range"] = f"bytes={place}-"
-            parts = urlsplit(url)
+            parts = split_url(url)
             if parts.username is not None:
                 login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
                 headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"

@@ -19,7 +19,9 @@ class Places:
     """
 
     def __init__(self, folder: str | None, sources: Sequence[str]) -> None:
-        self._folder = None if folder is None else Path(folder)
+        from litepose.imaging.names import local_path
+
+        self._folder = None if folder is None else local_path(folder)
         self._taken = {os.path.realpath(source) for source in sources}
 
     def check(self, sources: Sequence[str]) -> None:
@@ -42,9 +44,8 @@ class Places:
 
     def name(self, source: str, mark: str, suffix: str = ".jpg") -> Path:
         """A path that nothing else of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
-        from litepose.imaging.url import is_url
+        from litepose.imaging.names import is_url, without_password
         from litepose.imaging.video_open import is_camera
-        from litepose.imaging.web_video import without_password
 
         shown = without_password(source).partition("?")[0] if is_url(source) else source
         path = Path(shown.rstrip("/"))
@@ -62,17 +63,18 @@ class Places:
         return path
 
     def _beside(self, source: str) -> Path:
-        from litepose.imaging.url import is_url
+        from litepose.imaging.names import is_url, local_path
 
         if self._folder is not None:
             return self._folder
-        return Path() if is_url(source) else Path(source).parent
+        return Path() if is_url(source) else local_path(source).parent
 
 
 def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
     """The file of JSON lines. Raises LitePoseError where it would replace a source."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.find_images import PICTURE_SUFFIXES
+    from litepose.imaging.names import local_path
     from litepose.imaging.video_open import VIDEO_SUFFIXES
 
     if path is None:
@@ -84,7 +86,7 @@ def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
     if os.path.realpath(path) in map(os.path.realpath, sources):
         raise LitePoseError(f"--json {path} is one of the sources; give another name")
     try:
-        return Path(path).open("w", encoding="utf-8")
+        return local_path(path).open("w", encoding="utf-8")
     except OSError as wrong:
         raise LitePoseError(f"cannot write {path}: {wrong.strerror}") from None
 

@@ -175,7 +175,7 @@ def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """All pictures that the sources stand for, and a record for each source that has none."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.find_images import list_images
-    from litepose.imaging.url import is_url
+    from litepose.imaging.names import is_url
 
     found: list[str] = []
     missing: list[dict[str, Any]] = []
