@@ -59,6 +59,9 @@ class FakeCamera:
     def get(self, which: int) -> float:
         return {3: WH[0], 4: WH[1], cv2.CAP_PROP_FPS: 30.0}.get(which, 0.0)
 
+    def set(self, which: int, value: float) -> bool:
+        return False
+
     def grab(self) -> bool:
         self._at += 1
         return self._at < self._good

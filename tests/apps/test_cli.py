@@ -57,6 +57,31 @@ def test_a_bad_picture_does_not_stop_the_rest(shots, capsys, tmp_path) -> None:
     assert written == records
 
 
+def test_a_bad_name_is_one_failed_record(shots, capsys, monkeypatch) -> None:
+    def closed(self: Path) -> None:
+        if self.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(self)
+
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", closed)
+    (shots / "closed").mkdir()
+    long = "x" * 300
+    bad = ["http://[::1/a.jpg", f"{long}.jpg", f"{long}*", "shots/closed", "~nobody/a.jpg"]
+    assert main(["predict", *bad, "shots/a.jpg", "--no-draw"]) == 1
+    summary = lines(capsys)[-1]
+    assert summary["pictures"] == 6 and set(summary["errors"]) == set(bad)
+    assert "cannot list the folder shots/closed: Permission" in summary["errors"]["shots/closed"]
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(shots, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(shots))
+    monkeypatch.setenv("USERPROFILE", str(shots))
+    arguments = ["predict", "~/a.jpg", "~/b.jpg", "--output", "~/out", "--json", "~/all.jsonl"]
+    assert main(arguments) == 0
+    assert len(list((shots / "out").iterdir())) == 2 and (shots / "all.jsonl").is_file()
+
+
 def test_a_link_to_nothing_in_a_folder_fails_and_hidden_files_do_not(shots, capsys) -> None:
     (shots / "broken.jpg").rename(shots / "._a.jpg")  # as macOS leaves behind
     (shots / "link.jpg").symlink_to("gone.jpg")
@@ -111,6 +136,26 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(shots, capsys) -> None
     shutil.copy(ASTRONAUT, shots / "more" / "a.jpg")
     assert main(["predict", "shots/a.jpg", "shots/more/a.jpg", "--output", "out"]) == 0
     assert {p.name for p in Path("out").iterdir()} == {"a.pose.jpg", "a-2.pose.jpg"}
+
+
+def test_no_source_is_drawn_over_before_it_is_read(shots, capsys, monkeypatch) -> None:
+    source = Path("shots/a.pose.jpg")
+    shutil.copy(shots / "a.jpg", source)
+    before = source.read_bytes()
+    assert main(["predict", "shots/a.jpg", str(source)]) == 0
+    first, second, _ = lines(capsys)
+    assert first["drawn"] == "shots/a-2.pose.jpg" and second["drawn"] == "shots/a.pose.pose.jpg"
+    monkeypatch.chdir(shots)  # the same files by other names
+    Path("link").symlink_to(".")
+    assert main(["predict", "a.jpg", "link/a.pose.jpg"]) == 0
+    assert Path("a.pose.jpg").read_bytes() == before
+
+
+def test_no_source_is_written_over_by_the_report(shots, capsys) -> None:
+    shutil.copy(shots / "a.jpg", "photo")
+    assert main(["predict", "photo", "--no-draw", "--json", "./photo"]) == 2
+    assert "is one of the sources" in capsys.readouterr().err
+    assert Path("photo").read_bytes() == ASTRONAUT.read_bytes()
 
 
 def test_quiet_says_nothing_but_errors(shots, capsys) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -161,11 +162,32 @@ def test_a_camera_that_is_not_there(here: Path, capsys) -> None:
     ("source", "name"),
     [
         ("0", "camera0"), ("shots", "shots"), ("shots/*.jpg", "shots"), ("a/film.mp4", "film"),
-        ("rtsp://me:secret@host", "host"), ("https://host/a/film.mp4?key=1", "film"),
+        ("rtsp://me:secret@host", "host"), ("what?.mp4", "what?"),
+        ("https://host/a/film.mp4?key=1", "film"),
     ],
 )  # fmt: skip
 def test_the_film_that_is_drawn_is_named_after_its_source(source: str, name: str) -> None:
-    assert Places("out").name(source, ".pose", ".webm") == Path(f"out/{name}.pose.webm")
+    assert Places("out", []).name(source, ".pose", ".webm") == Path(f"out/{name}.pose.webm")
+
+
+def test_a_bad_name_is_one_failed_record(here: Path, capsys) -> None:
+    (here / "shut").mkdir()
+    shut = "shut/film.webm" if os.geteuid() else "shut/\0.webm"  # root may enter every folder
+    (here / "shut").chmod(0)
+    bad = ["none/*.mp4", "x" * 300 + ".mp4", "rtsp://me:secret@[x", shut]
+    assert predict(*bad, "film.webm", "--no-draw", "--track") == 1
+    out, err = capsys.readouterr()
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["films"] == 5 and len(summary["errors"]) == summary["failed"] == 4
+    assert "secret" not in out + err and err.count("failed: ") == 4 and "Traceback" not in err
+
+
+def test_a_film_is_not_drawn_over_one_that_is_still_to_be_read(here: Path, capsys) -> None:
+    before = Path("film.webm").read_bytes()
+    Path("film.pose.webm").write_bytes(before)
+    assert predict("film.webm", "film.pose.webm") == 0
+    assert Path("film.pose.webm").read_bytes() == before
+    assert Path("film-2.pose.webm").exists() and Path("film.pose.pose.webm").exists()
 
 
 @pytest.mark.parametrize(
@@ -210,7 +232,6 @@ def test_on_a_terminal_there_is_a_bar_and_no_flood_of_lines(here: Path, capsys, 
         (["frames", "--frames", "--fps", "-3"], "--fps must lie above 0"),
         (["film.webm", "--json", "film.webm"], "names a film"),
         (["film.webm", "--output", "film.webm/x"], "cannot make the folder"),
-        (["none/*.mp4"], "holds no videos"),
         (["film.webm", "--show"], "there is no screen here"),
     ],
 )

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.imaging.names import local_path
 
 PICTURE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -28,19 +29,19 @@ def list_images(source: str | Path) -> list[Path]:
     """
     if not str(source):
         raise LitePoseError("the name of the picture is empty; for the folder here give '.'")
-    path = Path(source)
+    path = local_path(source)
     if path.is_dir():
-        found = [p for p in path.iterdir() if not p.name.startswith(".")]
+        found = [p for p in _entries(path) if not p.name.startswith(".")]
         what = f"folder {source}"
-    elif glob.has_magic(str(source)) and not path.exists():
-        found = [Path(p) for p in glob.glob(str(source), recursive=True)]  # noqa: PTH207
+    elif glob.has_magic(str(path)) and not path.exists():
+        found = [Path(p) for p in glob.glob(str(path), recursive=True)]  # noqa: PTH207
         what = f"pattern {source}"
     elif path.exists():
         return [path]
     else:
         raise LitePoseError(missing_message(path))
     named = [p for p in found if p.suffix.lower() in PICTURE_SUFFIXES]
-    pictures = [p for p in named if p.is_file() or (p.is_symlink() and not p.exists())]
+    pictures = [p for p in named if _may_be_file(p)]
     if not pictures:
         raise LitePoseError(f"{what} holds no pictures ({' '.join(sorted(PICTURE_SUFFIXES))})")
     return sorted(pictures, key=lambda p: [_natural_key(part) for part in p.parts])
@@ -57,6 +58,21 @@ def missing_message(path: Path) -> str:
     except OSError:
         names = []
     return f"no file {path}{did_you_mean(path.name, names, cutoff=0.8)}"
+
+
+def _may_be_file(path: Path) -> bool:
+    """A file, or what cannot be looked at or leads nowhere: whoever reads it says so."""
+    try:
+        return path.is_file() or (path.is_symlink() and not path.exists())
+    except OSError:
+        return True
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as wrong:
+        raise LitePoseError(f"cannot list the folder {folder}: {wrong.strerror}") from None
 
 
 def _natural_key(text: str) -> list[tuple[int, int, str]]:

@@ -28,7 +28,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging.find_images import missing_message
-from litepose.imaging.url import FetchLimits, fetch, is_url
+from litepose.imaging.names import is_url, local_path
+from litepose.imaging.url import FetchLimits, fetch
 
 _FORMATS: Mapping[bytes, type[ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,
@@ -117,7 +118,7 @@ def read_picture(
         web = FetchLimits(limits.max_bytes, limits.seconds, limits.redirects, limits.allow_private)
         return _decode(io.BytesIO(fetch(source, web)), source, limits, min_short_side)
     if isinstance(source, str | Path):
-        return _from_path(Path(source), limits, min_short_side)
+        return _from_path(local_path(source), limits, min_short_side)
     raise LitePoseError(
         "a picture is a path, an http(s) URL, bytes, a Pillow picture or a numpy array; got"
         f" {type(source).__name__}{' (of an open file give .read())' * hasattr(source, 'read')}"

@@ -16,9 +16,10 @@ import ssl
 import threading
 import time
 from typing import NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 from litepose.core.errors import LitePoseError
+from litepose.imaging.names import split_url
 
 _CHUNK = 1 << 16
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -33,10 +34,6 @@ class FetchLimits(NamedTuple):
     seconds: float
     redirects: int
     allow_private: bool
-
-
-def is_url(source: str) -> bool:
-    return "://" in source
 
 
 def fetch(url: str, limits: FetchLimits) -> bytes:
@@ -125,12 +122,9 @@ def connect(
     url: str, deadline: float, allow_private: bool
 ) -> tuple[http.client.HTTPConnection, str]:
     """A connection to a checked address of the URL's host, and the target to ask it for."""
-    try:
-        parts = urlsplit(url)
-        host, secure = parts.hostname, parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
-    except ValueError as wrong:
-        raise LitePoseError(f"{url!r} is not an address on the web: {wrong}") from None
+    parts = split_url(url)
+    host, secure = parts.hostname, parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
     if parts.scheme not in ("http", "https") or not host:
         raise LitePoseError(f"only http and https addresses are read; got {url!r}")
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection

@@ -16,6 +16,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ImageSource, ReadLimits, read_image
+from litepose.imaging.video_turn import ANGLES, Turn
 from litepose.imaging.web_video import WebVideo
 
 USUAL_FPS = 25.0  # where a source does not say
@@ -53,7 +54,8 @@ class Footage(Protocol):
 
 
 class CapturedFootage:
-    """An opened `cv2.VideoCapture`: a file, a stream or a camera; `body` is what it reads from."""
+    """An opened `cv2.VideoCapture`: a file, a stream or a camera; `body` is what it reads from;
+    `turn` makes frames upright where the angle alone, which OpenCV tells, does not."""
 
     def __init__(
         self,
@@ -62,11 +64,14 @@ class CapturedFootage:
         kind: str,
         limits: ReadLimits,
         body: WebVideo | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self.name, self._limits, self._capture = name, limits, capture
         self._body = body  # OpenCV lets go of it without Python's lock: it must not be the last
         self._camera = kind == "camera"
         self.live = kind != "file"
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # its default differs between versions
+        self._turn = turn or ANGLES.get(int(capture.get(cv2.CAP_PROP_ORIENTATION_META)))
         said = capture.get(cv2.CAP_PROP_FPS)
         self.fps = said if 0 < said <= _FASTEST else USUAL_FPS
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -87,7 +92,8 @@ class CapturedFootage:
             return Shot(None, seconds)
         self._check_size(image.shape[1], image.shape[0])
         to_rgb = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
-        return Shot(cv2.cvtColor(image, to_rgb), seconds)
+        rgb = cv2.cvtColor(image, to_rgb)
+        return Shot(rgb if self._turn is None else self._turn(rgb), seconds)
 
     def interrupt(self) -> None:
         if self._body is not None:

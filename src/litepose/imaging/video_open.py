@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import cv2
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging.find_images import list_images, missing_message
+from litepose.imaging.names import is_url, local_path, name_for_c, split_url, without_password
 from litepose.imaging.read import ImageSource, ReadLimits
 from litepose.imaging.silence import silent
-from litepose.imaging.url import is_url
 from litepose.imaging.video_capture import USUAL_FPS, CapturedFootage, Footage, PictureFootage
-from litepose.imaging.video_refusal import PLAYLISTS, why_not
-from litepose.imaging.web_video import WebVideo, without_password
+from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
+from litepose.imaging.video_refusal import mp4_index, why_not
+from litepose.imaging.video_turn import mirrored_turn
+from litepose.imaging.web_video import WebVideo
 
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts",
@@ -41,6 +43,7 @@ _BYTES = f"protocol_whitelist;data|format_whitelist;{_CONTAINERS}"
 _STREAM = "rtsp_flags;prefer_tcp|protocol_whitelist;rtsp,rtp,udp,tcp,tls"
 _PLAYLIST = "protocol_whitelist;http,https,tcp,tls,crypto"
 _ENVIRONMENT = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # OpenCV has no other way to take these
+_CAMERA_DIGITS = 10  # as OpenCV's numbers have
 _one_at_a_time = threading.Lock()
 
 VideoSource = str | Path | int | Sequence[ImageSource]
@@ -51,25 +54,30 @@ def is_camera(source: object) -> bool:
     if isinstance(source, bool):
         return False
     return isinstance(source, int) or (
-        isinstance(source, str) and source.isdecimal() and not Path(source).exists()
+        isinstance(source, str)
+        and source.isdecimal()
+        and len(source) < _CAMERA_DIGITS
+        and not Path(source).exists()
     )
 
 
 def is_video(source: str) -> bool:
     """Whether a name says by itself that it means a moving picture."""
-    if is_url(source):
-        parts = urlsplit(source)
-        return parts.scheme in STREAM_SCHEMES or Path(parts.path).suffix.lower() in VIDEO_SUFFIXES
+    if is_url(source):  # not taken apart here: it may be no good, which is for who opens it to say
+        scheme, _, rest = source.partition("://")
+        path = Path(re.split("[?#]", rest)[0].partition("/")[2])
+        return scheme in STREAM_SCHEMES or path.suffix.lower() in VIDEO_SUFFIXES
     if is_camera(source):
         return True
-    return Path(source).suffix.lower() in VIDEO_SUFFIXES and not Path(source).is_dir()
+    named = Path(source).suffix.lower() in VIDEO_SUFFIXES
+    return named and not os.path.isdir(source)  # noqa: PTH112  (is_dir raises for long names)
 
 
 def list_videos(source: str) -> list[str]:
     """The videos of a pattern such as `clips/*.mp4`, but those we drew; else the one source."""
-    if is_url(source) or not glob.has_magic(source) or Path(source).exists():
+    if is_url(source) or not glob.has_magic(source) or local_path(source).exists():
         return [source]
-    found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207
+    found = sorted(glob.glob(str(local_path(source)), recursive=True))  # noqa: PTH207
     videos = [path for path in found if is_video(path) and not Path(path).stem.endswith(".pose")]
     if not videos:
         raise LitePoseError(f"pattern {source} holds no videos")
@@ -88,7 +96,7 @@ def open_footage(
     if isinstance(source, str) and is_url(source):
         return _stream(source, seconds, limits)
     if isinstance(source, str | Path):
-        path = Path(source)
+        path = local_path(source)
         if path.is_file():
             return _file(path, limits)
         if not path.is_dir() and path.suffix.lower() in VIDEO_SUFFIXES:
@@ -121,20 +129,21 @@ def _camera(number: int, limits: ReadLimits) -> Footage:
 def _file(path: Path, limits: ReadLimits) -> Footage:
     try:
         with path.open("rb") as file:
-            first = file.read(16)
+            first = file.read(LOOKED_AT)
+            turn = mirrored_turn(mp4_index(file) or b"")
     except OSError as wrong:
         raise LitePoseError(f"cannot read {path}: {wrong.strerror or wrong}") from None
-    # OpenCV 4 does not hand on the rules, so playlists are sorted out here too. The whole path:
+    # OpenCV 4 does not hand on the rules, so kinds are sorted out here too. The whole path:
     # FFmpeg takes `concat:x` for an order, and never what begins with a slash.
-    known = first and not first.startswith(PLAYLISTS)
+    known = is_container(first) and not names_others(first)
     capture = _open(str(path.resolve()), _FILE, []) if known else None
     if capture is None:
         raise LitePoseError(why_not(path))
-    return CapturedFootage(capture, str(path), "file", limits)
+    return CapturedFootage(capture, str(path), "file", limits, turn=turn)
 
 
 def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
-    parts = urlsplit(url)
+    parts = split_url(url)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
     patience = [number for key in timeouts for number in (key, int(1000 * seconds))]
     body = None
@@ -164,10 +173,12 @@ def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
             f"{shown} gives no moving picture: {silent}its kind is unknown to this OpenCV; see"
             " whether a player such as VLC shows it"
         )
-    return CapturedFootage(capture, shown, kind, limits, body)
+    turn = None if body is None else mirrored_turn(body.headers)
+    return CapturedFootage(capture, shown, kind, limits, body, turn)
 
 
 def _open(source: str | WebVideo, rules: str, settings: list[int]) -> cv2.VideoCapture | None:
+    source = name_for_c(source) if isinstance(source, str) else source
     with _one_at_a_time:
         before = os.environ.get(_ENVIRONMENT)
         os.environ[_ENVIRONMENT] = f"{before}|{rules}" if before else rules

@@ -9,19 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from litepose.imaging.video_kinds import LOOKED_AT, PLAYLISTS, names_others
+
 _SOUND_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"\x47", b"\0\0\1\xba", b"\x30\x26\xb2\x75")
-PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]")
+_MOST_BOXES = 10_000  # the index stands first or last: more is no film
 _CONVERT = "convert it, for instance: ffmpeg -i INPUT -c:v libx264 output.mp4"
 
 
 def why_not(path: Path) -> str:
     """One sentence for a file that OpenCV does not open."""
     with path.open("rb") as file:
-        first = file.read(64)
+        first = file.read(LOOKED_AT)
         if not first:
             return f"{path} is empty (0 bytes)"
-        if first.startswith(PLAYLISTS):
+        if first.startswith(PLAYLISTS) or names_others(first):
             return f"{path} is a playlist, not a video: give the files that it names"
         if first.startswith((b"ID3", b"fLaC")) or first[8:12] == b"WAVE":
             return _sound_only(path)
@@ -42,7 +44,7 @@ def _sound_only(path: Path) -> str:
 
 
 def _why_not_mp4(path: Path, file: BinaryIO) -> str:
-    index = dict(_boxes(file)).get(b"moov")
+    index = mp4_index(file)
     if index is None:
         return (
             f"{path} is cut off: its index, which stands at the end (moov), is missing; copy or"
@@ -55,10 +57,15 @@ def _why_not_mp4(path: Path, file: BinaryIO) -> str:
     return f"{path} holds a codec unknown to this OpenCV, or is damaged; {_CONVERT}"
 
 
+def mp4_index(file: BinaryIO) -> bytes | None:
+    """The content of its index (up to 16 MB), None where it has none, or is no mp4."""
+    return next((content for name, content in _boxes(file) if name == b"moov"), None)
+
+
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Name and (of the index, up to 16 MB) content of each box of an mp4 file."""
     at = 0
-    while True:
+    for _ in range(_MOST_BOXES):
         file.seek(at)
         head = file.read(16)
         size = int.from_bytes(head[:4], "big")

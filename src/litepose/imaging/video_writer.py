@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.imaging.names import local_path, name_for_c
 from litepose.imaging.silence import silent
 from litepose.imaging.write import check_place
 
@@ -34,7 +35,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: str | Path, size_wh: tuple[int, int], fps: float) -> None:
-        self.path = Path(path)
+        self.path = local_path(path)
         check_video(self.path)
         if min(size_wh) < 1 or not 0 < fps < math.inf:
             raise LitePoseError(f"a film needs a size and a rate above 0; got {size_wh}, {fps} fps")
@@ -45,7 +46,7 @@ class VideoWriter:
             raise LitePoseError(f"a webm film has at most 16382 pixels a side; got {size_wh}")
         with silent():  # a warning about webm and VP8 that is wrong and has no switch
             self._writer = cv2.VideoWriter(
-                str(self.path.resolve()), cv2.CAP_FFMPEG,
+                name_for_c(self.path.resolve()), cv2.CAP_FFMPEG,
                 cv2.VideoWriter.fourcc(*"VP80"), self.fps, self.size_wh,
             )  # fmt: skip
         if not self._writer.isOpened():
@@ -124,10 +125,11 @@ class VideoWriter:
 
 def check_video(path: str | Path) -> None:
     """Raise LitePoseError where a film could not be written: to be asked before long work."""
-    path = Path(path)
+    path = local_path(path)
     if path.suffix.lower() != ".webm":
         raise LitePoseError(f"films are written as .webm; got {path}")
     check_place(path)
+    name_for_c(path.resolve())
     try:
         if path.exists():
             path.open("ab").close()

@@ -1,8 +1,8 @@
 """A video's bytes from the web, read by OpenCV as it goes, through our checked connection.
 
 Source: our own. FFmpeg would follow redirects to anywhere; here every address is checked as a
-picture's is (fetch.py). Nothing may be raised into OpenCV, which calls from C++ and would crash:
-trouble ends the bytes and is kept in `trouble`.
+picture's is (url.py), and the bytes before OpenCV sees them. Nothing may be raised into OpenCV,
+which calls from C++ and would crash: trouble ends the bytes and is kept in `trouble`.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ import ssl
 import threading
 import time
 from base64 import b64encode
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin
 
 from litepose.core.errors import LitePoseError
+from litepose.imaging.names import split_url, without_password
 from litepose.imaging.read import ReadLimits
 from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
+from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
+from litepose.imaging.video_turn import TRACK_HEADER
 
 _SKIP = 1 << 16
+_SIGNATURE = 200  # bytes that tell a kind
+_NO_VIDEO = "gives no moving picture: its bytes are those of no kind of video that is read"
+_MOST_HEADERS = 1 << 16
 _LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # what comes at its own pace
 
 
-def without_password(url: str) -> str:
-    """As it may be shown: rtsp://me:secret@host/film -> rtsp://host/film."""
-    netloc = urlsplit(url).netloc
-    return url.replace(netloc, netloc.rpartition("@")[2], 1) if "@" in netloc else url
-
-
 class WebVideo(io.BufferedIOBase):
-    """size: in bytes, or None where it does not say; live: a camera's; trouble: what ended it.
+    """size: in bytes, or None where it does not say; live: a camera's; trouble: what ended it;
+    headers: where the tracks of an mp4 say how frames lie, as far as it was read
 
     Raises LitePoseError where the address is refused, or answers with something else than bytes.
     """
@@ -47,16 +48,26 @@ class WebVideo(io.BufferedIOBase):
         self.size = self._response.length
         kind = self._response.headers.get_content_type()
         self.live = self.size is None and kind in _LIVE
+        self.headers = self._tail = b""
+        self._first = self._check_first()
 
     def read(self, size: int | None = -1, /) -> bytes:
+        wanted = _SKIP if size is None or size < 0 else size
+        if self._wanted < len(self._first):
+            data = self._first[self._wanted : self._wanted + wanted]
+            self._wanted += len(data)
+            return data
         try:
             if self._wanted != self._at:
                 self._go_to(self._wanted)
-            data = self._response.read1(_SKIP if size is None or size < 0 else size)
+            data = self._response.read1(wanted)
             self._at += len(data)
             self._wanted = self._at
             if not data and self.size is not None and self._at < self.size:
                 self.trouble = f"{self._url} broke off after {self._at:,} of {self.size:,} bytes"
+            if self._at <= 2 * LOOKED_AT and names_others(self._tail + data):
+                self.trouble, data = f"{self._url} {_NO_VIDEO}", b""
+            self._note(data)
             return data
         except Exception as wrong:  # whatever it is, OpenCV must not see it
             self.trouble = f"{self._url} broke off: {wrong or type(wrong).__name__}"
@@ -80,6 +91,32 @@ class WebVideo(io.BufferedIOBase):
         if self._connection is not None:
             self._connection.close()
         super().close()
+
+    def _check_first(self) -> bytes:
+        """The first bytes, after a look at what they are."""
+        first = b""
+        try:
+            while data := self._response.read1(_SIGNATURE - len(first)):
+                first += data
+                if len(first) == _SIGNATURE:
+                    break
+        except (OSError, http.client.HTTPException) as wrong:
+            self.close()
+            raise LitePoseError(f"{self._url} broke off: {wrong}") from None
+        if not is_container(first) or names_others(first):
+            self.close()
+            raise LitePoseError(f"{self._url} {_NO_VIDEO}: it begins with {first[:16]!r}")
+        self._at = len(first)
+        self._note(first)
+        return first
+
+    def _note(self, data: bytes) -> None:
+        """Keep the headers of tracks, and the end of the data: the next may go on with it."""
+        both = self._tail + data
+        place = both.find(b"tkhd")
+        if place >= 0 and len(self.headers) < _MOST_HEADERS:
+            self.headers += both[place : place + _MOST_HEADERS // 8]
+        self._tail = both[-TRACK_HEADER:]
 
     def _go_to(self, place: int) -> None:
         if place < self._at or place - self._at > _SKIP:
@@ -133,7 +170,7 @@ class WebVideo(io.BufferedIOBase):
             headers = {"User-Agent": "litepose", "Accept": "video/*, multipart/*"}
             if place:
                 headers["Range"] = f"bytes={place}-"
-            parts = urlsplit(url)
+            parts = split_url(url)
             if parts.username is not None:
                 login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
                 headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"

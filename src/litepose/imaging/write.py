@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.imaging.names import local_path
 
 _QUALITY: Mapping[str, int | None] = {  # OpenCV's name for quality, where the format has one
     ".jpg": cv2.IMWRITE_JPEG_QUALITY,
@@ -32,7 +33,7 @@ def save_image(path: str | Path, image: np.ndarray, quality: int = 92) -> Path:
     quality: 1..100, for JPEG and WebP. An existing file is replaced only when the new one is
     complete. Raises LitePoseError for an unknown suffix and where writing fails.
     """
-    path = Path(path)
+    path = local_path(path)
     setting = _setting(path)
     options = [] if setting is None else [setting, quality]
     if setting == cv2.IMWRITE_JPEG_QUALITY:
@@ -61,8 +62,9 @@ def check_writable(path: str | Path) -> None:
 
     An existing file at `path` is not touched.
     """
-    _setting(Path(path))
-    check_place(Path(path))
+    path = local_path(path)
+    _setting(path)
+    check_place(path)
 
 
 def check_place(path: Path) -> None:

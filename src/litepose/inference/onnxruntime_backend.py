@@ -9,6 +9,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
+from litepose.imaging.names import name_for_c
 from litepose.inference.backend import (
     DEFAULTS,
     METADATA_KEY,
@@ -39,14 +40,14 @@ class OnnxBackend:
                 )
         if not path.is_file():
             raise LitePoseError(f"no model file {path}")
-        metadata = read_metadata(path)
+        name, metadata = name_for_c(path), read_metadata(path)
         self._path, self._options, self.threads = path, options, options.cores
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self.threads
         settings.log_severity_level = 4  # errors reach the user as exceptions
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), settings, providers=list(options.providers)
+                name, settings, providers=list(options.providers)
             )
         except Exception as wrong:  # onnxruntime's errors share no public base class
             raise LitePoseError(

@@ -15,6 +15,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
+from litepose.imaging.names import name_for_c
 from litepose.inference.backend import (
     DEFAULTS,
     METADATA_KEY,
@@ -56,7 +57,7 @@ class OpenVinoBackend:
             wanted |= {"INFERENCE_NUM_THREADS": self.threads, "NUM_STREAMS": streams}
             _check_precision(core, options)
         try:
-            model = core.read_model(path)
+            model = core.read_model(name_for_c(path))
             text = metadata.get(METADATA_KEY) if metadata is not None else _rt_info(model)
             self.info = parse_info(text, path)
             check_outputs(self.info, path, [_output(port) for port in model.outputs])

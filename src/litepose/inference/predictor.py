@@ -23,9 +23,9 @@ from litepose.decode.focus import Rectangle, focus
 from litepose.decode.merge import Pass, combine, unflip
 from litepose.decode.merge_views import ViewPoses, merge_views
 from litepose.imaging.find_images import list_images
+from litepose.imaging.names import is_url, local_path
 from litepose.imaging.preprocess import cut, to_input
 from litepose.imaging.read import ImageSource, Picture, ReadLimits, read_picture
-from litepose.imaging.url import is_url
 from litepose.imaging.video_open import VideoSource
 from litepose.imaging.video_reader import Frames
 from litepose.inference.autoselect import choose
@@ -329,7 +329,8 @@ def expand(source: Any) -> list[Any] | None:
     if isinstance(source, str) and is_url(source):
         return None
     if isinstance(source, str | Path):
-        is_one = Path(source).is_file() or not (Path(source).is_dir() or _is_pattern(source))
+        path = local_path(source)
+        is_one = path.is_file() or not (path.is_dir() or _is_pattern(source))
         return None if is_one else list(list_images(source))
     if isinstance(source, list | tuple) or (
         isinstance(source, Iterable)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,13 +13,18 @@ MARK = ".pose"  # photo.jpg -> photo.pose.jpg
 
 
 class Places:
-    """Where drawn pictures and films go: beside each picture, or all into one folder."""
+    """Where drawn pictures and films go: beside each picture, or all into one folder.
 
-    def __init__(self, folder: str | None) -> None:
-        self._folder = None if folder is None else Path(folder)
-        self._taken: set[Path] = set()
+    Never over one of the `sources`, all of which are still to be read.
+    """
 
-    def check(self, sources: list[str]) -> None:
+    def __init__(self, folder: str | None, sources: Sequence[str]) -> None:
+        from litepose.imaging.names import local_path
+
+        self._folder = None if folder is None else local_path(folder)
+        self._taken = {os.path.realpath(source) for source in sources}
+
+    def check(self, sources: Sequence[str]) -> None:
         """Make the folder and see that it can be written, before work starts."""
         from litepose.core.errors import LitePoseError
         from litepose.imaging.write import check_writable
@@ -36,11 +43,12 @@ class Places:
                 raise LitePoseError(f"{wrong}; name another folder with --output") from None
 
     def name(self, source: str, mark: str, suffix: str = ".jpg") -> Path:
-        """A path no other source of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
+        """A path that nothing else of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
+        from litepose.imaging.names import is_url, without_password
         from litepose.imaging.video_open import is_camera
-        from litepose.imaging.web_video import without_password
 
-        path = Path(without_password(source).split("?")[0].rstrip("/"))
+        shown = without_password(source).partition("?")[0] if is_url(source) else source
+        path = Path(shown.rstrip("/"))
         if "*" in path.name:  # the frames of a film, by a pattern
             path = path.parent
         stem = path.stem or "picture"
@@ -48,23 +56,25 @@ class Places:
             stem = f"camera{stem}"
         folder, number = self._beside(source), 1
         path = folder / f"{stem}{mark}{suffix}"
-        while path in self._taken:
+        while os.path.realpath(path) in self._taken:
             number += 1
             path = folder / f"{stem}-{number}{mark}{suffix}"
-        self._taken.add(path)
+        self._taken.add(os.path.realpath(path))
         return path
 
     def _beside(self, source: str) -> Path:
-        from litepose.imaging.url import is_url
+        from litepose.imaging.names import is_url, local_path
 
         if self._folder is not None:
             return self._folder
-        return Path() if is_url(source) else Path(source).parent
+        return Path() if is_url(source) else local_path(source).parent
 
 
-def open_report(path: str | None) -> TextIO | None:
+def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
+    """The file of JSON lines. Raises LitePoseError where it would replace a source."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.find_images import PICTURE_SUFFIXES
+    from litepose.imaging.names import local_path
     from litepose.imaging.video_open import VIDEO_SUFFIXES
 
     if path is None:
@@ -73,8 +83,10 @@ def open_report(path: str | None) -> TextIO | None:
     if suffix in PICTURE_SUFFIXES | VIDEO_SUFFIXES:  # as `--json *.jpg` would have it
         what = "picture" if suffix in PICTURE_SUFFIXES else "film"
         raise LitePoseError(f"--json {path} names a {what}; give a name such as people.jsonl")
+    if os.path.realpath(path) in map(os.path.realpath, sources):
+        raise LitePoseError(f"--json {path} is one of the sources; give another name")
     try:
-        return Path(path).open("w", encoding="utf-8")
+        return local_path(path).open("w", encoding="utf-8")
     except OSError as wrong:
         raise LitePoseError(f"cannot write {path}: {wrong.strerror}") from None
 

@@ -111,13 +111,13 @@ def run(options: argparse.Namespace) -> int:
 
         return run_films(options)
     sources, missing = _find(options.sources)
-    places = Places(options.output)
+    places = Places(options.output, sources)
     if not options.no_draw:
         places.check(sources)
     predictor = open_predictor(options)
     predictor.limits = read_limits(options)
     how = predict_options(options, predictor)
-    report = open_report(options.json)
+    report = open_report(options.json, sources)
     progress = Progress(len(sources), "pictures", options.quiet)
     records: list[dict[str, Any]] = []
     try:
@@ -175,7 +175,7 @@ def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """All pictures that the sources stand for, and a record for each source that has none."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.find_images import list_images
-    from litepose.imaging.url import is_url
+    from litepose.imaging.names import is_url
 
     found: list[str] = []
     missing: list[dict[str, Any]] = []

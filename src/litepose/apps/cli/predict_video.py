@@ -22,18 +22,18 @@ from litepose.apps.cli.progress import Progress
 from litepose.apps.cli.video_display import Screen, check_window
 from litepose.apps.cli.video_effort import open_for_video
 from litepose.core.errors import LitePoseError
+from litepose.imaging.names import is_url, local_path, split_url, without_password
 from litepose.imaging.video_open import is_camera, is_video, list_videos
 from litepose.imaging.video_reader import Frames, frames
 from litepose.imaging.video_writer import check_video
-from litepose.imaging.web_video import without_password
 from litepose.inference.predictor import PredictOptions, Predictor
 from litepose.inference.stream import PosedFrame
 
 
 def run_films(options: argparse.Namespace) -> int:
     _check(options)
-    sources = [one for given in options.sources for one in _films(given, options)]
-    places = Places(options.output)
+    sources, missing = _find(options)
+    places = Places(options.output, sources)
     targets: list[Path | None] = [None] * len(sources)
     if not options.no_draw:
         places.check(sources)
@@ -46,9 +46,13 @@ def run_films(options: argparse.Namespace) -> int:
     predictor = open_for_video(options)
     predictor.limits = read_limits(options)
     how = predict_options(options, predictor)
-    report = open_report(options.json)
+    report = open_report(options.json, sources)
     records = []
     try:
+        for record in missing:
+            records.append(record)
+            print(json.dumps(record), flush=True)
+            _tell(record, options.quiet)
         for source, target in zip(sources, targets, strict=True):
             record = _film(predictor, source, target, report, how, options)
             records.append(record)
@@ -57,11 +61,12 @@ def run_films(options: argparse.Namespace) -> int:
             if record.get("interrupted"):
                 break
     finally:
-        if len(sources) > 1:
+        if len(sources) + len(missing) > 1:
             failed = {r["source"]: r["error"] for r in records if "error" in r}
             summary = {"films": len(records), "failed": len(failed), "errors": failed}
-            if len(records) < len(sources):
-                summary |= {"interrupted": True, "not_begun": len(sources) - len(records)}
+            left = len(sources) + len(missing) - len(records)
+            if left:
+                summary |= {"interrupted": True, "not_begun": left}
             print(json.dumps(summary), flush=True)
         if report is not None:
             report.close()
@@ -70,8 +75,22 @@ def run_films(options: argparse.Namespace) -> int:
     return 1 if any("error" in record for record in records) else 0
 
 
-def _films(given: str, options: argparse.Namespace) -> list[str]:
-    return [given] if options.frames else list_videos(given)
+def _find(options: argparse.Namespace) -> tuple[list[str], list[dict[str, Any]]]:
+    """All films that the sources stand for, and a record for each name that no film can have."""
+    found: list[str] = []
+    missing: list[dict[str, Any]] = []
+    for given in options.sources:
+        try:
+            if is_url(given):
+                split_url(given)
+                found.append(given)
+            elif options.frames or local_path(given).exists():
+                found.append(str(local_path(given)))
+            else:
+                found += list_videos(given)
+        except LitePoseError as wrong:
+            missing.append({"source": without_password(given), "error": str(wrong)})
+    return found, missing
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -87,7 +106,7 @@ def _check(options: argparse.Namespace) -> None:
         films = [source for source in options.sources if is_video(source)]
         if films:
             raise LitePoseError(f"--fps is of pictures that are frames; {films[0]} says its own")
-    single = [s for s in options.sources if not is_video(s) and Path(s).is_file()]
+    single = [s for s in options.sources if not is_video(s) and os.path.isfile(s)]  # noqa: PTH113
     if single and len(options.sources) > 1:
         raise LitePoseError(
             f"--frames takes each SOURCE for a film, and {single[0]} is one picture: name their"

@@ -1,0 +1,76 @@
+"""Names of files and addresses, judged before anything is done with them.
+
+Source: our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from litepose.core.errors import LitePoseError
+
+
+def local_path(name: str | os.PathLike[str]) -> Path:
+    """The path that a name means, `~` at its start being the home folder.
+
+    Nothing need be there, but after this asking whether something is raises nothing. Raises
+    LitePoseError for a name that no file can have, or in a folder that may not be entered.
+    """
+    path = Path(name)
+    if not _is_there(path) and str(path).startswith("~"):
+        with contextlib.suppress(RuntimeError):  # of nobody whose home is known: it stays as it is
+            path = path.expanduser()
+        _is_there(path)
+    return path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as wrong:
+        raise LitePoseError(f"cannot read {path}: {wrong.strerror or wrong}") from None
+    except ValueError as wrong:  # a zero byte
+        raise LitePoseError(f"{str(path)!r} is no name of a file: {wrong}") from None
+    return True
+
+
+def is_url(source: str) -> bool:
+    return "://" in source
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of an address. Raises LitePoseError, without its password, where it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # looked at here, where it may be wrong
+    except ValueError as wrong:
+        shown = without_password(url)
+        raise LitePoseError(f"{shown!r} is not an address on the web: {wrong}") from None
+    return parts
+
+
+def without_password(url: str) -> str:
+    """As it may be shown: rtsp://me:secret@host/film -> rtsp://host/film."""
+    return re.sub(r"^([^/?#]*://)[^/?#]*@", r"\1", url)
+
+
+def name_for_c(name: str | Path) -> str:
+    """The name as text that a C library takes. Raises LitePoseError where it is no UTF-8.
+
+    Python keeps odd bytes of a name as surrogates; handed to OpenCV they end the process.
+    """
+    text = str(name)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise LitePoseError(
+            f"the name {text!a} is not UTF-8, which OpenCV and the runtimes need: rename the"
+            " file, or the folder it is in"
+        ) from None
+    return text
