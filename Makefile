@@ -2,6 +2,7 @@
 #   make demo [IMAGE=photo.jpg]   find people in a photograph and say where the result is
 #   make test                     install what the tests need and run the fast set
 #   make test-all                 the slow ones too
+#   make explore [SEED=1]         tests of random examples with new ones; says how to repeat them
 #   make check                    ruff and mypy
 #   make bench                    time models on every backend here: table, plot, JSON; and the decoder
 #   make train-smoke              train a tiny network on drawn people, in minutes
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 IMAGE ?= examples/images/astronaut.jpg examples/images/scene.jpg
 
-.PHONY: demo test test-all check bench train-smoke clean
+.PHONY: demo test test-all explore check bench train-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -24,6 +25,11 @@ test: $(VENV)/.dev
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+explore: $(VENV)/.dev
+	@seed=$${SEED:-$$(date +%s)}; echo "to repeat this: make explore SEED=$$seed"; \
+	  LITEPOSE_EXAMPLES=explore $(BIN)/python -m pytest -m hypothesis --hypothesis-seed=$$seed \
+	  -n auto --dist worksteal || { echo "to repeat this: make explore SEED=$$seed"; exit 1; }
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -12,9 +12,12 @@ from hypothesis import settings
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A busy machine is no reason to fail: no example has a deadline.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# The same examples on every machine and at every run: what fails is the change, not luck. Failures
+# of the past are written down as examples. `make explore` looks at new ones, and says how to repeat
+# what it finds. A busy machine is no reason to fail: no example has a deadline.
+settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
+settings.register_profile("explore", deadline=None, database=None, print_blob=True)
+settings.load_profile(os.environ.get("LITEPOSE_EXAMPLES", "fixed"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from litepose.core.errors import LitePoseError
@@ -16,8 +16,8 @@ from litepose.decode import peaks as candidates
 from litepose.decode.decoder import decode
 from litepose.decode.merge import Pass, combine, unflip
 from litepose.decode.peaks import find_candidates
-from litepose.decode.reference import decode_reference
-from tests.decode.crowd import BOX, INPUT_WH, draw_crowd, info, one_pass
+from litepose.decode.reference import decode_reference, enlarge
+from tests.decode.crowd import BOX, INPUT_WH, Crowd, draw_crowd, info, one_pass
 
 KINDS = [((4, 2), 1), ((4,), 1), ((4,), 2), ((4, 2), 2)]
 seeds = st.integers(0, 2**31)
@@ -42,12 +42,24 @@ def test_everybody_is_found_where_they_are(people: int, strides, tag_size) -> No
         assert off[crowd.present].max() < 0.35 * strides[-1] + 0.2, "true sub-pixel"
 
 
+def has_tied_peaks(crowd: Crowd) -> bool:
+    """Whether two neighboring cells of the enlarged heatmaps are equally hot and a peak."""
+    heat, _ = enlarge(one_pass(crowd), per_pass_tags=True)
+    peak = (heat > 0.1) & (heat == [cv2.dilate(h, np.ones((5, 5))) for h in heat])
+    return bool((peak[:, 1:] & peak[:, :-1]).any() or (peak[:, :, 1:] & peak[:, :, :-1]).any())
+
+
 @given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
+@example(seed=14813105, kind=((4, 2), 1), people=3)
 @settings(max_examples=15)
 def test_same_people_as_the_reference(seed: int, kind, people: int) -> None:
     crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
     how = info(kind[0], fill=False, duplicate_oks=2)
-    fast, slow = decode(one_pass(crowd), how), decode_reference(one_pass(crowd), how)
+    fast = decode(one_pass(crowd), how)
+    assert sorted(fast.found.sum(axis=1)) == sorted(crowd.present.sum(axis=1))
+    if has_tied_peaks(crowd):  # the official parser takes both: docs/fidelity.md
+        return
+    slow = decode_reference(one_pass(crowd), how)
     assert len(fast) == len(slow) == people
     at = in_order_of(slow.keypoints_xy, fast.keypoints_xy)
     assert np.array_equal(fast.found[at], slow.found)
@@ -55,6 +67,17 @@ def test_same_people_as_the_reference(seed: int, kind, people: int) -> None:
     limit = 0.6 * kind[0][-1]
     assert apart[slow.found].max() < limit, "quarter offset and parabola differ by little"
     assert np.abs(fast.scores[at] - slow.scores).max() < 0.1, "the mean of the strides, not the sum"
+
+
+def test_the_reference_makes_two_people_of_a_peak_between_two_cells_and_ours_does_not() -> None:
+    """A keypoint 3e-7 px from the border of two cells, found by chance; officially it is two."""
+    crowd = draw_crowd(3, seed=14813105)
+    assert has_tied_peaks(crowd) and not has_tied_peaks(draw_crowd(3, seed=0))
+    how = info(fill=False, duplicate_oks=2)
+    fast, slow = decode(one_pass(crowd), how), decode_reference(one_pass(crowd), how)
+    assert len(fast) == 3 and len(slow) == 4
+    assert slow.found.sum(axis=1).tolist() == [*fast.found.sum(axis=1), 1]
+    assert slow.scores[3, 8] in slow.scores[:3, 8]
 
 
 @given(seeds, st.integers(2, 8))  # a bump may lie in 4 blocks: 16 + 2 * 8 hold them all
