@@ -65,6 +65,7 @@ def test_what_is_given_wins_over_the_effort() -> None:
 
 def test_scales_average_maps_of_one_view(usual) -> None:
     assert len(usual.inspect(SCENE, usual.options(scales=(1.0, 0.5))).views) == 1
+    assert len(usual.inspect(SCENE, usual.options(scales=1.0, views=None)).views) == 2
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ class Predictor:
             if name in given:
                 one = isinstance(given[name], int | float)
                 given[name] = (given[name],) if one else tuple(given[name])
-        if "scales" in given:
+        if given.get("scales", (1.0,)) != (1.0,):  # averaged maps are of one view
             given.setdefault("views", (self.info.input.size,))
         return replace(self.defaults, **given)
 

@@ -124,7 +124,7 @@ def run_answers(options: argparse.Namespace) -> int:
     from litepose.training.pseudo_labels import write_answers
 
     predictor = open_predictor(options)
-    path = file_of(options.model)
+    path = file_of(options.model or predictor.info.name)
     assert path is not None, "a model that was opened has a file"
     weights = weights_sha256(path)
     target = predictor.info.skeleton

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         scales=None if options.scales is None else parse_scales(options.scales),
     )
     dataset, unknown = open_data(options, predictor)
-    weights = file_of(options.model, predictor.backend.name)
+    weights = file_of(options.model or predictor.info.name, predictor.backend.name)
     how = replace(
         how,
         flip_test=predict.flip_test,

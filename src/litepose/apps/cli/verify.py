@@ -120,7 +120,7 @@ def _record(options: argparse.Namespace) -> int:
         flip_test=predict.flip_test,
         views=predict.views,
         unknown=unknown,
-        weights=file_of(options.model, predictor.backend.name),
+        weights=file_of(options.model or predictor.info.name, predictor.backend.name),
         dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} pictures",
     )
     progress = Progress(len(dataset), "pictures")
