@@ -25,7 +25,7 @@ class Count(NamedTuple):
 
 
 def count_people(film: str) -> Count:
-    model = litepose.load()
+    model = litepose.load(effort="fast")
     at_once: dict[int, int] = {}
     frames_of = Counter[int]()
     with litepose.video.frames(film) as frames:

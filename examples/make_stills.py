@@ -37,7 +37,7 @@ def make_stills() -> np.ndarray:
     stills: list[np.ndarray] = []
     waiting = list(SHOWN_AT)
     ways: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for frame in litepose.load().stream(group_film(), track=True, smooth=True):
+    for frame in litepose.load(effort="fast").stream(group_film(), track=True, smooth=True):
         poses = frame.poses
         sides = [poses.keypoint(f"{side}_shoulder") for side in ("left", "right")]
         for number, left, right in zip(poses.track_ids.tolist(), *sides, strict=True):

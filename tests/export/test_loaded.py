@@ -95,7 +95,15 @@ def test_int8_onnx(p: Source, p_graph, pictures, tmp_path: Path) -> None:
     assert stem.input[1] == "network.stem.conv.weight"  # left in float
     predictor = litepose.load(tmp_path / "p.onnx")
     theirs = look_eagerly(p)(make_input(pictures[-1], p.info))
-    assert best_oks(theirs, predictor.predict(pictures[-1])).mean() > 0.8
+    # Without VNNI onnxruntime adds pairs of 8-bit products in 16 bits, which overflow now and then;
+    # `litepose export` judges each file on the machine that makes it.
+    least = 0.8 if has_vnni() else 0.7
+    assert best_oks(theirs, predictor.predict(pictures[-1])).mean() > least
+
+
+def has_vnni() -> bool:
+    path = Path("/proc/cpuinfo")
+    return not path.exists() or "vnni" in path.read_text()
 
 
 def test_int8_openvino(p: Source, p_graph, pictures, tmp_path: Path, monkeypatch) -> None:
