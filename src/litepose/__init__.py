@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["LitePoseError", "Poses", "draw", "load", "video"]
 
+# onnxruntime's telemetry writes files and looks names up as soon as a session is opened; its own
+# `disable_telemetry_events` comes too late for that. Here, it is off before anything imports it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 DRAWN_FROM = 0.2  # keypoints scoring below are guesses: reported, but not drawn by default
 
 
