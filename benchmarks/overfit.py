@@ -2,7 +2,7 @@
 
     python benchmarks/overfit.py COCO-FOLDER [--output out/overfit]
 
-Chooses pictures whose people are all labelled and at least 96 px high, runs `litepose train
+Chooses pictures whose people are all labeled and at least 96 px high, runs `litepose train
 configs/overfit.toml` on them and judges on the same ones. Exit code 1 below AP 80. Last line: JSON.
 """
 

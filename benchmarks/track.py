@@ -96,15 +96,15 @@ def oks(one: Poses, many: Poses) -> np.ndarray:
     )  # fmt: skip
 
 
-class WithoutCentres(Tracker):
+class WithoutCenters(Tracker):
     def update(self, poses: Poses, seconds: float) -> Poses:
-        return super().update(replace(poses, centres_xy=None), seconds)
+        return super().update(replace(poses, centers_xy=None), seconds)
 
 
 TRACKERS: dict[str, Callable[[], Follows]] = {
     "IoU, greedy": lambda: Greedy(iou, 0.02),
     "OKS, greedy": lambda: Greedy(oks, 0.01),
-    "ours, without centres": WithoutCentres,
+    "ours, without centers": WithoutCenters,
     "ours": Tracker,
 }
 

@@ -30,7 +30,7 @@ from litepose.data.sample import Batch
 from litepose.training.config import TrainConfig
 from litepose.training.config_file import config_from_dict
 from litepose.training.distributed import Processes, open_processes
-from litepose.training.objective import normalised
+from litepose.training.objective import normalized
 from litepose.training.run import Run
 from litepose.training.trainer import Trainer
 
@@ -156,7 +156,7 @@ def plain_way(run: Run) -> Way:
 
     def step(ready: tuple[Batch, list[torch.Tensor]]) -> None:
         batch, targets = ready
-        images = normalised(batch.images.contiguous(), run.info.input).to(run.group.device)
+        images = normalized(batch.images.contiguous(), run.info.input).to(run.group.device)
         maps: Maps = run.model(images)
         loss = sum(
             ((heat - target.to(heat.device)) ** 2).mean()

@@ -81,7 +81,7 @@ def cut_out(who: str) -> np.ndarray:
 
 
 def dyed(person: np.ndarray, turn: int) -> np.ndarray:
-    """The suit in another colour: only what is strongly coloured, and below the face."""
+    """The suit in another color: only what is strongly colored, and below the face."""
     hsv = cv2.cvtColor(person[..., :3], cv2.COLOR_RGB2HSV)
     suit = np.clip((hsv[..., 1].astype(np.float32) - 120) / 60, 0, 1)
     suit[:190] = 0

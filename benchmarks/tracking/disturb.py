@@ -1,6 +1,6 @@
 """True poses made as imperfect as a network's: what a tracker is judged on, apart from any network.
 
-Ours: keypoints tremble and stray to the neighbour, people are missed for some frames, more so when
+Ours: keypoints tremble and stray to the neighbor, people are missed for some frames, more so when
 half hidden; ghosts and doubles come and go; scores jitter. Seeded: the same seed, the same errors.
 """
 
@@ -28,14 +28,14 @@ class Disturbance:
     miss:    chance in a frame that a person fully seen begins to be missed; ten times that
              where nearly all is hidden
     ghosts:  people begun to be seen in a frame who are not there
-    centre:  tremble of centres, as a share of the person's size
+    center:  tremble of centers, as a share of the person's size
     """
 
     tremble: float = 0.5
     stray: float = 0.3
     miss: float = 0.02
     ghosts: float = 0.15
-    centre: float = 0.08
+    center: float = 0.08
 
 
 class Disturber:
@@ -48,7 +48,7 @@ class Disturber:
         self._ghosts: list[tuple[np.ndarray, np.ndarray]] = []
 
     def see(self, truth: Truth, image_wh: tuple[int, int]) -> Poses:
-        """People found, best first, with centres; without ids."""
+        """People found, best first, with centers; without ids."""
         rng = self._rng
         people = [self._person(truth, i) for i in range(len(truth.ids)) if self._found(truth, i)]
         self._haunt(truth)
@@ -58,9 +58,9 @@ class Disturber:
         k = COCO17.num_keypoints
         points = np.array([p for p, _, _ in people]).reshape(-1, k, 2)
         scores = np.array([s for _, s, _ in people]).reshape(-1, k)
-        centres = np.array([c for _, _, c in people]).reshape(-1, 2)
+        centers = np.array([c for _, _, c in people]).reshape(-1, 2)
         best = np.argsort(-scores.mean(axis=1), kind="stable")
-        found = Poses(points, scores, scores.mean(axis=1), COCO17, image_wh, centres_xy=centres)
+        found = Poses(points, scores, scores.mean(axis=1), COCO17, image_wh, centers_xy=centers)
         return found[best]
 
     def _found(self, truth: Truth, i: int) -> bool:
@@ -73,7 +73,7 @@ class Disturber:
         return name not in self._missed and seen >= FEWEST_SEEN
 
     def _person(self, truth: Truth, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Keypoints (17, 2), scores (17,), centre (2,)."""
+        """Keypoints (17, 2), scores (17,), center (2,)."""
         rng, how = self._rng, self._how
         size = np.sqrt(truth.areas[i])
         spread = how.tremble * 2 * COCO17.sigmas * size
@@ -92,7 +92,7 @@ class Disturber:
         scores[~there] = 0
         points[scores == 0] = points[scores > 0].mean(axis=0)
         middle = truth.keypoints_xy[i, there].mean(axis=0)
-        return points, scores, middle + rng.normal(0, how.centre * size, 2)
+        return points, scores, middle + rng.normal(0, how.center * size, 2)
 
     def _haunt(self, truth: Truth) -> None:
         """Old ghosts go, new ones come: half of them doubles of somebody there."""

@@ -29,7 +29,7 @@ from litepose.data.stick_figure import (
     Canvas,
     Figure,
     paint,
-    random_colour,
+    random_color,
     random_figure,
 )  # fmt: skip
 from litepose.data.synthetic import FURNITURE_OWNER
@@ -124,9 +124,9 @@ def walk(seed: int, settings: ClipSettings = ClipSettings()) -> Iterator[Frame]:
         figures = [_stepping(walker, i, left) for walker in walkers]
         for owner, figure in enumerate(figures, start=1):
             paint(canvas, figure, owner)
-        for x, w, colour in pillars:
+        for x, w, color in pillars:
             corners = [(x - left, 0), (x - left + w, 0), (x - left + w, height), (x - left, height)]
-            canvas.polygon(corners, colour, FURNITURE_OWNER)
+            canvas.polygon(corners, color, FURNITURE_OWNER)
         yield Frame(float(times[i]), canvas.image, _truth(canvas.owner, figures))
 
 
@@ -142,8 +142,8 @@ def _scene(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """(H, W, 3): a wall with blots and a floor."""
     blots = rng.integers(60, 220, size=(6, max(2, 6 * width // height), 3), dtype=np.uint8)
     image = cv2.resize(blots, (width, height), interpolation=cv2.INTER_CUBIC)
-    plain = np.full_like(image, random_colour(rng, 110, 220))
-    plain[int(height * rng.uniform(0.5, 0.7)) :] = random_colour(rng, 60, 150)
+    plain = np.full_like(image, random_color(rng, 110, 220))
+    plain[int(height * rng.uniform(0.5, 0.7)) :] = random_color(rng, 60, 150)
     image = cv2.addWeighted(plain, 0.75, image, 0.25, 0)
     grain = rng.integers(0, 16, size=image.shape, dtype=np.uint8)
     return np.maximum(image, grain) - grain
@@ -152,12 +152,12 @@ def _scene(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
 def _pillars(
     rng: np.random.Generator, count: int, width: int, height: int
 ) -> list[tuple[float, float, tuple[int, int, int]]]:
-    """Left edge, width, colour of each."""
+    """Left edge, width, color of each."""
     return [
         (
             (n + rng.uniform(0.2, 0.8)) * width / max(count, 1),
             rng.uniform(0.06, 0.16) * height,
-            random_colour(rng, 60, 160),
+            random_color(rng, 60, 160),
         )
         for n in range(count)
     ]

@@ -81,7 +81,7 @@ def test_disturbed_poses_are_seeded_and_mostly_right(clip):
         total += counted.sum()
         assert (np.diff(poses.person_scores) <= 0).all()
     assert 0.75 < right / total < 0.98
-    calm = Disturbance(tremble=0, stray=0, miss=0, ghosts=0, centre=0)
+    calm = Disturbance(tremble=0, stray=0, miss=0, ghosts=0, center=0)
     for poses, frame in zip(look(1, calm), clip, strict=True):
         assert len(poses) == ((frame.truth.visibility == 2).sum(axis=1) >= 3).sum()
 

@@ -27,7 +27,7 @@ def test_json_comes_back_for_known_and_own_skeletons() -> None:
     ("place", "value", "said"),
     [
         (("schema",), 2, "schema 1"),
-        (("colour",), "red", "unknown fields.*colour"),
+        (("color",), "red", "unknown fields.*color"),
         (("strides",), [0], "strides"),
         (("tag_stride",), "x", "tag_stride"),
         (("tag_kind",), "magic", "magic"),

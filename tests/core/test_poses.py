@@ -19,7 +19,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "poses.schema.json"
 
 
 def some_poses(
-    n: int = 3, skeleton: Skeleton = COCO17, ids: bool = False, centres: bool = False
+    n: int = 3, skeleton: Skeleton = COCO17, ids: bool = False, centers: bool = False
 ) -> Poses:
     rng = np.random.default_rng(n)
     k = skeleton.num_keypoints
@@ -32,23 +32,23 @@ def some_poses(
         skeleton,
         (120, 100),
         np.arange(7, 7 + n) if ids else None,
-        rng.uniform(-9, 100, (n, 2)).round(2) if centres else None,
+        rng.uniform(-9, 100, (n, 2)).round(2) if centers else None,
     )
 
 
 @pytest.mark.parametrize("more", [False, True])
 @pytest.mark.parametrize("n", [0, 1, 4])
 def test_json_comes_back_and_follows_the_published_schema(n: int, more: bool) -> None:
-    """`more`: with ids and centres, which an empty record cannot say that it had."""
-    poses = some_poses(n, ids=more and n > 0, centres=more and n > 0)
+    """`more`: with ids and centers, which an empty record cannot say that it had."""
+    poses = some_poses(n, ids=more and n > 0, centers=more and n > 0)
     again = Poses.from_json(poses.to_json())
     assert np.allclose(again.keypoints_xy, poses.keypoints_xy)
     assert np.allclose(again.scores, poses.scores)
     assert again.to_json() == poses.to_json()
-    if poses.centres_xy is None:
-        assert again.centres_xy is None and '"centre"' not in poses.to_json()
+    if poses.centers_xy is None:
+        assert again.centers_xy is None and '"center"' not in poses.to_json()
     else:
-        assert np.allclose(again.centres_xy, poses.centres_xy)
+        assert np.allclose(again.centers_xy, poses.centers_xy)
     jsonschema.validate(json.loads(poses.to_json()), json.loads(SCHEMA.read_text()))
 
 
@@ -71,8 +71,8 @@ def test_coco_results_come_back() -> None:
 
 
 def test_slicing_and_iteration() -> None:
-    poses = some_poses(4, ids=True, centres=True)
-    assert np.array_equal(poses[[2, 0]].centres_xy, poses.centres_xy[[2, 0]])
+    poses = some_poses(4, ids=True, centers=True)
+    assert np.array_equal(poses[[2, 0]].centers_xy, poses.centers_xy[[2, 0]])
     assert len(poses[1]) == 1 and poses[1].ids.tolist() == [8]
     assert len(poses[1:]) == 3 and len(poses[poses.ids > 8]) == 2
     assert [p.ids[0] for p in poses] == [7, 8, 9, 10]
@@ -88,8 +88,8 @@ def test_boxes_hold_only_found_keypoints_and_move_along() -> None:
     assert poses.boxes_xyxy().tolist() == [[10, 20, 30, 60]]
     assert poses.moved(Affine.scale_shift((2, 1))).boxes_xyxy().tolist() == [[20, 20, 60, 60]]
     assert Poses.empty(COCO17).boxes_xyxy().shape == (0, 4)
-    centred = replace(poses, centres_xy=np.array([[15.0, 30.0]]))
-    assert centred.moved(Affine.scale_shift((2, 1))).centres_xy.tolist() == [[30, 30]]
+    centerd = replace(poses, centers_xy=np.array([[15.0, 30.0]]))
+    assert centerd.moved(Affine.scale_shift((2, 1))).centers_xy.tolist() == [[30, 30]]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ def test_wrong_poses_are_refused(points, scores, people, said) -> None:
         Poses(points, scores, np.array(people), COCO17)
 
 
-@pytest.mark.parametrize("centres", [np.zeros((2, 2)), np.full((1, 2), np.nan)])
-def test_wrong_centres_are_refused(centres: np.ndarray) -> None:
-    with pytest.raises(LitePoseError, match=r"centres \(1, 2\)"):
-        replace(some_poses(1), centres_xy=centres)
+@pytest.mark.parametrize("centers", [np.zeros((2, 2)), np.full((1, 2), np.nan)])
+def test_wrong_centers_are_refused(centers: np.ndarray) -> None:
+    with pytest.raises(LitePoseError, match=r"centers \(1, 2\)"):
+        replace(some_poses(1), centers_xy=centers)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from litepose.core.geometry import Affine, mirror_keypoints
 from litepose.core.skeleton import COCO17
 from litepose.data.augment import (
     AugmentSettings,
-    _colour_map,
+    _color_map,
     augment,
     cut_out,
     draw,
@@ -43,7 +43,7 @@ def marked(wh=(96, 64), at=(40.5, 30.5), k=NOSE, radius=3) -> Sample:
         visibility=visibility,
         areas=np.array([28.0], np.float32),
         valid_mask=np.ones((wh[1], wh[0]), bool),
-        labelled=np.ones(17, bool),
+        labeled=np.ones(17, bool),
         image_id=1,
     )
 
@@ -77,13 +77,13 @@ def test_mirroring_exchanges_sides_exactly():
     assert np.allclose(moved.keypoints_xy[seen], expected[seen])
 
 
-def test_what_is_labelled_changes_sides_too():
-    labelled = np.ones(17, bool)
-    labelled[WRIST] = False
+def test_what_is_labeled_changes_sides_too():
+    labeled = np.ones(17, bool)
+    labeled[WRIST] = False
     settings = AugmentSettings(flip=1)
-    sample = replace(marked(), labelled=labelled)
+    sample = replace(marked(), labeled=labeled)
     moved = augment(sample, np.random.default_rng(0), settings, (64, 64), FLIP)
-    assert moved.labelled[WRIST] and not moved.labelled[FLIP[WRIST]]
+    assert moved.labeled[WRIST] and not moved.labeled[FLIP[WRIST]]
 
 
 def test_the_crop_is_shifted_in_both_directions():
@@ -125,7 +125,7 @@ def test_the_official_ranges_are_the_defaults():
     assert 0.4 < np.mean([d.mirrored for d in drawn]) < 0.6
 
 
-def test_without_augmentation_the_whole_picture_is_centred():
+def test_without_augmentation_the_whole_picture_is_centerd():
     sample = marked(wh=(96, 64))
     moved = augment(sample, np.random.default_rng(5), AugmentSettings.none(), (96, 96), FLIP)
     assert np.array_equal(moved.image[16:80], sample.image)
@@ -133,7 +133,7 @@ def test_without_augmentation_the_whole_picture_is_centred():
     assert moved.valid_mask[16:80].all() and not moved.valid_mask[:16].any()
 
 
-def test_who_leaves_the_picture_is_no_longer_labelled():
+def test_who_leaves_the_picture_is_no_longer_labeled():
     sample = marked(at=(40.5, 30.5))
     gone = warp(sample, Affine.scale_shift((1, 1), (60, 0)), (96, 64))
     assert len(gone.keypoints_xy) == len(gone.visibility) == len(gone.areas) == 0
@@ -153,22 +153,22 @@ def test_the_mask_travels_with_the_pixels():
     assert turned.valid_mask[bright == 255].all()
 
 
-def test_colour_changes_colours_and_nothing_else():
+def test_color_changes_colors_and_nothing_else():
     rng = np.random.default_rng(0)
     image = rng.integers(60, 200, size=(64, 96, 3), dtype=np.uint8)
     sample = replace(marked(), image=image)
-    settings = AugmentSettings(colour=0.5)
+    settings = AugmentSettings(color=0.5)
     moved = augment(sample, np.random.default_rng(9), settings, (64, 64), FLIP)
-    plain = augment(sample, np.random.default_rng(9), replace(settings, colour=0.0), (64, 64), FLIP)
+    plain = augment(sample, np.random.default_rng(9), replace(settings, color=0.0), (64, 64), FLIP)
     assert np.array_equal(moved.keypoints_xy, plain.keypoints_xy)
     assert np.abs(moved.image.astype(int) - plain.image).mean() > 3
     assert moved.image.dtype == np.uint8 and moved.image.shape == plain.image.shape
 
 
-def test_no_colour_change_is_the_identity():
-    assert np.allclose(_colour_map(0, 0, 0, 0), np.eye(3, 4))
-    grey = np.array([90.0, 90.0, 90.0, 1.0])
-    assert np.allclose(_colour_map(0, 0, 0.7, -0.9) @ grey, 90)  # saturation, hue keep greys
+def test_no_color_change_is_the_identity():
+    assert np.allclose(_color_map(0, 0, 0, 0), np.eye(3, 4))
+    gray = np.array([90.0, 90.0, 90.0, 1.0])
+    assert np.allclose(_color_map(0, 0, 0.7, -0.9) @ gray, 90)  # saturation, hue keep grays
 
 
 def test_cut_out_hides_keypoints():
@@ -186,13 +186,13 @@ def test_cut_out_hides_keypoints():
 
 def test_a_mosaic_holds_four_pictures():
     samples = [marked(at=(48.5, 32.5)) for _ in range(4)]
-    labelled = np.ones(17, bool)
-    labelled[3] = False
-    samples[2] = replace(samples[2], labelled=labelled, people_complete=False)
+    labeled = np.ones(17, bool)
+    labeled[3] = False
+    samples[2] = replace(samples[2], labeled=labeled, people_complete=False)
     whole = AugmentSettings.none()
     made = mosaic(samples, np.random.default_rng(3), whole, (128, 128), FLIP)
     assert made.image.shape == (128, 128, 3) and len(made.keypoints_xy) == 4
-    assert not made.labelled[3] and not made.people_complete
+    assert not made.labeled[3] and not made.people_complete
     for point in made.keypoints_xy[:, NOSE]:
         x, y = point.astype(int)
         assert made.image[y, x, 0] == 255

@@ -17,7 +17,7 @@ from litepose.data.pack import PackSettings, pack
 from litepose.data.packed import PackedDataset
 from litepose.data.sample import Sample
 
-CHANGES = AugmentSettings(colour=0.4, cutout=3)
+CHANGES = AugmentSettings(color=0.4, cutout=3)
 
 
 class Dots:
@@ -47,7 +47,7 @@ class Dots:
             visibility=np.eye(1, 17, 9, dtype=np.uint8) * 2,
             areas=np.ones(1, np.float32),
             valid_mask=np.ones(dot.shape, bool),
-            labelled=np.ones(17, bool),
+            labeled=np.ones(17, bool),
             image_id=index,
         )
 
@@ -69,7 +69,7 @@ def both(packed, changes, settings):
 @pytest.mark.parametrize("size", [96, 32])
 def test_the_same_pictures_as_the_loader(packed, size):
     for cpu, device in both(packed, CHANGES, LoaderSettings(4, size, seed=3)):
-        for name in ("keypoints_xy", "visibility", "labelled", "image_ids", "people_complete"):
+        for name in ("keypoints_xy", "visibility", "labeled", "image_ids", "people_complete"):
             assert torch.equal(getattr(cpu, name), getattr(device, name)), name
         assert cpu.images.shape == device.images.shape and device.images.dtype == torch.uint8
         difference = (cpu.images.float() - device.images.float()).abs()
@@ -95,8 +95,8 @@ def test_geometry_agrees_within_half_a_pixel(packed, tmp_path):
             for batch in (cpu, device):
                 weight = batch.images[i, 0].double().numpy()
                 yy, xx = np.mgrid[:80, :80] + 0.5
-                centre = np.array([(xx * weight).sum(), (yy * weight).sum()]) / weight.sum()
-                assert np.abs(centre - place).max() < 0.5
+                center = np.array([(xx * weight).sum(), (yy * weight).sum()]) / weight.sum()
+                assert np.abs(center - place).max() < 0.5
             found += 1
     assert found >= 3
 

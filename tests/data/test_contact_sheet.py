@@ -62,7 +62,7 @@ def test_a_single_keypoint_leaves_a_mark_on_the_sheet(side):
         visibility=visibility,
         areas=np.ones(1, np.float32),
         valid_mask=np.ones((side, side), bool),
-        labelled=np.ones(17, bool),
+        labeled=np.ones(17, bool),
         image_id=1,
     )
     tiles = [

@@ -53,13 +53,13 @@ def test_a_custom_skeleton_comes_from_the_file(tmp_path):
     assert dataset.skeleton.keypoints == tuple(FIVE)
     assert dataset.skeleton.flip_index.tolist() == [0, 2, 1, 3, 4]
     assert dataset.skeleton.edges == (("tip", "left_fin"), ("tip", "right_fin"))
-    assert dataset.labelled.tolist() == [True, True, False, True, True]
+    assert dataset.labeled.tolist() == [True, True, False, True, True]
     sample = dataset[0]
     assert sample.image.shape == (30, 40, 3)
     assert sample.visibility.tolist() == [[2, 1, 0, 2, 2]]
     assert sample.keypoints_xy[0, 3].tolist() == [20, 21]
     box = dataset.records[0].boxes_xywh[0]
-    assert box.tolist() == [5, 6, 25, 15]  # around the labelled keypoints: the file had no bbox
+    assert box.tolist() == [5, 6, 25, 15]  # around the labeled keypoints: the file had no bbox
     assert np.isclose(sample.areas[0], 0.53 * 25 * 15)
 
 
@@ -126,7 +126,7 @@ def test_another_skeleton_is_mapped_by_name(drawn_folder):
     mapped = find_dataset(drawn_folder, "train2017", target=CROWDPOSE14)
     k = CROWDPOSE14.index("left_wrist")
     assert mapped.skeleton is CROWDPOSE14
-    assert not mapped.labelled[CROWDPOSE14.index("head")] and mapped.labelled[k]
+    assert not mapped.labeled[CROWDPOSE14.index("head")] and mapped.labeled[k]
     ours, theirs = mapped.records[0], own.records[0]
     assert np.array_equal(
         ours.keypoints_xy[:, k], theirs.keypoints_xy[:, COCO17.index("left_wrist")]
@@ -288,6 +288,6 @@ def test_shared_datasets_are_read(shared):
     assert sum(not r.people_complete for r in coco.records) == 96
     assert not all(coco[i].valid_mask.all() for i in range(10))
     lsp = find_dataset(shared / "data/lsp", "lsp", target=CROWDPOSE14)
-    assert len(lsp) == 2000 and lsp.labelled.all() and not lsp.records[0].people_complete
+    assert len(lsp) == 2000 and lsp.labeled.all() and not lsp.records[0].people_complete
     head = lsp.records[0].keypoints_xy[0, CROWDPOSE14.index("head")]
     assert np.allclose(head, [39.0, 15.6])

@@ -14,7 +14,7 @@ from litepose.data.augment import AugmentSettings
 from litepose.data.datasets import Mixture, UnreadablePictureError
 from litepose.data.loader import Loader, LoaderSettings, coarse_mask, make_loader
 
-CHANGES = AugmentSettings(colour=0.3, cutout=2, mosaic=0.3)
+CHANGES = AugmentSettings(color=0.3, cutout=2, mosaic=0.3)
 
 
 def batches(dataset, epoch=1, start=0, changes=CHANGES, **settings):
@@ -35,7 +35,7 @@ def test_a_batch_is_what_the_trainer_expects(drawn):
     assert batch.keypoints_xy.shape == (3, people, 17, 2)
     assert batch.visibility.shape == (3, people, 17) and batch.visibility.dtype == torch.uint8
     assert batch.valid_mask.shape == (3, 16, 16) and batch.valid_mask.dtype == torch.bool
-    assert batch.labelled.shape == (3, 17) and batch.image_ids.dtype == torch.int64
+    assert batch.labeled.shape == (3, 17) and batch.image_ids.dtype == torch.int64
     seen = batch.keypoints_xy[batch.visibility > 0]
     assert (seen >= 0).all() and (seen < 64).all() and torch.isfinite(batch.keypoints_xy).all()
 

@@ -16,7 +16,7 @@ from litepose.data.packed import PackedDataset
 
 
 def same_people(one, other):
-    for name in ("keypoints_xy", "visibility", "areas", "valid_mask", "labelled"):
+    for name in ("keypoints_xy", "visibility", "areas", "valid_mask", "labeled"):
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
     assert (one.image_id, one.people_complete) == (other.image_id, other.people_complete)
 
@@ -54,12 +54,12 @@ def test_keypoints_are_mapped_by_name_as_those_of_a_folder_are(drawn, tmp_path):
     packed = PackedDataset(tmp_path / "a.lpc", LSP14)
     assert packed.skeleton == LSP14
     mapping = LSP14.mapping_from(COCO17)
-    assert not packed[0].labelled[mapping < 0].any()
+    assert not packed[0].labeled[mapping < 0].any()
     for i in range(12):
         wanted = drawn[i]
         for k, at in enumerate(mapping):
             if at >= 0:
-                assert packed[i].labelled[k] == wanted.labelled[at]
+                assert packed[i].labeled[k] == wanted.labeled[at]
                 assert np.array_equal(packed[i].keypoints_xy[:, k], wanted.keypoints_xy[:, at])
             else:
                 assert not packed[i].visibility[:, k].any()
@@ -68,7 +68,7 @@ def test_keypoints_are_mapped_by_name_as_those_of_a_folder_are(drawn, tmp_path):
         PackedDataset(tmp_path / "a.lpc", strange)
 
 
-def test_pictures_with_nobody_labelled_are_left_out_where_asked(drawn, tmp_path):
+def test_pictures_with_nobody_labeled_are_left_out_where_asked(drawn, tmp_path):
     few = drawn.select(range(6))
     nobody = slice(0, 0)
     for i in (0, 3):
@@ -105,10 +105,10 @@ def test_pieces_for_carrying(drawn, tmp_path, encoding):
 
 def test_a_mixture_keeps_who_labels_what(drawn, tmp_path):
     other = drawn.select([3, 4])
-    other.labelled = drawn.labelled & (np.arange(17) > 4)
+    other.labeled = drawn.labeled & (np.arange(17) > 4)
     pack(Mixture([(drawn.select([0]), 1), (other, 1)]), tmp_path / "a.lpc")
     packed = PackedDataset(tmp_path / "a.lpc")
-    assert packed[0].labelled.all() and not packed[1].labelled[:5].any()
+    assert packed[0].labeled.all() and not packed[1].labeled[:5].any()
 
 
 class Broken:

@@ -27,10 +27,10 @@ def taught_sample(at=(60.0, 44.0), wh=(120, 88)) -> Sample:
     """One person with one keypoint, and heatmaps that are hot there; their cells have 4.8 px."""
     cells_wh = (25, 18)
     x, y = (np.arange(n) + 0.5 for n in cells_wh)
-    centre = np.array(at) * cells_wh / wh
+    center = np.array(at) * cells_wh / wh
     heat = np.zeros((cells_wh[1], cells_wh[0], 17), np.float32)
     heat[..., ANKLE] = np.exp(
-        -((x[None] - centre[0]) ** 2 + (y[:, None] - centre[1]) ** 2) / (2 * 1.2**2)
+        -((x[None] - center[0]) ** 2 + (y[:, None] - center[1]) ** 2) / (2 * 1.2**2)
     )
     points = np.zeros((1, 17, 2), np.float32)
     points[0, ANKLE] = at
@@ -42,14 +42,14 @@ def taught_sample(at=(60.0, 44.0), wh=(120, 88)) -> Sample:
         visibility=visibility,
         areas=np.array([500], np.float32),
         valid_mask=np.ones((wh[1], wh[0]), bool),
-        labelled=np.ones(17, bool),
+        labeled=np.ones(17, bool),
         image_id=1,
         taught=np.round(SCALE * heat).astype(np.uint8),
     )
 
 
 def hottest_xy(heat: np.ndarray) -> np.ndarray:
-    """Input pixels of the centre of mass of heat (h, w) at stride 4."""
+    """Input pixels of the center of mass of heat (h, w) at stride 4."""
     y, x = np.mgrid[: heat.shape[0], : heat.shape[1]] + 0.5
     mass = heat.astype(float)
     return 4 * np.array([(x * mass).sum(), (y * mass).sum()]) / mass.sum()

@@ -176,7 +176,7 @@ def crowd(data):
         (lambda d: first_person(d).update(keypoints=[900, 5, 2] * 17), "outside the picture"),
         (lambda d: first_person(d).update(keypoints=[0, 0, 2] * 17), "at (0, 0)"),
         (lambda d: first_person(d).update(keypoints=[5, 5, 7] * 17), "visibilities other"),
-        (lambda d: first_person(d).update(keypoints=[0] * 51), "without a labelled keypoint"),
+        (lambda d: first_person(d).update(keypoints=[0] * 51), "without a labeled keypoint"),
         (lambda d: d["annotations"].append({**first_person(d), "id": 10**6}), "annotated twice"),
         (lambda d: crowd(d)["segmentation"].update(counts=[3]), "segmentation cannot be read"),
         (lambda d: crowd(d).update(segmentation=[[1, 2, 3]]), "segmentation cannot be read"),

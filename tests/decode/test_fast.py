@@ -89,8 +89,8 @@ def test_a_mirrored_picture_gives_mirrored_people(seed: int, kind, people: int) 
     matched = straight.scores > how.decode.heat_threshold
     assert np.abs(back[at] - straight.keypoints_xy)[matched].max() < 1e-3
     if kind[1] == 2:
-        centres = Affine.mirror(INPUT_WH[0])(mirrored.centres_xy)
-        assert np.abs(centres[at] - straight.centres_xy).max() < 1e-3
+        centers = Affine.mirror(INPUT_WH[0])(mirrored.centers_xy)
+        assert np.abs(centers[at] - straight.centers_xy).max() < 1e-3
     assert np.allclose(mirrored.person_scores, straight.person_scores, atol=1e-6)
 
 
@@ -197,8 +197,8 @@ def test_positional_tags_say_where_each_persons_middle_is_and_learned_ones_do_no
     passes = [Pass(crowd.maps._replace(tags=tags), twice_as_large)]
     poses = decode(passes, info(tag_kind="positional"))
     at = in_order_of(2 * crowd.points_xy, poses.keypoints_xy)
-    assert np.abs(poses.centres_xy[at] - 2 * middle).max() < 0.5
-    assert decode(passes, info(tag_kind="learned")).centres_xy is None
+    assert np.abs(poses.centers_xy[at] - 2 * middle).max() < 0.5
+    assert decode(passes, info(tag_kind="learned")).centers_xy is None
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -12,7 +12,7 @@ from litepose.core.skeleton import COCO17, CROWDPOSE14
 from litepose.decode.reference import (
     OFFICIAL_ORDER,
     ReferenceSettings,
-    nudge_to_neighbour,
+    nudge_to_neighbor,
     official_input,
     parse,
 )
@@ -56,5 +56,5 @@ def test_official_orders_are_permutations_and_coco_names_say_ours_is_the_same() 
 def test_nudge_goes_to_the_hotter_side_and_equal_counts_as_lower() -> None:
     channel = np.zeros((5, 5))
     channel[2, 2], channel[2, 3] = 1, 0.5
-    assert nudge_to_neighbour(channel, 2, 2) == (0.75, 0.25)
-    assert nudge_to_neighbour(np.zeros((3, 3)), 0, 0) == (0.25, 0.25)
+    assert nudge_to_neighbor(channel, 2, 2) == (0.75, 0.25)
+    assert nudge_to_neighbor(np.zeros((3, 3)), 0, 0) == (0.25, 0.25)

@@ -29,7 +29,7 @@ QUICK = EvaluateOptions(resamples=20)
 
 
 class Drawer:
-    """A dataset in memory; picture i is filled with the grey i, so that the model knows it."""
+    """A dataset in memory; picture i is filled with the gray i, so that the model knows it."""
 
     def __init__(self, skeleton: Skeleton = COCO17, unreadable: Sequence[int] = ()) -> None:
         self.truth, self.results = make_scene(PICTURES, 3, skeleton)
@@ -51,7 +51,7 @@ class Drawer:
             visibility=record.visibility,
             areas=record.areas,
             valid_mask=np.ones((h, w), bool),
-            labelled=np.ones(self.skeleton.num_keypoints, bool),
+            labeled=np.ones(self.skeleton.num_keypoints, bool),
             image_id=record.image_id,
             people_complete=record.people_complete,
         )
@@ -105,7 +105,7 @@ def test_sheet_shows_all_four_kinds(tmp_path: Path) -> None:
     evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     for row in np.array_split(sheet, 4):
-        assert (np.ptp(row.astype(int), axis=2) > 60).sum() > 200  # limbs are colourful
+        assert (np.ptp(row.astype(int), axis=2) > 60).sum() > 200  # limbs are colorful
 
 
 def test_stopped_run_is_judged_kept_and_taken_up(tmp_path: Path) -> None:
@@ -228,19 +228,19 @@ def test_few_pictures_have_no_interval_in_text_and_json() -> None:
 @pytest.mark.parametrize(
     ("complete", "says"),
     [
-        ((), "no picture has everybody labelled: finding"),
-        ((1, 2, 3), "3 pictures have everybody labelled; in the others"),
+        ((), "no picture has everybody labeled: finding"),
+        ((1, 2, 3), "3 pictures have everybody labeled; in the others"),
         (range(PICTURES), ""),
     ],
 )
-def test_unlabelled_people_that_count_as_wrong_are_said(complete: Sequence[int], says: str) -> None:
+def test_unlabeled_people_that_count_as_wrong_are_said(complete: Sequence[int], says: str) -> None:
     dataset = Drawer()
     dataset.records = [
         replace(record, people_complete=i in complete) for i, record in enumerate(dataset.records)
     ]
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
     assert report.judged.complete_pictures == len(complete)
-    told = [note for note in report.to_dict()["notes"] if "everybody labelled" in note]
+    told = [note for note in report.to_dict()["notes"] if "everybody labeled" in note]
     assert len(told) == bool(says)
     assert not says or (told[0].startswith(says) and told[0] in report.to_text())
 
@@ -248,7 +248,7 @@ def test_unlabelled_people_that_count_as_wrong_are_said(complete: Sequence[int],
 def test_that_only_twenty_people_of_a_picture_are_judged_is_said() -> None:
     dataset = Drawer()  # 30 people in the first picture, fewer than 20 in the others
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
-    said = "more are found in 1 and labelled in 1 pictures"
+    said = "more are found in 1 and labeled in 1 pictures"
     assert any("best 20 people" in note and said in note for note in report.to_dict()["notes"])
     dataset.records = [replace(r, image_id=r.image_id - 1) for r in dataset.records[1:]]
     dataset.results = [r | {"image_id": r["image_id"] - 1} for r in dataset.results]

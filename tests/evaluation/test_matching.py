@@ -41,7 +41,7 @@ def test_average_precision_equals_the_evaluator(seed: int) -> None:
 
 
 def scene_of_one(oks_shift: float, crowd: bool, copies: int) -> PictureMatch:
-    """`copies` found people, one labelled person or crowd without keypoints around them."""
+    """`copies` found people, one labeled person or crowd without keypoints around them."""
     points = np.random.default_rng(0).uniform(0, 100, (1, 17, 2))
     truth = PictureTruth(
         1,

@@ -24,7 +24,7 @@ def test_one_unit_away_is_exp_of_minus_half() -> None:
     np.testing.assert_allclose(oks[:, 0], [1.0, math.exp(-0.5)], rtol=1e-12)
 
 
-def test_only_labelled_keypoints_count() -> None:
+def test_only_labeled_keypoints_count() -> None:
     truth = np.array([[[0.0, 0.0], [999.0, 999.0]]])
     oks = compute_oks(
         np.zeros((1, 2, 2)), truth, np.array([100.0]), SIGMAS, visibility=np.array([[1, 0]])

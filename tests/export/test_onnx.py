@@ -57,7 +57,7 @@ def test_set_info_changes_the_settings_only(tmp_path: Path) -> None:
     path = tmp_path / "p.onnx"
     shutil.copy(zoo.find_weights("p"), path)  # type: ignore[arg-type]
     before = _session(path)
-    info = replace(zoo.P_INFO, name="mine", licence="none")
+    info = replace(zoo.P_INFO, name="mine", license="none")
     set_info(path, info)
     after = _session(path)
     assert _info_inside(after) == info

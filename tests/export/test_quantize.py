@@ -41,7 +41,7 @@ class Converter:
 
 @pytest.fixture
 def gate(tiny, monkeypatch):
-    """`gate(converter)` quantises with accuracy 0.01 a layer kept in float, 0.08 demanded."""
+    """`gate(converter)` quantizes with accuracy 0.01 a layer kept in float, 0.08 demanded."""
 
     def judge_by(source, run_float, inputs):
         return lambda run: q.Accuracy(0.01 * float(run(None)[0]), 0.08, "likeness")

@@ -11,7 +11,7 @@ from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17, CROWDPOSE14, LSP14, Skeleton
 from litepose.imaging.draw import INKS, DrawStyle, draw_poses, region_of, side_of
 
-GREY = np.full((240, 320, 3), 120, np.uint8)
+GRAY = np.full((240, 320, 3), 120, np.uint8)
 PAIR = Skeleton("pair", ("left_elbow", "left_wrist"), (("left_elbow", "left_wrist"),), (0.1, 0.1))
 
 
@@ -34,22 +34,22 @@ def standing(height: float, middle_x: float = 160.0, **more) -> Poses:
     return Poses(np.array([points]), np.ones((1, 17)), np.full(1, 0.87), COCO17, **more)
 
 
-def changed(drawn: np.ndarray, image: np.ndarray = GREY) -> np.ndarray:
+def changed(drawn: np.ndarray, image: np.ndarray = GRAY) -> np.ndarray:
     return (drawn != image).any(axis=2)
 
 
 def test_the_input_is_not_changed_and_nobody_gives_a_copy() -> None:
-    before = GREY.copy()
-    drawn = draw_poses(GREY, standing(200))
-    assert np.array_equal(GREY, before) and changed(drawn).any()
-    copy = draw_poses(GREY, Poses.empty(COCO17))
-    assert np.array_equal(copy, GREY) and copy is not GREY
+    before = GRAY.copy()
+    drawn = draw_poses(GRAY, standing(200))
+    assert np.array_equal(GRAY, before) and changed(drawn).any()
+    copy = draw_poses(GRAY, Poses.empty(COCO17))
+    assert np.array_equal(copy, GRAY) and copy is not GRAY
 
 
 def test_a_limb_lies_where_its_keypoints_are() -> None:
     """By the weight of what changed; OpenCV's soft rims are not quite even."""
     for y in (100.0, 100.5, 100.8):
-        drawn = draw_poses(GREY, pair((100.0, y), (220.0, y)), style=DrawStyle(dot_scale=0))
+        drawn = draw_poses(GRAY, pair((100.0, y), (220.0, y)), style=DrawStyle(dot_scale=0))
         column = np.abs(drawn[:, 160].astype(float) - 120).sum(axis=1)
         weight = column / column.sum()
         assert (weight * (np.arange(240) + 0.5)).sum() == pytest.approx(y, abs=0.3)
@@ -58,7 +58,7 @@ def test_a_limb_lies_where_its_keypoints_are() -> None:
 @pytest.mark.parametrize("score", [0.15, 0.25, 0.4])
 def test_low_scores_let_the_picture_through(score: float) -> None:
     rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, GREY.shape, np.uint8)
+    image = rng.integers(0, 256, GRAY.shape, np.uint8)
     drawn = draw_poses(image, pair(scores=(1.0, score)))
     inside = np.s_[119:121, 140:180]  # the limb's core takes the opacity of its fainter end
     core = np.array(INKS["left", "arm"].core)
@@ -67,15 +67,15 @@ def test_low_scores_let_the_picture_through(score: float) -> None:
 
 
 def test_absent_and_unsure_keypoints_are_not_drawn() -> None:
-    assert not changed(draw_poses(GREY, pair(scores=(0.0, 0.0)), threshold=0.0)).any()
-    assert not changed(draw_poses(GREY, pair(scores=(0.3, 0.3)), threshold=0.3)).any()
-    one = changed(draw_poses(GREY, pair(scores=(1.0, 0.0)), threshold=0.0))
+    assert not changed(draw_poses(GRAY, pair(scores=(0.0, 0.0)), threshold=0.0)).any()
+    assert not changed(draw_poses(GRAY, pair(scores=(0.3, 0.3)), threshold=0.3)).any()
+    one = changed(draw_poses(GRAY, pair(scores=(1.0, 0.0)), threshold=0.0))
     assert one[:, :80].any() and not one[:, 80:].any()
 
 
 def test_widths_follow_the_size_of_the_person() -> None:
     def width(length: float) -> int:
-        drawn = draw_poses(GREY, pair((20, 20), (20 + length, 20 + length)), threshold=0.0)
+        drawn = draw_poses(GRAY, pair((20, 20), (20 + length, 20 + length)), threshold=0.0)
         at = round(20 + length / 2)
         return int(changed(drawn)[at].sum())
 
@@ -84,15 +84,15 @@ def test_widths_follow_the_size_of_the_person() -> None:
 
 def test_who_shows_a_single_keypoint_is_marked_by_the_size_of_the_picture() -> None:
     def marked(side: int) -> int:
-        grey = np.full((side, side, 3), 128, np.uint8)
+        gray = np.full((side, side, 3), 128, np.uint8)
         one = pair((side / 2, side / 2), (side / 2, side / 2), scores=(1.0, 0.0))
-        return int((draw_poses(grey, one, threshold=0.0) != grey).any(axis=2).sum())
+        return int((draw_poses(gray, one, threshold=0.0) != gray).any(axis=2).sum())
 
     assert 15 < marked(100) < marked(500) < marked(2000) < 2000
 
 
 def test_ten_people_differ_only_inside_their_own_boxes() -> None:
-    drawn = changed(draw_poses(GREY, standing(150, middle_x=60)))
+    drawn = changed(draw_poses(GRAY, standing(150, middle_x=60)))
     assert drawn[:, :100].any() and not drawn[:, 120:].any()
 
 
@@ -104,15 +104,15 @@ def test_small_people_lie_on_top_of_large_ones() -> None:
         np.ones(2),
         COCO17,
     )
-    one_after_the_other = draw_poses(draw_poses(GREY, large), small)
-    assert np.array_equal(draw_poses(GREY, both), one_after_the_other)
+    one_after_the_other = draw_poses(draw_poses(GRAY, large), small)
+    assert np.array_equal(draw_poses(GRAY, both), one_after_the_other)
 
 
 @pytest.mark.parametrize("skeleton", [COCO17, CROWDPOSE14, LSP14])
 def test_every_skeleton_has_an_ink_for_every_limb(skeleton: Skeleton) -> None:
     k = skeleton.num_keypoints
     points = np.random.default_rng(k).uniform(20, 200, (1, k, 2))
-    drawn = draw_poses(GREY, Poses(points, np.ones((1, k)), np.ones(1), skeleton))
+    drawn = draw_poses(GRAY, Poses(points, np.ones((1, k)), np.ones(1), skeleton))
     for x, y in points[0]:
         assert changed(drawn)[int(y), int(x)]
 
@@ -131,7 +131,7 @@ def test_names_say_side_and_region() -> None:
 @given(st.lists(st.tuples(*[st.floats(-1e9, 1e9, width=32)] * 2), min_size=17, max_size=17))
 def test_places_far_outside_do_no_harm(points: list[tuple[float, float]]) -> None:
     poses = Poses(np.array([points]), np.ones((1, 17)), np.ones(1), COCO17)
-    assert draw_poses(GREY[:40, :60], poses).shape == (40, 60, 3)
+    assert draw_poses(GRAY[:40, :60], poses).shape == (40, 60, 3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (300, 2, 3)])
@@ -141,11 +141,11 @@ def test_tiny_pictures(shape: tuple[int, int, int]) -> None:
 
 
 def test_labels() -> None:
-    plain = draw_poses(GREY, standing(150, ids=np.array([7])))
-    labelled = draw_poses(GREY, standing(150, ids=np.array([7])), style=DrawStyle(label="id"))
-    scored = draw_poses(GREY, standing(150), style=DrawStyle(label="score"))
-    assert changed(labelled, plain).any() and changed(scored, labelled).any()
-    without_id = draw_poses(GREY, standing(150), style=DrawStyle(label="id"))
+    plain = draw_poses(GRAY, standing(150, ids=np.array([7])))
+    labeled = draw_poses(GRAY, standing(150, ids=np.array([7])), style=DrawStyle(label="id"))
+    scored = draw_poses(GRAY, standing(150), style=DrawStyle(label="score"))
+    assert changed(labeled, plain).any() and changed(scored, labeled).any()
+    without_id = draw_poses(GRAY, standing(150), style=DrawStyle(label="id"))
     assert np.array_equal(without_id, plain)
 
 
@@ -164,7 +164,7 @@ SIGHT = {
         [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
          [0.004733, 0.691367, 0.303900]]
     ),
-    "grey": np.tile([0.2126, 0.7152, 0.0722], (3, 1)),
+    "gray": np.tile([0.2126, 0.7152, 0.0722], (3, 1)),
 }  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def lab(rgb: tuple[int, int, int], sight: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("sight", SIGHT)
 @pytest.mark.parametrize("region", ["head", "arm", "leg"])
-def test_colour_blind_readers_can_tell_left_from_right(sight: str, region: str) -> None:
+def test_color_blind_readers_can_tell_left_from_right(sight: str, region: str) -> None:
     left, right = INKS["left", region], INKS["right", region]
     for part in ("core", "casing"):
         a, b = lab(getattr(left, part), SIGHT[sight]), lab(getattr(right, part), SIGHT[sight])

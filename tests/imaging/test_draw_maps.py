@@ -48,7 +48,7 @@ def test_superimposed_is_lighter_where_it_is_hot_and_leaves_the_input_alone() ->
 
 
 @pytest.mark.parametrize("numbers", [1, 2, 3])
-def test_people_with_different_tags_differ_in_colour(numbers: int) -> None:
+def test_people_with_different_tags_differ_in_color(numbers: int) -> None:
     tags = np.zeros((2, numbers, 48, 64), np.float32)
     tags[..., 32:] = 5.0
     drawn = draw_tags(None, tags, BOX).astype(int)
@@ -67,8 +67,8 @@ def test_tags_fade_where_the_heatmap_is_cold() -> None:
     drawn = draw_tags(IMAGE, tags, BOX, blobs())
     assert np.array_equal(IMAGE, before)
     x, y = BOX.to_image(np.array([42.0, 50.0])).astype(int)
-    colourful = np.ptp(drawn.astype(int), axis=2)
-    assert colourful[y, x] > 30 and colourful[250, 380] == 0  # plain grey picture
+    colorful = np.ptp(drawn.astype(int), axis=2)
+    assert colorful[y, x] > 30 and colorful[250, 380] == 0  # plain gray picture
     assert np.ptp(draw_tags(None, tags, BOX, blobs(), keypoint=1).astype(int)[y, x]) < 30
 
 
@@ -81,6 +81,6 @@ def test_each_place_shows_the_tag_of_its_hottest_keypoint() -> None:
     assert np.array_equal(draw_tags(None, tags, BOX, heatmaps), draw_tags(None, expected, BOX))
 
 
-def test_flat_tags_are_one_colour() -> None:
+def test_flat_tags_are_one_color() -> None:
     drawn = draw_tags(None, np.full((1, 1, 48, 64), 3.0), BOX)
     assert (drawn == drawn[0, 0]).all()

@@ -60,7 +60,7 @@ def test_every_pixel_is_written_exactly_when_nothing_is_resized() -> None:
 
 @pytest.mark.parametrize("size_wh", [(800, 640), (801, 639), (640, 640)])
 def test_shrinking_does_not_alias(size_wh: tuple[int, int]) -> None:
-    """A fine checkerboard becomes its mean grey, not a coarse pattern."""
+    """A fine checkerboard becomes its mean gray, not a coarse pattern."""
     w, h = size_wh
     image = np.zeros((h, w, 3), np.uint8)
     image[::2, ::2] = image[1::2, 1::2] = 255

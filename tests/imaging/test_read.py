@@ -16,14 +16,14 @@ from PIL import Image
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ReadLimits, read_image, read_picture
 
-RED, GREEN, BLUE, GREY = (250, 10, 10), (10, 250, 10), (10, 10, 250), (128, 128, 128)
+RED, GREEN, BLUE, GRAY = (250, 10, 10), (10, 250, 10), (10, 10, 250), (128, 128, 128)
 
 
 def quarters(width: int = 64, height: int = 48) -> np.ndarray:
-    """Red, green / blue, grey: tells every orientation and every channel order."""
+    """Red, green / blue, gray: tells every orientation and every channel order."""
     image = np.empty((height, width, 3), np.uint8)
     image[: height // 2, : width // 2], image[: height // 2, width // 2 :] = RED, GREEN
-    image[height // 2 :, : width // 2], image[height // 2 :, width // 2 :] = BLUE, GREY
+    image[height // 2 :, : width // 2], image[height // 2 :, width // 2 :] = BLUE, GRAY
     return image
 
 
@@ -89,10 +89,10 @@ def test_reduced_jpeg_never_falls_below_what_is_wanted() -> None:
     assert read_image(data).shape == (480, 800, 3)
 
 
-def test_other_colour_modes() -> None:
-    grey = np.full((4, 5, 3), 77, np.uint8)
+def test_other_color_modes() -> None:
+    gray = np.full((4, 5, 3), 77, np.uint8)
     for kind in ("PNG", "JPEG"):
-        assert_same(read_image(encoded(Image.fromarray(grey[..., 0]), kind)), grey, 1)
+        assert_same(read_image(encoded(Image.fromarray(gray[..., 0]), kind)), gray, 1)
     palette = Image.fromarray(quarters()).quantize(8)
     assert_same(read_image(encoded(palette, "PNG")), quarters(), 4)
     cmyk = Image.fromarray(quarters()).convert("CMYK")
@@ -122,7 +122,7 @@ def test_transparent_pictures_lie_on_white() -> None:
 
 
 def test_animated_gif_gives_its_first_frame() -> None:
-    frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (6, 4), color) for color in ("red", "blue")]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert (read_image(data) == (255, 0, 0)).all()
 
@@ -131,8 +131,8 @@ def test_arrays() -> None:
     image = quarters()
     assert read_image(image) is image
     assert_same(read_image(image[:, ::-1]), image[:, ::-1])
-    for grey in (image[..., 0], image[..., :1]):
-        assert_same(read_image(grey), np.repeat(image[..., :1], 3, axis=2))
+    for gray in (image[..., 0], image[..., :1]):
+        assert_same(read_image(gray), np.repeat(image[..., :1], 3, axis=2))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_cut_off_jpeg_is_seen_behind_a_whole_thumbnail(monkeypatch) -> None:
     segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     data = data[:2] + segment + data[2:]
     assert read_image(data).shape == (48, 64, 3)
-    monkeypatch.setattr("cv2.imdecode", None)  # older ones fill up with grey: not to be asked
+    monkeypatch.setattr("cv2.imdecode", None)  # older ones fill up with gray: not to be asked
     with pytest.raises(LitePoseError, match="cut off"):
         read_image(data[: len(data) // 2 + len(thumbnail)])
 

@@ -38,7 +38,7 @@ def test_every_frame_comes_once_in_order_with_its_time(tmp_path: Path, suffix: s
     assert seen[0].image.shape == (WH[1], WH[0], 3)
 
 
-def test_colours_are_rgb(tmp_path: Path) -> None:
+def test_colors_are_rgb(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     save_image(path, np.full((*WH[::-1], 3), (200, 0, 0), np.uint8))
     fourcc = cv2.VideoWriter.fourcc(*"MJPG")

@@ -23,7 +23,7 @@ def shown(path: Path) -> list[int]:
     return [number_of(image) for image in read_film(path)]
 
 
-def test_pictures_come_back_in_order_and_colour(tmp_path: Path, capfd) -> None:
+def test_pictures_come_back_in_order_and_color(tmp_path: Path, capfd) -> None:
     red = np.full((96, 160, 3), (220, 20, 20), np.uint8)
     with VideoWriter(tmp_path / "a.webm", WH, 25) as film:
         for i in range(5):

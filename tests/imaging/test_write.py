@@ -27,7 +27,7 @@ def test_what_is_written_is_read_back(suffix: str, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_quality_is_heard_and_colour_kept_at_full_resolution(tmp_path: Path) -> None:
+def test_quality_is_heard_and_color_kept_at_full_resolution(tmp_path: Path) -> None:
     small, large = (save_image(tmp_path / f"{q}.jpg", IMAGE, q) for q in (30, 95))
     assert small.stat().st_size < large.stat().st_size
     with Image.open(large) as picture:

@@ -107,7 +107,7 @@ def test_a_frame_given_twice_or_a_little_late_changes_nothing():
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**31))
-def test_neither_order_nor_neighbours_matter(seed):
+def test_neither_order_nor_neighbors_matter(seed):
     rng = np.random.default_rng(seed)
     together, shuffled, alone = Smoother(), Smoother(), Smoother()
     ids = np.array([4, 9, 2])

@@ -20,13 +20,13 @@ FPS = 25
 SHAPE = np.random.default_rng(5).uniform((0, 0), (40, 120), (17, 2))
 
 
-def people(*places_xy: tuple[float, float], centres: bool = True, **fields) -> Poses:
+def people(*places_xy: tuple[float, float], centers: bool = True, **fields) -> Poses:
     """People of one shape, 120 px tall, at these places."""
     places = np.array(places_xy, float).reshape(-1, 2)
     points = SHAPE + places[:, None]
     n = len(places)
-    middles = points.mean(axis=1) if centres else None
-    return Poses(points, np.full((n, 17), 0.8), np.full(n, 0.8), COCO17, centres_xy=middles,
+    middles = points.mean(axis=1) if centers else None
+    return Poses(points, np.full((n, 17), 0.8), np.full(n, 0.8), COCO17, centers_xy=middles,
                  **fields)  # fmt: skip
 
 
@@ -43,9 +43,9 @@ def test_the_first_frame_has_ids_from_one_and_nothing_else_changes():
     assert np.array_equal(tracked.scores, poses.scores)
 
 
-@pytest.mark.parametrize("centres", [True, False])
-def test_a_still_scene_keeps_its_ids(centres):
-    frames = [people((0, 0), (90, 10), (300, 0), centres=centres)] * 40
+@pytest.mark.parametrize("centers", [True, False])
+def test_a_still_scene_keeps_its_ids(centers):
+    frames = [people((0, 0), (90, 10), (300, 0), centers=centers)] * 40
     first, *rest = ids_of(frames)
     assert sorted(first) == [1, 2, 3] and all(ids == first for ids in rest)
 
@@ -77,17 +77,17 @@ def test_who_comes_back_in_time_keeps_the_id_and_who_comes_late_has_a_new_one():
     assert ids[-1][0] == 3
 
 
-def test_half_a_person_is_the_same_by_its_centre():
-    """First only upper halves are seen, then only lower ones: they share the tags' centre alone."""
+def test_half_a_person_is_the_same_by_its_center():
+    """First only upper halves are seen, then only lower ones: they share the tags' center alone."""
     whole = people((0, 0), (60, 0))
     upper = np.where(np.arange(17) < 11, 0.8, 0)
-    for centred in (True, False):
+    for centerd in (True, False):
         tracker = Tracker()
         for i, scores in enumerate([upper] * 5 + [0.8 - upper] * 2):
             half = replace(whole, scores=np.tile(scores, (2, 1)))
-            half = half if centred else replace(half, centres_xy=None)
+            half = half if centerd else replace(half, centers_xy=None)
             last = tracker.update(half[[1, 0]] if i == 5 else half, i / FPS).ids.tolist()
-        assert (sorted(last) == [1, 2]) is centred
+        assert (sorted(last) == [1, 2]) is centerd
 
 
 def test_a_ghost_is_forgotten_at_once_and_takes_nobodys_id():
@@ -130,7 +130,7 @@ def test_a_stream_that_changes_its_resolution_keeps_its_ids():
     frames = [people(*places, image_wh=(640, 480))] * 5
     half = frames[0].keypoints_xy / 2
     small = replace(frames[0], keypoints_xy=half, image_wh=(320, 240),
-                    centres_xy=half.mean(axis=1))  # fmt: skip
+                    centers_xy=half.mean(axis=1))  # fmt: skip
     ids = ids_of([*frames, small, small])
     assert ids[-1] == ids[0]
 

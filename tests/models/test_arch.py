@@ -47,7 +47,7 @@ def test_blocks_may_differ_inside_a_stage() -> None:
         ({"family": "resnet"}, "unknown family"),
         ({"family": {}}, "unknown family"),
         ({"stem": None}, "misses or misnames"),
-        ({"colour": 3}, "misses or misnames"),
+        ({"color": 3}, "misses or misnames"),
         ({"stages": [{"depth": 1}]}, "misses or misnames"),
         ({"stages": []}, "four stages"),
         ({"deconv": [1, 2]}, "three deconvolution"),

@@ -131,7 +131,7 @@ def load_checkpoint_skeleton(path: Path, state: dict, info: ModelInfo) -> int:
 def test_wrong_settings_in_the_header(tiny: tuple[Network, ModelInfo], tmp_path: Path) -> None:
     network, info = tiny
     path = tmp_path / "odd.safetensors"
-    for change in ({"schema": 99}, {"arch": None}, {"arch": {"family": "vgg"}}, {"colour": 1}):
+    for change in ({"schema": 99}, {"arch": None}, {"arch": {"family": "vgg"}}, {"color": 1}):
         text = json.dumps(json.loads(info.to_json()) | change)
         save_file(network.state_dict(), path, metadata={"litepose": text})
         with pytest.raises(LitePoseError):

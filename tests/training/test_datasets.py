@@ -55,5 +55,5 @@ def test_a_pack_trains_on_what_its_split_trains_on(tmp_path: Path) -> None:
     assert 0 < len(opened(split="some")) < 8
     assert opened(packed="some.lpc") == opened(split="some")
     for source in ({"split": "none"}, {"packed": "none.lpc"}):
-        with pytest.raises(LitePoseError, match="no picture with labelled people"):
+        with pytest.raises(LitePoseError, match="no picture with labeled people"):
             opened(**source)

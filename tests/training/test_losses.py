@@ -54,13 +54,13 @@ def test_gathered_tags_are_those_of_their_own_map():
 def test_tag_gradients(form):
     generator = torch.Generator().manual_seed(3)
     tags = torch.randn(2, 4, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
-    labelled = torch.rand(2, 4, 3, generator=generator) < 0.6
-    labelled[1, 1:] = False  # one person alone: no push
-    assert torch.autograd.gradcheck(lambda t: pull_push(t, labelled, form), tags)
-    pull, push = pull_push(tags, labelled, form)
+    labeled = torch.rand(2, 4, 3, generator=generator) < 0.6
+    labeled[1, 1:] = False  # one person alone: no push
+    assert torch.autograd.gradcheck(lambda t: pull_push(t, labeled, form), tags)
+    pull, push = pull_push(tags, labeled, form)
     assert push[1] == 0
     (pull.sum() + push.sum()).backward()
-    assert tags.grad[~labelled].abs().max() == 0
+    assert tags.grad[~labeled].abs().max() == 0
 
 
 def test_equal_tags_have_a_finite_gradient():
@@ -92,18 +92,18 @@ def case(seed=0, people=3):
     return Maps(heatmaps, (4, 2), tags, 4), targets
 
 
-def weights_of(valid_mask, labelled, targets):
-    return tuple(cell_weights(valid_mask, labelled, h.shape[-2:]) for h in targets.heatmaps)
+def weights_of(valid_mask, labeled, targets):
+    return tuple(cell_weights(valid_mask, labeled, h.shape[-2:]) for h in targets.heatmaps)
 
 
 @pytest.mark.parametrize("kind", ["mse", "focal"])
-def test_masked_cells_and_unlabelled_keypoints_count_for_nothing(kind):
+def test_masked_cells_and_unlabeled_keypoints_count_for_nothing(kind):
     maps, targets = case()
     valid = torch.ones(2, 16, 16, dtype=torch.bool)
     valid[:, :, 8:] = False
-    labelled = torch.tensor([[True, True, True, False]] * 2)
+    labeled = torch.tensor([[True, True, True, False]] * 2)
     rule = LossRule(heatmap=kind, foreground=1.0, dense_weight=1.0)
-    weights = weights_of(valid, labelled, targets)
+    weights = weights_of(valid, labeled, targets)
     for heatmap in maps.heatmaps:
         heatmap.requires_grad_()
     losses = pose_losses(maps, targets, weights, rule, teacher=targets.heatmaps)
@@ -130,7 +130,7 @@ def test_the_total_is_the_weighted_sum_and_halves_of_a_batch_average():
         own = targets._replace(
             heatmaps=tuple(h[part] for h in targets.heatmaps),
             tag_cells=targets.tag_cells[part],
-            tag_labelled=targets.tag_labelled[part],
+            tag_labeled=targets.tag_labeled[part],
         )
         return pose_losses(
             maps._replace(heatmaps=cut[0], tags=maps.tags[part]), own, cut[1], rule, cut[2]
@@ -141,7 +141,7 @@ def test_the_total_is_the_weighted_sum_and_halves_of_a_batch_average():
         torch.testing.assert_close(mean, value)
 
 
-def test_doubtful_cells_spare_labelled_people():
+def test_doubtful_cells_spare_labeled_people():
     start = torch.tensor([0.9, 0.9, 0.1, 0.1])
     target = torch.tensor([0.0, 1.0, 0.0, 1.0])
     assert doubtful_cells(start, target, 0.3).tolist() == [True, False, False, False]

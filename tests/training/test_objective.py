@@ -10,7 +10,7 @@ from litepose.data.sample import Batch
 from litepose.models import zoo
 from litepose.training.config import TeacherConfig
 from litepose.training.config_file import config_from_dict
-from litepose.training.objective import Objective, Teacher, normalised
+from litepose.training.objective import Objective, Teacher, normalized
 
 TABLE = {
     "name": "objective",
@@ -38,7 +38,7 @@ def batch_of_two(images: torch.Tensor) -> Batch:
         keypoints_xy=torch.full((2, 1, 17, 2), 20.0),
         visibility=torch.full((2, 1, 17), 2, dtype=torch.uint8),
         valid_mask=torch.ones(2, 16, 16, dtype=torch.bool),
-        labelled=torch.ones(2, 17, dtype=torch.bool),
+        labeled=torch.ones(2, 17, dtype=torch.bool),
         image_ids=torch.tensor([1, 2]),
         people_complete=torch.tensor([False, True]),
     )
@@ -49,9 +49,9 @@ def images(seed: int = 0) -> torch.Tensor:
     return torch.randint(0, 256, (2, 3, 64, 64), generator=generator, dtype=torch.uint8)
 
 
-def test_pixels_are_normalised_as_the_network_wants(tiny):
+def test_pixels_are_normalized_as_the_network_wants(tiny):
     rule = tiny[1].input
-    pixels = normalised(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8), rule)
+    pixels = normalized(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8), rule)
     torch.testing.assert_close(pixels, torch.ones(1, 3, 2, 2))  # pixel / 127.5 - 1
 
 
@@ -74,25 +74,25 @@ def test_only_incomplete_pictures_leave_out_what_the_teacher_sees(tiny):
     targets = objective.targets(batch)
     weights = [torch.ones(2, 17, 16, 16)]
     seen = torch.zeros(2, 17, 16, 16)
-    seen[:, :, 14, 14] = 0.9  # nobody is labelled there
-    seen[:, :, 5, 5] = 0.9  # the labelled keypoints are
+    seen[:, :, 14, 14] = 0.9  # nobody is labeled there
+    seen[:, :, 5, 5] = 0.9  # the labeled keypoints are
     left = objective._without_doubtful(weights, (seen,), targets, batch)[0]
     assert not left[0, :, 14, 14].any() and left[0, :, 5, 5].all()
     assert left[1].all()
     assert torch.isfinite(objective(model, batch).total)
 
 
-def test_a_teacher_is_believed_but_where_it_misses_a_labelled_keypoint(tiny):
+def test_a_teacher_is_believed_but_where_it_misses_a_labeled_keypoint(tiny):
     objective = Objective(config_from_dict(TABLE), tiny[1], None)
     batch = batch_of_two(images())
-    batch.labelled[1, 3] = False  # a keypoint that the labels never have
+    batch.labeled[1, 3] = False  # a keypoint that the labels never have
     batch.valid_mask[:, 14:] = False
     targets = objective.targets(batch)
     seen = torch.zeros(2, 17, 16, 16)
     seen[0] = targets.heatmaps[0][0]
     weights = objective._teacher_weights((seen,), targets, batch)[0]
     assert weights[0, :, :14].all() and not weights[:, :, 14:].any()
-    assert not weights[1, :, 5, 5].any()  # labelled there, and cold to the teacher
+    assert not weights[1, :, 5, 5].any()  # labeled there, and cold to the teacher
     assert weights[1, :, 12, 12].all()
 
 
@@ -103,7 +103,7 @@ def test_answers_in_the_batch_are_the_dense_target(tiny):
     objective = Objective(config_from_dict(table), info, None)
     batch = batch_of_two(images())
     with torch.no_grad():
-        own = model(normalised(batch.images, info.input)).heatmaps[0]
+        own = model(normalized(batch.images, info.input)).heatmaps[0]
         agreed = objective(model, batch._replace(taught=(own * 255).round().byte()))
         denied = objective(model, batch._replace(taught=(255 - own * 255).round().byte()))
     assert agreed.dense < 0.01 * denied.dense and denied.total > agreed.total

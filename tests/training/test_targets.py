@@ -20,7 +20,7 @@ def test_equal_to_the_official_targets(shared, case):
     # The official list packs each person's keypoints to the front, as one index over (K, H, W).
     base = torch.arange(keypoints.shape[2]) * map_hw[0] * map_hw[1]
     for person, official in enumerate(reference["joints"][: keypoints.shape[1]]):
-        ours = (targets.tag_cells[0, person] + base)[targets.tag_labelled[0, person]]
+        ours = (targets.tag_cells[0, person] + base)[targets.tag_labeled[0, person]]
         assert ours.tolist() == official[official[:, 1] > 0, 0].tolist()
 
 
@@ -29,7 +29,7 @@ def one_point(x, y, rounding, sigma=2.0, size=64):
     return make_targets(points, torch.ones(1, 1, 1), (size, size), (4,), sigma, rounding)
 
 
-def test_unbiased_centre_is_the_true_place():
+def test_unbiased_center_is_the_true_place():
     """Fine Gaussians, summed up, weigh exactly at the point; the floored ones do not."""
     x, y = 33.0, 30.4
     cells = torch.arange(16) + 0.5
@@ -42,9 +42,9 @@ def test_unbiased_centre_is_the_true_place():
 
 
 def test_a_point_just_outside():
-    assert one_point(-3.0, 8.0, "floor").tag_labelled.item()
+    assert one_point(-3.0, 8.0, "floor").tag_labeled.item()
     assert one_point(-3.0, 8.0, "floor").heatmaps[0].max() == 1
-    assert not one_point(-3.0, 8.0, "none").tag_labelled.item()
+    assert not one_point(-3.0, 8.0, "none").tag_labeled.item()
     assert one_point(-3.0, 8.0, "none").heatmaps[0].max() == 0
     for rounding in ("floor", "none"):
         assert one_point(64.0, 8.0, rounding).heatmaps[0].max() == 0
@@ -83,4 +83,4 @@ def test_nobody_and_only_absent_people():
             torch.zeros(2, people, 5, 2), torch.zeros(2, people, 5), (32, 32), (4,)
         )
         assert targets.heatmaps[0].shape == (2, 5, 8, 8)
-        assert not targets.heatmaps[0].any() and not targets.tag_labelled.any()
+        assert not targets.heatmaps[0].any() and not targets.tag_labeled.any()

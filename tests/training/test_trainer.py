@@ -44,7 +44,7 @@ def test_validation_pictures_of_nobody_are_refused(people, tmp_path):
     path = next((empty / "annotations").glob("*val*.json"))
     labels = json.loads(path.read_text())
     path.write_text(json.dumps({**labels, "annotations": []}))
-    with pytest.raises(LitePoseError, match="labelled"):
+    with pytest.raises(LitePoseError, match="labeled"):
         train(config(empty, tmp_path / "run", data={"root": str(empty)}))
 
 

@@ -1,9 +1,9 @@
 """Geometry of points and pictures: affine maps, letterboxing and its inverse, mirrors.
 
 The one sentence about pixels: coordinates are continuous, pixel (column i, row j) covers
-[i, i+1) x [j, j+1), so its centre is at (i + 0.5, j + 0.5), and a picture covers [0, W] x [0, H];
-the same holds for map cells, so a map cell's centre is at `stride * (i + 0.5)` input pixels.
-OpenCV warps by pixel centres instead; `Affine.for_warp` converts.
+[i, i+1) x [j, j+1), so its center is at (i + 0.5, j + 0.5), and a picture covers [0, W] x [0, H];
+the same holds for map cells, so a map cell's center is at `stride * (i + 0.5)` input pixels.
+OpenCV warps by pixel centers instead; `Affine.for_warp` converts.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class ModelInfo:
     merge: MergeSettings = field(default_factory=MergeSettings)
     arch: Mapping[str, Any] | None = None
     target_rounding: Literal["floor", "none"] = "floor"
-    licence: str = ""
+    license: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:

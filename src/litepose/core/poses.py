@@ -20,13 +20,13 @@ SCHEMA = 1
 class Poses:
     """N people with K keypoints each, best first, in pixels of the picture they were found in.
 
-    keypoints_xy:  (N, K, 2) float32; pixel centres are at .5
+    keypoints_xy:  (N, K, 2) float32; pixel centers are at .5
     scores:        (N, K) float32 in [0, 1]; 0 where the keypoint was not found, and its place is
                    then the middle of the person's found ones, never NaN and never a corner
     person_scores: (N,) float32 in [0, 1]
     image_wh:      size of the picture, or None where unknown
     ids:           (N,) int64 from the tracker, or None
-    centres_xy:    (N, 2) float32, where the tags say each person's middle is; None for models whose
+    centers_xy:    (N, 2) float32, where the tags say each person's middle is; None for models whose
                    tags are not positional
 
     `len(poses)`, `poses[0]`, `poses[:3]`, `poses[mask]` and iteration (Poses of one) work.
@@ -39,7 +39,7 @@ class Poses:
     skeleton: Skeleton
     image_wh: tuple[int, int] | None = None
     ids: np.ndarray | None = None
-    centres_xy: np.ndarray | None = None
+    centers_xy: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         points = np.asarray(self.keypoints_xy, dtype=np.float32)
@@ -64,13 +64,13 @@ class Poses:
             if ids.shape != (n,):
                 raise LitePoseError(f"{n} people need {n} ids; got shape {ids.shape}")
             object.__setattr__(self, "ids", ids)
-        if self.centres_xy is not None:
-            centres = np.asarray(self.centres_xy, dtype=np.float32)
-            if centres.shape != (n, 2) or not np.isfinite(centres).all():
+        if self.centers_xy is not None:
+            centers = np.asarray(self.centers_xy, dtype=np.float32)
+            if centers.shape != (n, 2) or not np.isfinite(centers).all():
                 raise LitePoseError(
-                    f"{n} people need centres ({n}, 2) of finite numbers; got shape {centres.shape}"
+                    f"{n} people need centers ({n}, 2) of finite numbers; got shape {centers.shape}"
                 )
-            object.__setattr__(self, "centres_xy", centres)
+            object.__setattr__(self, "centers_xy", centers)
 
     @classmethod
     def empty(cls, skeleton: Skeleton, image_wh: tuple[int, int] | None = None) -> Poses:
@@ -89,7 +89,7 @@ class Poses:
             scores=self.scores[index],
             person_scores=self.person_scores[index],
             ids=None if self.ids is None else self.ids[index],
-            centres_xy=None if self.centres_xy is None else self.centres_xy[index],
+            centers_xy=None if self.centers_xy is None else self.centers_xy[index],
         )
 
     def __iter__(self):
@@ -116,9 +116,9 @@ class Poses:
 
     def moved(self, affine: Affine, image_wh: tuple[int, int] | None = None) -> Poses:
         """The same people in the coordinates of another picture."""
-        centres = None if self.centres_xy is None else affine(self.centres_xy)
+        centers = None if self.centers_xy is None else affine(self.centers_xy)
         points = affine(self.keypoints_xy)
-        return replace(self, keypoints_xy=points, centres_xy=centres, image_wh=image_wh)
+        return replace(self, keypoints_xy=points, centers_xy=centers, image_wh=image_wh)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, schema 1 (docs/poses.schema.json): pixels to 0.01, scores to 0.0001."""
@@ -128,8 +128,8 @@ class Poses:
             person: dict[str, Any] = {} if self.ids is None else {"id": int(self.ids[i])}
             person["score"] = round(float(self.person_scores[i]), 4)
             person["box_xyxy"] = [round(float(v), 2) for v in boxes[i]]
-            if self.centres_xy is not None:
-                person["centre"] = [round(float(v), 2) for v in self.centres_xy[i]]
+            if self.centers_xy is not None:
+                person["center"] = [round(float(v), 2) for v in self.centers_xy[i]]
             person["keypoints"] = [
                 [round(float(x), 2), round(float(y), 2), round(float(s), 4)]
                 for (x, y), s in zip(self.keypoints_xy[i], self.scores[i], strict=True)
@@ -160,7 +160,7 @@ class Poses:
             flat = np.array([p["keypoints"] for p in people], np.float32).reshape(-1, k, 3)
             size = data.get("image_wh")
             tracked = any("id" in p for p in people)
-            centred = any("centre" in p for p in people)
+            centerd = any("center" in p for p in people)
             return cls(
                 keypoints_xy=flat[..., :2],
                 scores=flat[..., 2],
@@ -168,7 +168,7 @@ class Poses:
                 skeleton=skeleton,
                 image_wh=None if size is None else (int(size[0]), int(size[1])),
                 ids=np.array([p["id"] for p in people]) if tracked else None,
-                centres_xy=np.array([p["centre"] for p in people]) if centred else None,
+                centers_xy=np.array([p["center"] for p in people]) if centerd else None,
             )
         except (KeyError, TypeError, IndexError) as wrong:
             raise LitePoseError(f"the poses record misses or misnames a field: {wrong}") from None

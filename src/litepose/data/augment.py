@@ -1,9 +1,9 @@
-"""(Sample, rng) -> Sample: one composed affine for pixels, mask and keypoints; colour; cut-out.
+"""(Sample, rng) -> Sample: one composed affine for pixels, mask and keypoints; color; cut-out.
 
 Source: Lite Pose, training settings (HigherHRNet's: rotation +-30 degrees, 0.75-1.5 of the short
 side, shift +-40 px at 200 px scale, flip 0.5). Ours composes everything, the mirror included, into
 one map of continuous coordinates (the official code flips with `size - x - 1` before truncating, a
-bias of up to a cell), shrinks pictures by area before a strong reduction, and adds colour, cut-out
+bias of up to a cell), shrinks pictures by area before a strong reduction, and adds color, cut-out
 and a mosaic of four. What is drawn (`Draw`) is apart from how it is applied, so that the batched
 augmentation of augment_device.py uses the same draws.
 """
@@ -23,7 +23,7 @@ from litepose.core.geometry import Affine
 from litepose.data.sample import Sample
 
 MAP_STRIDE = 4  # of the valid mask and of a teacher's heatmaps in a batch
-_GREY = np.array([0.299, 0.587, 0.114])
+_GRAY = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class AugmentSettings:
     shift: of the crop's middle, per axis, as a share of the crop's side (40 px of 200);
     person_px: least and greatest size at which a person counts, the square root of width x height
     of the box around their keypoints in the network's input; others are masked out;
-    flip, mosaic: how often (0 to 1); colour: strength of brightness, contrast, saturation and hue
+    flip, mosaic: how often (0 to 1); color: strength of brightness, contrast, saturation and hue
     changes (0 to 1); cutout: patches at most, each up to a quarter of the picture's side.
     """
 
@@ -43,7 +43,7 @@ class AugmentSettings:
     shift: float = 0.2
     flip: float = 0.5
     side: Literal["short", "long"] = "short"
-    colour: float = 0.0
+    color: float = 0.0
     cutout: int = 0
     mosaic: float = 0.0
     person_px: tuple[float, float] = (0.0, math.inf)
@@ -52,7 +52,7 @@ class AugmentSettings:
         low, high = self.scale
         if not (0 < low <= high <= 10):
             raise LitePoseError(f"scale must be (low, high) with 0 < low <= high; got {self.scale}")
-        for name in ("flip", "mosaic", "colour", "shift"):
+        for name in ("flip", "mosaic", "color", "shift"):
             if not 0 <= getattr(self, name) <= 1:
                 raise LitePoseError(f"{name} must lie in 0..1; got {getattr(self, name)}")
         if self.rotation < 0 or self.cutout < 0:
@@ -69,7 +69,7 @@ class AugmentSettings:
 
     @classmethod
     def none(cls) -> AugmentSettings:
-        """The whole picture, centred, unchanged: for validation losses and overfitting tests."""
+        """The whole picture, centerd, unchanged: for validation losses and overfitting tests."""
         return cls(rotation=0, scale=(1, 1), shift=0, flip=0, side="long")
 
 
@@ -77,25 +77,25 @@ class AugmentSettings:
 class Draw:
     """One sample's random choices.
 
-    scale and shift_xy in units of AugmentSettings; colour (3, 4) is a map of RGB in 0..255, None
-    for none; patches (n, 4) are x, y, w, h as shares of the output's side, grey (n,) their filling.
+    scale and shift_xy in units of AugmentSettings; color (3, 4) is a map of RGB in 0..255, None
+    for none; patches (n, 4) are x, y, w, h as shares of the output's side, gray (n,) their filling.
     """
 
     rotation: float
     scale: float
     shift_xy: tuple[float, float]
     mirrored: bool
-    colour: np.ndarray | None
+    color: np.ndarray | None
     patches: np.ndarray
-    grey: np.ndarray
+    gray: np.ndarray
 
 
 def draw(settings: AugmentSettings, rng: np.random.Generator) -> Draw:
     """Always takes the same count of numbers from `rng`, whatever they turn out to be."""
     rotation, scale, x, y, flip = rng.uniform(size=5)
-    brightness, contrast, saturation, hue = rng.uniform(-1, 1, size=4) * settings.colour
+    brightness, contrast, saturation, hue = rng.uniform(-1, 1, size=4) * settings.color
     places = rng.uniform(size=(settings.cutout, 4))
-    grey = rng.uniform(0, 255, size=settings.cutout)
+    gray = rng.uniform(0, 255, size=settings.cutout)
     count = int(rng.integers(settings.cutout + 1))
     sides = 0.05 + 0.2 * places[:count, 2:]
     low, high = settings.scale
@@ -104,9 +104,9 @@ def draw(settings: AugmentSettings, rng: np.random.Generator) -> Draw:
         scale=low + (high - low) * scale,
         shift_xy=(settings.shift * (2 * x - 1), settings.shift * (2 * y - 1)),
         mirrored=bool(flip < settings.flip),
-        colour=_colour_map(brightness, contrast, saturation, hue) if settings.colour else None,
+        color=_color_map(brightness, contrast, saturation, hue) if settings.color else None,
         patches=np.hstack([places[:count, :2] * (1 - sides), sides]),
-        grey=grey[:count],
+        gray=gray[:count],
     )
 
 
@@ -180,14 +180,14 @@ def move_people(
 ) -> Sample:
     """The sample with its people moved and its pixels and mask left as they are.
 
-    Keypoints that leave `size_wh` become unlabelled; people without any left are dropped.
+    Keypoints that leave `size_wh` become unlabeled; people without any left are dropped.
     """
-    points, visibility, labelled = sample.keypoints_xy, sample.visibility, sample.labelled
+    points, visibility, labeled = sample.keypoints_xy, sample.visibility, sample.labeled
     confidence = sample.confidence
     if flip_index is not None:
         points, visibility = points[:, flip_index], visibility[:, flip_index]
         confidence = None if confidence is None else confidence[:, flip_index]
-        labelled = labelled[flip_index]
+        labeled = labeled[flip_index]
     points = affine(points)
     inside = ((points >= 0) & (points < np.array(size_wh, np.float32))).all(axis=2)
     visibility = np.where(inside, visibility, 0).astype(np.uint8)
@@ -199,7 +199,7 @@ def move_people(
         visibility=visibility[seen],
         confidence=None if confidence is None else confidence[seen],
         areas=(sample.areas * np.float32(zoom))[seen],
-        labelled=labelled,
+        labeled=labeled,
     )
 
 
@@ -216,8 +216,8 @@ def augment(
     affine = to_input(drawn, settings, (width, height), size_wh)
     moved = warp(sample, affine, size_wh, flip_index if drawn.mirrored else None)
     moved = mask_sizes(moved, settings.person_px)
-    if drawn.colour is not None:
-        moved = replace(moved, image=cv2.transform(moved.image, drawn.colour))
+    if drawn.color is not None:
+        moved = replace(moved, image=cv2.transform(moved.image, drawn.color))
     return cut_out(moved, drawn) if len(drawn.patches) else moved
 
 
@@ -259,7 +259,7 @@ def mosaic(
 ) -> Sample:
     """Four samples, each changed at random, around a random middle of one picture.
 
-    It has the first one's id, and its `labelled` is what all four label.
+    It has the first one's id, and its `labeled` is what all four label.
     """
     w, h = size_wh
     # The tiles meet where map cells do.
@@ -283,7 +283,7 @@ def mosaic(
         keypoints_xy=np.concatenate(points),
         visibility=np.concatenate([tile.visibility for tile in tiles]),
         areas=np.concatenate([tile.areas for tile in tiles]),
-        labelled=np.all([tile.labelled for tile in tiles], axis=0),
+        labeled=np.all([tile.labeled for tile in tiles], axis=0),
         people_complete=all(tile.people_complete for tile in tiles),
         taught=_joined([tile.taught for tile in tiles], corners, size_wh),
         confidence=joined_confidence(tiles),
@@ -320,12 +320,12 @@ def joined_confidence(samples: Sequence[Sample]) -> np.ndarray | None:
 
 
 def cut_out(sample: Sample, drawn: Draw) -> Sample:
-    """Grey patches over the picture; keypoints under one stay labelled, but hidden."""
+    """Gray patches over the picture; keypoints under one stay labeled, but hidden."""
     height, width = sample.image.shape[:2]
     image = sample.image.copy()
     boxes = patch_boxes(drawn, (width, height))
-    for (left, top, right, bottom), grey in zip(boxes.tolist(), drawn.grey, strict=True):
-        image[top:bottom, left:right] = int(grey)
+    for (left, top, right, bottom), gray in zip(boxes.tolist(), drawn.gray, strict=True):
+        image[top:bottom, left:right] = int(gray)
     return replace(sample, image=image, visibility=hide_under(sample, boxes))
 
 
@@ -359,15 +359,15 @@ def _shrunk(image: np.ndarray, affine: Affine) -> tuple[np.ndarray, Affine]:
     return small, affine @ Affine.scale_shift((width / small_wh[0], height / small_wh[1]))
 
 
-def _colour_map(brightness: float, contrast: float, saturation: float, hue: float) -> np.ndarray:
-    """(3, 4): brightness, contrast about mid-grey, saturation and a hue turn, in one map of RGB."""
-    grey = np.tile(_GREY, (3, 1))
-    colourful = grey + (1 + saturation) * (np.eye(3) - grey)
-    # A turn about the grey axis by up to a fifth of a half circle.
+def _color_map(brightness: float, contrast: float, saturation: float, hue: float) -> np.ndarray:
+    """(3, 4): brightness, contrast about mid-gray, saturation and a hue turn, in one map of RGB."""
+    gray = np.tile(_GRAY, (3, 1))
+    colorful = gray + (1 + saturation) * (np.eye(3) - gray)
+    # A turn about the gray axis by up to a fifth of a half circle.
     turn = np.pi / 5 * hue
     third = np.full((3, 3), 1 / 3)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     turned = third + np.cos(turn) * (np.eye(3) - third) + np.sin(turn) * cross
-    linear = (1 + contrast) * turned @ colourful
+    linear = (1 + contrast) * turned @ colorful
     shift = 127.5 - (1 + contrast) * 127.5 + 127.5 * brightness
     return np.column_stack([linear, np.full(3, shift)])

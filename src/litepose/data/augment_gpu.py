@@ -157,11 +157,11 @@ class DeviceLoader:
         pixels, masks = self.pictures.canvas(plan.indices)
         images = warp_batch(pixels, plan.affines, size)
         valid = warp_batch(masks, plan.affines, size)
-        images = recolour(images, plan.drawn)
+        images = recolor(images, plan.drawn)
         for i, drawn in enumerate(plan.drawn):
             boxes = patch_boxes(drawn, plan.size_wh).tolist()
-            for (left, top, right, bottom), grey in zip(boxes, drawn.grey, strict=True):
-                images[i, :, top:bottom, left:right] = int(grey)
+            for (left, top, right, bottom), gray in zip(boxes, drawn.gray, strict=True):
+                images[i, :, top:bottom, left:right] = int(gray)
         images = images.clamp_(0, 255).round_().to(torch.uint8)
         coarse = F.avg_pool2d(valid, MAP_STRIDE)[:, 0] > 0.5
         return collate_people(plan.people, k, images, coarse)
@@ -186,10 +186,10 @@ def warp_batch(canvas: torch.Tensor, affines: list[Affine], size: int) -> torch.
     return F.avg_pool2d(sampled, finer) if finer > 1 else sampled
 
 
-def recolour(images: torch.Tensor, drawn: list[Draw]) -> torch.Tensor:
+def recolor(images: torch.Tensor, drawn: list[Draw]) -> torch.Tensor:
     """(B, 3, H, W) in 0..255 through each draw's map of RGB."""
-    if drawn[0].colour is None:
+    if drawn[0].color is None:
         return images
-    maps = np.stack([d.colour for d in drawn if d.colour is not None])
+    maps = np.stack([d.color for d in drawn if d.color is not None])
     linear = torch.from_numpy(maps).to(images.device, torch.float32)  # (B, 3, 4)
     return torch.einsum("bij,bjhw->bihw", linear[:, :, :3], images) + linear[:, :, 3, None, None]

@@ -26,7 +26,7 @@ AREA_OF_BOX = 0.53
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Where people are in view whose keypoints nobody labelled: a crowd, or one such person."""
+    """Where people are in view whose keypoints nobody labeled: a crowd, or one such person."""
 
     annotation_id: int
     box_xywh: tuple[float, float, float, float]
@@ -96,7 +96,7 @@ def records_of(
 ) -> tuple[Skeleton, list[Record]]:
     """Records of every picture of COCO-form annotations, in order, and the annotations' skeleton.
 
-    `skeleton` None takes the file's own. People with no labelled keypoint and crowds become
+    `skeleton` None takes the file's own. People with no labeled keypoint and crowds become
     `ignored` regions. Annotations of other categories or of pictures not listed are left out.
     Raises LitePoseError that names the annotation where one is damaged.
     """

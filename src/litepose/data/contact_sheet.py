@@ -23,17 +23,17 @@ from litepose.data.sample import Sample
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.grid import side_by_side
 
-# Scores that labelled keypoints are drawn with: by visibility 0 unlabelled, 1 hidden, 2 visible.
+# Scores that labeled keypoints are drawn with: by visibility 0 unlabeled, 1 hidden, 2 visible.
 _SCORE_OF = np.array([0.0, 0.25, 1.0], np.float32)
 
 
 def sample_poses(sample: Sample | Record, skeleton: Skeleton) -> Poses:
-    """The labels as Poses: score 1 visible, 0.25 hidden, 0 unlabelled (and then in the middle)."""
-    labelled = (sample.visibility > 0)[..., None]
-    count = np.maximum(labelled.sum(axis=1, keepdims=True), 1)
-    middle = (sample.keypoints_xy * labelled).sum(axis=1, keepdims=True) / count
+    """The labels as Poses: score 1 visible, 0.25 hidden, 0 unlabeled (and then in the middle)."""
+    labeled = (sample.visibility > 0)[..., None]
+    count = np.maximum(labeled.sum(axis=1, keepdims=True), 1)
+    middle = (sample.keypoints_xy * labeled).sum(axis=1, keepdims=True) / count
     return Poses(
-        keypoints_xy=np.where(labelled, sample.keypoints_xy, middle),
+        keypoints_xy=np.where(labeled, sample.keypoints_xy, middle),
         scores=_SCORE_OF[sample.visibility],
         person_scores=np.ones(len(sample.visibility)),
         skeleton=skeleton,

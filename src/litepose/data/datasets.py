@@ -45,7 +45,7 @@ class CocoDataset:
     target:   the skeleton to deliver, by keypoint names; None keeps the file's own
     people_only: leave out pictures with nobody annotated, as the official training does
 
-    `records` are the annotations without pixels, `labelled` (K,) is False for keypoints that this
+    `records` are the annotations without pixels, `labeled` (K,) is False for keypoints that this
     file never labels, `dataset[i]` reads a picture (UnreadablePictureError where it cannot).
     Raises LitePoseError where files are missing or damaged.
     """
@@ -75,7 +75,7 @@ class CocoDataset:
         ever = np.zeros(own.num_keypoints, bool)
         for record in records:
             ever |= (record.visibility > 0).any(axis=0)
-        self.labelled = (mapping >= 0) & ever[mapping]
+        self.labeled = (mapping >= 0) & ever[mapping]
         if not np.array_equal(mapping, np.arange(own.num_keypoints)):
             records = [map_record(record, mapping) for record in records]
         if people_only:
@@ -93,7 +93,7 @@ class CocoDataset:
             visibility=record.visibility,
             areas=record.areas,
             valid_mask=valid_mask(record),
-            labelled=self.labelled,
+            labeled=self.labeled,
             image_id=record.image_id,
             people_complete=record.people_complete,
         )
@@ -105,7 +105,7 @@ class CocoDataset:
         return chosen
 
     def incomplete(self) -> CocoDataset:
-        """The same dataset, but people may be in view that nobody labelled (as in LSP)."""
+        """The same dataset, but people may be in view that nobody labeled (as in LSP)."""
         changed = self.select(range(len(self)))
         changed.records = [replace(r, people_complete=False) for r in self.records]
         return changed
@@ -194,7 +194,7 @@ def check_inside(file_name: str) -> None:
 
 
 def valid_mask(record: Record) -> np.ndarray:
-    """(H, W) bool: False over crowds and people without a labelled keypoint.
+    """(H, W) bool: False over crowds and people without a labeled keypoint.
 
     Raises UnreadablePictureError where a segmentation is damaged.
     """

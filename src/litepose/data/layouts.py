@@ -19,7 +19,7 @@ LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("{split}/_annotations.coco.json", ("{split}",)),
     ("{split}.json", ("images/{split}", "{split}", "images")),
 )
-# One annotated person a picture, others in view unlabelled.
+# One annotated person a picture, others in view unlabeled.
 SINGLE_PERSON_SETS = ("lsp", "lspet")
 
 

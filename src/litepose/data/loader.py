@@ -205,11 +205,11 @@ def collate_people(
     b, people = len(samples), max((len(s.keypoints_xy) for s in samples), default=0)
     points = np.zeros((b, people, num_keypoints, 2), np.float32)
     visibility = np.zeros((b, people, num_keypoints), np.uint8)
-    labelled = np.zeros((b, num_keypoints), bool)
+    labeled = np.zeros((b, num_keypoints), bool)
     for i, sample in enumerate(samples):
         points[i, : len(sample.keypoints_xy)] = sample.keypoints_xy
         visibility[i, : len(sample.visibility)] = sample.visibility
-        labelled[i] = sample.labelled
+        labeled[i] = sample.labeled
     ids = np.array([s.image_id for s in samples], np.int64)
     complete = np.array([s.people_complete for s in samples], bool)
     taught = [s.taught[0].transpose(2, 0, 1) for s in samples if s.taught]
@@ -228,7 +228,7 @@ def collate_people(
         keypoints_xy=on_device(points),
         visibility=on_device(visibility),
         valid_mask=valid_mask,
-        labelled=on_device(labelled),
+        labeled=on_device(labeled),
         image_ids=on_device(ids),
         people_complete=on_device(complete),
         taught=on_device(np.stack(taught)) if taught and len(taught) == b else None,

@@ -81,7 +81,7 @@ def region_mask(
             "a polygon must be a list of x, y numbers, one flat list per outline"
         ) from None
     for outline in outlines:
-        # OpenCV counts from pixel centres; one outline a call, for overlapping ones would cancel.
+        # OpenCV counts from pixel centers; one outline a call, for overlapping ones would cancel.
         near = np.clip(np.nan_to_num(outline) - 0.5, -1e4, 1e5)
         cv2.fillPoly(mask, [np.round(near).astype(np.int32)], (1,))
     return mask.astype(bool)

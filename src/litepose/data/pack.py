@@ -202,7 +202,7 @@ class _Piece:
         row: dict[str, np.ndarray] = {
             "image_ids": np.array([sample.image_id], np.int64),
             "sizes_wh": np.array([[width, height]], np.int32),
-            "labelled": sample.labelled[None],
+            "labeled": sample.labeled[None],
             "people_complete": np.array([sample.people_complete]),
             "crowd_index": np.array([crowd_index], np.float32),
             "keypoints_xy": sample.keypoints_xy,

@@ -27,7 +27,7 @@ _ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "pixels": ("uint8", ()),
     "image_ids": ("int64", ()),
     "sizes_wh": ("int32", (2,)),
-    "labelled": ("bool", ("K",)),
+    "labeled": ("bool", ("K",)),
     "people_complete": ("bool", ()),
     "crowd_index": ("float32", ()),
     "keypoints_xy": ("float32", ("K", 2)),
@@ -87,7 +87,7 @@ class Piece:
 
     def _check(self) -> None:
         a, count = self.arrays, len(self)
-        per_picture = ("image_ids", "sizes_wh", "labelled", "people_complete", "crowd_index")
+        per_picture = ("image_ids", "sizes_wh", "labeled", "people_complete", "crowd_index")
         fits = all(len(a[name]) == count for name in per_picture)
         for kind, names in _COUNTED.items():
             starts = a[f"{kind}_starts"]
@@ -174,7 +174,7 @@ class PackedDataset:
             visibility=record.visibility,
             areas=record.areas,
             valid_mask=np.zeros((0, 0), bool),
-            labelled=(self._mapping >= 0) & piece.arrays["labelled"][at][self._mapping],
+            labeled=(self._mapping >= 0) & piece.arrays["labeled"][at][self._mapping],
             image_id=record.image_id,
             people_complete=record.people_complete,
         )

@@ -1,7 +1,7 @@
-"""People whom a teacher found, beside those who are labelled.
+"""People whom a teacher found, beside those who are labeled.
 
 A file of COCO results (as `litepose evaluate` writes them) says whom a better model, or the same
-one with more passes, found in the pictures of a dataset. Whoever is no labelled person becomes one
+one with more passes, found in the pictures of a dataset. Whoever is no labeled person becomes one
 more person of the sample; each keypoint's score is the height of its target.
 """
 
@@ -20,7 +20,7 @@ from litepose.core.poses import pose_area, pose_similarity
 from litepose.data.datasets import PoseDataset
 from litepose.data.sample import Sample
 
-SAME_PERSON_OKS = 0.3  # a labelled person: the label is better
+SAME_PERSON_OKS = 0.3  # a labeled person: the label is better
 LEAST_KEYPOINT_SCORE = 0.1  # below, a keypoint was not found
 
 
@@ -53,13 +53,13 @@ class WithPseudoPeople:
             self.skeleton,
         )
         new = (scores > 0).any(axis=1) & ~(oks >= SAME_PERSON_OKS).any(axis=1)
-        labelled = np.ones(sample.visibility.shape, np.float32)
+        labeled = np.ones(sample.visibility.shape, np.float32)
         return replace(
             sample,
             keypoints_xy=np.concatenate([sample.keypoints_xy, points[new]]).astype(np.float32),
             visibility=np.concatenate([sample.visibility, scores[new] > 0]).astype(np.uint8),
             areas=np.concatenate([sample.areas, area[new]]).astype(np.float32),
-            confidence=np.concatenate([labelled, scores[new]]).astype(np.float32),
+            confidence=np.concatenate([labeled, scores[new]]).astype(np.float32),
         )
 
 

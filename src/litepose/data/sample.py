@@ -14,11 +14,11 @@ class Sample:
 
     image:        (H, W, 3) uint8 RGB
     keypoints_xy: (N, K, 2) float32, pixels of `image`
-    visibility:   (N, K) uint8; 0 unlabelled, 1 hidden, 2 visible
+    visibility:   (N, K) uint8; 0 unlabeled, 1 hidden, 2 visible
     areas:        (N,) float32, pixels of `image` squared (COCO's segment area where known)
     valid_mask:   (H, W) bool; False over crowds and people without keypoints
-    labelled:     (K,) bool; False for keypoints that this dataset never labels
-    people_complete: False where people may be in view that nobody labelled
+    labeled:     (K,) bool; False for keypoints that this dataset never labels
+    people_complete: False where people may be in view that nobody labeled
     taught:       views of a teacher, each (h, w, K) uint8: its heatmaps in 1/255 over the whole
                   picture; empty for none. Warping leaves one: made where people looked as large
     confidence:   (N, K) float32 in [0, 1], how sure each keypoint is; None means labels, all 1
@@ -29,7 +29,7 @@ class Sample:
     visibility: np.ndarray
     areas: np.ndarray
     valid_mask: np.ndarray
-    labelled: np.ndarray
+    labeled: np.ndarray
     image_id: int
     people_complete: bool = True
     taught: tuple[np.ndarray, ...] = ()
@@ -39,13 +39,13 @@ class Sample:
 class Batch(NamedTuple):
     """B samples of one size as torch tensors, people padded to the most of the batch (P).
 
-    images:       (B, 3, H, W) uint8 or float32 already normalised (the trainer normalises uint8)
+    images:       (B, 3, H, W) uint8 or float32 already normalized (the trainer normalizes uint8)
     keypoints_xy: (B, P, K, 2) float32, input pixels
     visibility:   (B, P, K) uint8; all 0 for padding people
     valid_mask:   (B, H / 4, W / 4) bool at the coarse map's stride
-    labelled:     (B, K) bool
+    labeled:     (B, K) bool
     image_ids:    (B,) int64
-    people_complete: (B,) bool; False where people may be in view that nobody labelled; None unknown
+    people_complete: (B,) bool; False where people may be in view that nobody labeled; None unknown
     taught:       (B, K, H / 4, W / 4) uint8, a teacher's heatmaps in 1/255, or None
     confidence:   (B, P, K) float32 in [0, 1]; None where all are labels
     """
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
     keypoints_xy: Any
     visibility: Any
     valid_mask: Any
-    labelled: Any
+    labeled: Any
     image_ids: Any
     people_complete: Any = None
     taught: Any = None

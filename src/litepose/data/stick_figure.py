@@ -17,7 +17,7 @@ import numpy as np
 
 from litepose.core.skeleton import COCO17
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Point = Any  # two numbers: an array (2,) or a pair
 Ends = tuple[Point, Point]
 
@@ -38,11 +38,11 @@ class Figure:
     points: dict[str, np.ndarray]
     height: float
     facing: int
-    skin: Colour
-    hair: Colour
-    shirt: Colour
-    trousers: Colour
-    shoes: Colour
+    skin: Color
+    hair: Color
+    shirt: Color
+    trousers: Color
+    shoes: Color
     long_sleeves: bool
     striped: bool
 
@@ -67,15 +67,15 @@ def random_figure(rng: np.random.Generator, hips_xy: np.ndarray, height: float) 
         facing=facing,
         skin=SKIN[rng.integers(len(SKIN))],
         hair=HAIR[rng.integers(len(HAIR))],
-        shirt=random_colour(rng, 90, 240),
-        trousers=random_colour(rng, 40, 190),
-        shoes=random_colour(rng, 20, 120),
+        shirt=random_color(rng, 90, 240),
+        trousers=random_color(rng, 40, 190),
+        shoes=random_color(rng, 20, 120),
         long_sleeves=bool(rng.uniform() < 0.5),
         striped=bool(rng.uniform() < 0.3),
     )
 
 
-def random_colour(rng: np.random.Generator, low: int, high: int) -> Colour:
+def random_color(rng: np.random.Generator, low: int, high: int) -> Color:
     r, g, b = rng.integers(low, high, size=3)
     return int(r), int(g), int(b)
 
@@ -135,26 +135,26 @@ class Canvas:
         self.image = image
         self.owner: np.ndarray = np.zeros(image.shape[:2], np.uint8)
 
-    def capsule(self, ends: Ends, radii: tuple[float, float], colour: Colour, owner: int) -> None:
+    def capsule(self, ends: Ends, radii: tuple[float, float], color: Color, owner: int) -> None:
         """A limb: two discs and what lies between them, with a darker rim."""
         rim = max(0.6, 0.16 * max(radii))
-        self._between(ends, (radii[0] + rim, radii[1] + rim), shade(colour, 0.62), owner)
-        self._between(ends, radii, colour, None)
+        self._between(ends, (radii[0] + rim, radii[1] + rim), shade(color, 0.62), owner)
+        self._between(ends, radii, color, None)
 
-    def polygon(self, corners_xy: Sequence[Point], colour: Colour, owner: int | None) -> None:
+    def polygon(self, corners_xy: Sequence[Point], color: Color, owner: int | None) -> None:
         corners = np.array([fixed_point(corner) for corner in corners_xy], np.int32)
-        cv2.fillConvexPoly(self.image, corners, colour, cv2.LINE_AA, SHIFT)
+        cv2.fillConvexPoly(self.image, corners, color, cv2.LINE_AA, SHIFT)
         if owner is not None:
             cv2.fillConvexPoly(self.owner, corners, (owner,), cv2.LINE_8, SHIFT)
 
-    def disc(self, centre_xy: Point, radius: float, colour: Colour, owner: int | None) -> None:
-        centre, r = fixed_point(centre_xy), int(radius * 2**SHIFT)
-        cv2.circle(self.image, centre, r, colour, -1, cv2.LINE_AA, SHIFT)
+    def disc(self, center_xy: Point, radius: float, color: Color, owner: int | None) -> None:
+        center, r = fixed_point(center_xy), int(radius * 2**SHIFT)
+        cv2.circle(self.image, center, r, color, -1, cv2.LINE_AA, SHIFT)
         if owner is not None:
-            cv2.circle(self.owner, centre, r, (owner,), -1, cv2.LINE_8, SHIFT)
+            cv2.circle(self.owner, center, r, (owner,), -1, cv2.LINE_8, SHIFT)
 
     def _between(
-        self, ends: Ends, radii: tuple[float, float], colour: Colour, owner: int | None
+        self, ends: Ends, radii: tuple[float, float], color: Color, owner: int | None
     ) -> None:
         (ax, ay), (bx, by) = ends
         long = max(math.hypot(bx - ax, by - ay), 1e-6)
@@ -166,13 +166,13 @@ class Canvas:
             (bx - x * q, by - y * q),
             (ax - x * p, ay - y * p),
         )
-        self.polygon(corners, colour, owner)
-        self.disc(ends[0], p, colour, owner)
-        self.disc(ends[1], q, colour, owner)
+        self.polygon(corners, color, owner)
+        self.disc(ends[0], p, color, owner)
+        self.disc(ends[1], q, color, owner)
 
 
 def fixed_point(point_xy: Point) -> tuple[int, int]:
-    """Continuous coordinates -> OpenCV's fixed point ones, which count from pixel centres."""
+    """Continuous coordinates -> OpenCV's fixed point ones, which count from pixel centers."""
     x, y = point_xy
     return int((x - 0.5) * 2**SHIFT), int((y - 0.5) * 2**SHIFT)
 
@@ -193,8 +193,8 @@ def paint(canvas: Canvas, figure: Figure, owner: int) -> None:
     _paint_head(canvas, figure, face, owner)
 
 
-def shade(colour: Colour, tone: float) -> Colour:
-    r, g, b = (min(255, int(c * tone)) for c in colour)
+def shade(color: Color, tone: float) -> Color:
+    r, g, b = (min(255, int(c * tone)) for c in color)
     return r, g, b
 
 

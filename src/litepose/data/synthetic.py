@@ -18,7 +18,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.layouts import check_unused
 from litepose.data.masks import encode_rle
-from litepose.data.stick_figure import Canvas, Figure, paint, random_colour, random_figure, shade
+from litepose.data.stick_figure import Canvas, Figure, paint, random_color, random_figure, shade
 from litepose.imaging.write import save_image
 
 CROWD_OWNER = 255
@@ -110,7 +110,7 @@ def synthesize(
             for annotation in scene.annotations:
                 annotations.append({"id": len(annotations) + 1, "image_id": i, **annotation})
         whole = {
-            "info": {"description": f"drawn people, seed {seed}", "licence": "free of rights"},
+            "info": {"description": f"drawn people, seed {seed}", "license": "free of rights"},
             "images": images,
             "annotations": annotations,
             "categories": [CATEGORY],
@@ -146,21 +146,21 @@ def _background(rng: np.random.Generator, width: int, height: int) -> np.ndarray
     clouds = cv2.resize(blots, (width, height), interpolation=cv2.INTER_CUBIC)
     plain = np.empty_like(clouds)
     horizon = int(height * rng.uniform(0.45, 0.8))
-    plain[:horizon] = random_colour(rng, 90, 225)
-    plain[horizon:] = random_colour(rng, 60, 170)
+    plain[:horizon] = random_color(rng, 90, 225)
+    plain[horizon:] = random_color(rng, 60, 170)
     image = cv2.addWeighted(plain, 0.75, clouds, 0.25, 0)
     for _ in range(rng.integers(2, 7)):
         x, y = int(rng.integers(width)), int(rng.integers(height))
         w, h = (int(rng.integers(side // 16, side // 3)) for side in (width, height))
-        colour = random_colour(rng, 30, 235)
+        color = random_color(rng, 30, 235)
         if rng.uniform() < 0.6:
-            cv2.rectangle(image, (x, y), (x + w, y + h), shade(colour, 0.6), -1)
-            cv2.rectangle(image, (x + 2, y + 2), (x + w - 2, y + h - 2), colour, -1)
+            cv2.rectangle(image, (x, y), (x + w, y + h), shade(color, 0.6), -1)
+            cv2.rectangle(image, (x + 2, y + 2), (x + w - 2, y + h - 2), color, -1)
         else:
-            cv2.ellipse(image, (x, y), (w // 2, h // 2), 0, 0, 360, colour, -1, cv2.LINE_AA)
+            cv2.ellipse(image, (x, y), (w // 2, h // 2), 0, 0, 360, color, -1, cv2.LINE_AA)
     for _ in range(rng.integers(0, 5)):
         ends = rng.integers(0, (width, height), size=(2, 2)).tolist()
-        cv2.line(image, ends[0], ends[1], random_colour(rng, 30, 220), 2, cv2.LINE_AA)
+        cv2.line(image, ends[0], ends[1], random_color(rng, 30, 220), 2, cv2.LINE_AA)
     return image
 
 
@@ -180,12 +180,12 @@ def _paint_furniture(rng: np.random.Generator, canvas: Canvas, figure: Figure) -
     hip = (figure.points["left_hip"] + figure.points["right_hip"]) / 2
     corner = hip + np.array([rng.uniform(-0.35, 0.05), rng.uniform(0.05, 0.25)]) * h
     w, tall = rng.uniform(0.2, 0.4) * h, rng.uniform(0.15, 0.5) * h
-    colour = random_colour(rng, 50, 200)
-    for rim, paint_colour in ((0, shade(colour, 0.6)), (2, colour)):
+    color = random_color(rng, 50, 200)
+    for rim, paint_color in ((0, shade(color, 0.6)), (2, color)):
         left, top = corner + rim
         right, bottom = left + w - 2 * rim, top + tall - 2 * rim
         box = ((left, top), (right, top), (right, bottom), (left, bottom))
-        canvas.polygon(box, paint_colour, FURNITURE_OWNER)
+        canvas.polygon(box, paint_color, FURNITURE_OWNER)
 
 
 def _paint_crowd(rng: np.random.Generator, canvas: Canvas) -> None:
@@ -210,7 +210,7 @@ def _annotate(owner: np.ndarray, figure: Figure, number: int) -> dict[str, Any] 
     column, row = np.clip(points.astype(int), 0, (width - 1, height - 1)).T
     visibility = np.where(mine[row, column], 2, 1) * (inside & ~figure.unseen)
     if (visibility == 2).sum() < FEWEST_VISIBLE:
-        visibility[:] = 0  # in view, but too hidden to be labelled, as happens in COCO
+        visibility[:] = 0  # in view, but too hidden to be labeled, as happens in COCO
     triples = [
         value
         for (x, y), v in zip(points, visibility, strict=True)

@@ -41,16 +41,16 @@ def poses_of(
 ) -> Poses:
     """People in heatmap cells of `stride` input pixels -> Poses in pixels of the picture."""
     points = box.to_image(_absent_to_middle(people.cells_xy, people.scores) * np.float32(stride))
-    centres = None
+    centers = None
     if info.tag_kind == "positional":
-        centres = box.to_image(tag_places(people.tags, tag_stride))
+        centers = box.to_image(tag_places(people.tags, tag_stride))
     return Poses(
         keypoints_xy=points.astype(np.float32),
         scores=np.clip(people.scores, 0, 1),
         person_scores=np.clip(people.person_scores, 0, 1),
         skeleton=info.skeleton,
         image_wh=box.image_wh,
-        centres_xy=centres,
+        centers_xy=centers,
     )
 
 

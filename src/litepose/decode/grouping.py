@@ -79,7 +79,7 @@ def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> P
 def _clumps(candidates: Candidates, k: int, tag_threshold: float) -> tuple[np.ndarray, int]:
     """(M,) person of each candidate, and how many people; -1 for those who must be matched.
 
-    Sorted by their first tag number, candidates fall apart wherever two neighbours are `threshold`
+    Sorted by their first tag number, candidates fall apart wherever two neighbors are `threshold`
     apart: across such a gap nobody is near the mean of anybody. A part of which all are near each
     other, no keypoint twice, is one person whatever the order, and needs no matching. (Exact but
     for float32: a mean that should be just `threshold` away may round to less.)

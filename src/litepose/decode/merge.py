@@ -45,7 +45,7 @@ def unflip(maps: Maps, skeleton: Skeleton, tag_kind: TagKind) -> Maps:
 
 
 def tag_places(tags: np.ndarray, tag_stride: int) -> np.ndarray:
-    """Input pixels (..., 2) that positional tags (..., 2) mean; 0 is the first cell's centre."""
+    """Input pixels (..., 2) that positional tags (..., 2) mean; 0 is the first cell's center."""
     return tags * np.float32(TAG_UNIT_PX) + np.float32(tag_stride / 2)
 
 
@@ -54,7 +54,7 @@ class Field(NamedTuple):
 
     cells: (K, R * block, C * block) sums of the heatmaps of all strides and passes; right of the
         true columns and below the true rows at least one cell of -inf, which is also what a step
-        off the left or upper edge wraps to, so every cell has eight neighbours in the flat array
+        off the left or upper edge wraps to, so every cell has eight neighbors in the flat array
     peaks: (K, R, C) the hottest cell of each block
     summed: how many heatmaps were added
     tags: (K, T, h, w)

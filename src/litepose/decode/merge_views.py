@@ -89,11 +89,11 @@ def _doubles(
 
 def _joined(parts: Sequence[Poses]) -> Poses:
     """The people of several `Poses` of one image in one."""
-    centres = [part.centres_xy for part in parts if part.centres_xy is not None]
+    centers = [part.centers_xy for part in parts if part.centers_xy is not None]
     return replace(
         parts[0],
         keypoints_xy=np.concatenate([part.keypoints_xy for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         person_scores=np.concatenate([part.person_scores for part in parts]),
-        centres_xy=np.concatenate(centres) if len(centres) == len(parts) else None,
+        centers_xy=np.concatenate(centers) if len(centers) == len(parts) else None,
     )

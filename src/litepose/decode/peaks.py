@@ -1,7 +1,7 @@
 """Heatmap peaks with sub-pixel places and tags, at the resolution that the maps have.
 
 Source: the official decoder's NMS and top-k. Ours never enlarges the maps to picture size: only
-blocks with a cell above the threshold are read, and only such cells look at their eight neighbours;
+blocks with a cell above the threshold are read, and only such cells look at their eight neighbors;
 a plateau gives one peak; the sub-pixel shift is the vertex of a parabola, not a fixed quarter.
 """
 
@@ -17,7 +17,7 @@ from litepose.decode.merge import Field
 class Candidates(NamedTuple):
     """M peaks, sorted by keypoint, strongest first within a keypoint.
 
-    keypoint: (M,) int; cells_xy: (M, 2) float32, heatmap cells, centre of cell i at i + 0.5;
+    keypoint: (M,) int; cells_xy: (M, 2) float32, heatmap cells, center of cell i at i + 0.5;
     scores: (M,) float32; tags: (M, T) float32
     """
 
@@ -34,7 +34,7 @@ def find_candidates(field: Field, threshold: float, most: int) -> Candidates:
     at = _crests(field, threshold * field.summed)
     value = flat.take(at)
     for step in (1, columns - 1, columns + 1):
-        # Later neighbours may be equal, earlier ones must be lower: a plateau gives one peak.
+        # Later neighbors may be equal, earlier ones must be lower: a plateau gives one peak.
         keep = np.flatnonzero((value >= flat.take(at + step)) & (value > flat.take(at - step)))
         at, value = at.take(keep), value.take(keep)
     keypoint, cell = np.divmod(at, rows * columns)
@@ -66,7 +66,7 @@ def _crests(field: Field, floor: float) -> np.ndarray:
 
 
 def subpixel(flat: np.ndarray, at: np.ndarray, columns: int) -> np.ndarray:
-    """(M, 2) shift of each peak in x, y: vertex of the parabola through it and two neighbours."""
+    """(M, 2) shift of each peak in x, y: vertex of the parabola through it and two neighbors."""
     step = np.array([[1], [columns]])
     before, after = flat.take(at - step), flat.take(at + step)  # (2, M)
     bend = 2 * flat.take(at) - before - after

@@ -45,7 +45,7 @@ def official_input(
     """Size of the network's input, and the affine from its pixels to image pixels.
 
     The short side becomes the input size, the other a multiple of 64 (a fraction of a pixel over a
-    multiple is cut); the picture is scaled about its centre pixel, the rest is border.
+    multiple is cut); the picture is scaled about its center pixel, the rest is border.
     """
     w, h = image_wh
     base = _up_to_64(min_scale * input_size)
@@ -99,7 +99,7 @@ def parse(
     if settings.nudge:
         for person in people:
             for k in np.flatnonzero(person[:, 2] > 0):
-                person[k, :2] += nudge_to_neighbour(heat[k], person[k, 0], person[k, 1])
+                person[k, :2] += nudge_to_neighbor(heat[k], person[k, 0], person[k, 1])
     scores = people[:, :, 2].mean(axis=1) if len(people) else np.zeros(0)
     if settings.fill:
         for person in people:
@@ -147,8 +147,8 @@ def match_by_tag(candidates: list[np.ndarray], settings: ReferenceSettings) -> n
     return np.array(people).reshape(-1, k, width)
 
 
-def nudge_to_neighbour(channel: np.ndarray, x: float, y: float) -> tuple[float, float]:
-    """A quarter pixel toward the hotter neighbour (equal counts as the lower one), plus a half."""
+def nudge_to_neighbor(channel: np.ndarray, x: float, y: float) -> tuple[float, float]:
+    """A quarter pixel toward the hotter neighbor (equal counts as the lower one), plus a half."""
     h, w = channel.shape
     i, j = int(x), int(y)
     right = channel[j, min(i + 1, w - 1)] > channel[j, max(i - 1, 0)]
@@ -165,7 +165,7 @@ def fill_missing(heat: np.ndarray, tags: np.ndarray, person: np.ndarray) -> None
         distance = np.sqrt(((tags[k] - mean_tag[:, None, None]) ** 2).sum(axis=0))
         row, column = np.unravel_index(np.argmax(heat[k] - np.round(distance)), heat[k].shape)
         if heat[k, row, column] > 0:
-            dx, dy = nudge_to_neighbour(heat[k], float(column), float(row))
+            dx, dy = nudge_to_neighbor(heat[k], float(column), float(row))
             person[k, :3] = column + dx, row + dy, heat[k, row, column]
 
 

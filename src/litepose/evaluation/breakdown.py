@@ -22,7 +22,7 @@ PEOPLE_GROUPS = ((1, 1), (2, 3), (4, 9), (10, None))
 
 @dataclass(frozen=True)
 class GroupScore:
-    """AP of the pictures with so many labelled people; None where there is no such picture."""
+    """AP of the pictures with so many labeled people; None where there is no such picture."""
 
     people: str
     pictures: int
@@ -134,10 +134,10 @@ def pck(
     share: float = 0.2,
     reference: PckReference = "torso",
 ) -> float | None:
-    """Percent of labelled keypoints found within `share` of each person's torso, head or box.
+    """Percent of labeled keypoints found within `share` of each person's torso, head or box.
 
     Keypoints of people who match nobody at OKS 0.5 count as wrong; people whose reference is not
-    labelled are left out. None where nothing can be measured or the skeleton has no such reference.
+    labeled are left out. None where nothing can be measured or the skeleton has no such reference.
     """
     k = skeleton.num_keypoints
     rows, truth_xy, visibility, lengths = [], [], [], []

@@ -118,10 +118,10 @@ def measure_latency(
         seen = predictor.inspect(images[i % len(images)], options)
         if i >= warm_up:
             rows.append(seen.timings)
-    return summarise(rows)
+    return summarize(rows)
 
 
-def summarise(rows: Sequence[Timings]) -> Latency:
+def summarize(rows: Sequence[Timings]) -> Latency:
     """Percentiles of several runs."""
     parts = [(t.pre, t.net, t.decode, t.pre + t.net + t.decode) for t in rows]
     low, high = 1000 * np.percentile(parts, [50, 95], axis=0)

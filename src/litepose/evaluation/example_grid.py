@@ -1,6 +1,6 @@
 """A picture of what a model does: its best and worst people, whom it missed, whom it invented.
 
-Source: ours. Each example is shown twice, what was found on the left and what is labelled on the
+Source: ours. Each example is shown twice, what was found on the left and what is labeled on the
 right; the person in question alone on its own side, everybody on the other.
 """
 
@@ -42,7 +42,7 @@ def choose_examples(
 ) -> dict[str, list[Example]]:
     """Title of a row -> its examples at OKS 0.5, at most one of a picture, most telling first.
 
-    Invented people are taken from pictures with everybody labelled, where there are such.
+    Invented people are taken from pictures with everybody labeled, where there are such.
     """
     pairs: list[tuple[float, Example]] = []
     missed: list[tuple[float, Example]] = []
@@ -63,7 +63,7 @@ def choose_examples(
             score, near = float(people.scores[n]), match.oks[n].max(initial=0.0)
             caption = f"score {score:.2f}, best OKS {near:.2f}"
             invented.append((score, Example(i, int(n), None, caption)))
-    whole = " (pictures with everybody labelled)" if only_complete else ""
+    whole = " (pictures with everybody labeled)" if only_complete else ""
     return {
         "Best: found most exactly": _first(pairs, columns),
         "Worst: found least exactly": _first([(-v, e) for v, e in pairs], columns),
@@ -98,7 +98,7 @@ def draw_sheet(
             truth, people = truths[example.picture], found[example.picture]
             pair = _pair(example, truth, people, skeleton, read(example.picture))
             sheet[top + _TITLE : top + _TITLE + _CELL, left : left + pair.shape[1]] = pair
-            caption = f"{example.caption}   picture {truth.image_id}   found | labelled"
+            caption = f"{example.caption}   picture {truth.image_id}   found | labeled"
             _write(sheet, caption, (left, top + _TITLE + _CELL + 3), 12)
     return sheet
 
@@ -117,15 +117,15 @@ def _pair(
     skeleton: Skeleton,
     image: np.ndarray,
 ) -> np.ndarray:
-    """The picture around the person, twice: with what was found and with what is labelled."""
+    """The picture around the person, twice: with what was found and with what is labeled."""
     seen = Poses(people.keypoints_xy, people.keypoint_scores, people.scores, skeleton)
     real = _true_poses(truth, skeleton)
     person = real[example.true] if example.true is not None else seen[example.found]
     to_cell = _crop(person)
     cell = _cell(image, to_cell)
     shown = seen if example.found is None else seen[example.found]
-    labelled = real if example.true is None else real[example.true]
-    sides = [draw_poses(cell, side.moved(to_cell)) for side in (shown, labelled)]
+    labeled = real if example.true is None else real[example.true]
+    sides = [draw_poses(cell, side.moved(to_cell)) for side in (shown, labeled)]
     return np.concatenate([sides[0], np.full((_CELL, 2, 3), _PAPER, np.uint8), sides[1]], axis=1)
 
 

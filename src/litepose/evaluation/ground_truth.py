@@ -27,7 +27,7 @@ AreaRule = Literal["annotated", "box"]
 class PictureTruth:
     """What is annotated in one picture: M people in one skeleton of K keypoints.
 
-    keypoints_xy: (M, K, 2) float64, pixels;  visibility: (M, K) 0 unlabelled, 1 hidden, 2 visible
+    keypoints_xy: (M, K, 2) float64, pixels;  visibility: (M, K) 0 unlabeled, 1 hidden, 2 visible
     areas: (M,) pixels squared;  boxes_xywh: (M, 4);  crowd: (M,) bool, a region of many people
     people_complete: False where people in view were left out of the annotations
     crowd_index: CrowdPose's measure of how people overlap, None elsewhere
@@ -73,7 +73,7 @@ def read_truth(
 ) -> list[PictureTruth]:
     """COCO annotations (a dict or their file) -> one record per picture, ordered by id.
 
-    Keypoints that the annotations do not name are unlabelled. `image_ids` chooses pictures, None
+    Keypoints that the annotations do not name are unlabeled. `image_ids` chooses pictures, None
     takes all.
     Raises LitePoseError where the annotations are missing or damaged, share no keypoint with the
     skeleton, or do not have a chosen picture.

@@ -18,8 +18,8 @@ from litepose.data.layouts import find_dataset
 
 @dataclass(frozen=True)
 class LeftOut:
-    """keypoints: labelled in the data and unknown to the model;  of_keypoints: how many the data
-    labels;  people: who are labelled with none but those, so nobody asks whether they are found"""
+    """keypoints: labeled in the data and unknown to the model;  of_keypoints: how many the data
+    labels;  people: who are labeled with none but those, so nobody asks whether they are found"""
 
     keypoints: Sequence[str]
     of_keypoints: int
@@ -27,7 +27,7 @@ class LeftOut:
 
     def __str__(self) -> str:
         names = ", ".join(self.keypoints)
-        people = f", and {self.people} people labelled with none but those" if self.people else ""
+        people = f", and {self.people} people labeled with none but those" if self.people else ""
         return (
             f"NOT JUDGED: {len(self.keypoints)} of the {self.of_keypoints} keypoints that the data"
             f" labels, which the model lacks ({names}){people}"
@@ -53,12 +53,12 @@ def open_to_judge(
 ) -> tuple[CocoDataset, Unknown | None]:
     """The dataset of a folder in the skeleton of the model named, and what the model lacks of it.
 
-    Raises LitePoseError where the model knows less than half of the keypoints that are labelled.
+    Raises LitePoseError where the model knows less than half of the keypoints that are labeled.
     """
     own = find_dataset(root, split)
     if own.skeleton == skeleton:
         return own, None
-    names = [name for name, ever in zip(own.skeleton.keypoints, own.labelled, strict=True) if ever]
+    names = [name for name, ever in zip(own.skeleton.keypoints, own.labeled, strict=True) if ever]
     at = own.skeleton.mapping_from(skeleton)
     unknown = [name for name in names if at[own.skeleton.index(name)] < 0]
     if 2 * len(unknown) > len(names):

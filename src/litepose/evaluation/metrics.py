@@ -66,7 +66,7 @@ def coco_ap(
     """COCO's AP and AR of results entries (`Poses.to_coco`) against a COCO annotation file.
 
     image_ids: judge these pictures only; only_complete: leave out pictures marked
-    `people_complete: false`, where finding an unlabelled person would count against the model.
+    `people_complete: false`, where finding an unlabeled person would count against the model.
     Raises LitePoseError for what `read_truth` refuses and where faster-coco-eval is missing.
     """
     truths = read_truth(ground_truth, skeleton, image_ids)

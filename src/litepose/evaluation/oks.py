@@ -1,6 +1,6 @@
 """How alike two people are: COCO's object keypoint similarity (OKS), and PCK.
 
-Source: COCO's keypoint evaluation, with its rule for people without labelled keypoints; PCK after
+Source: COCO's keypoint evaluation, with its rule for people without labeled keypoints; PCK after
 Yang and Ramanan (2013), its reference lengths after LSP (torso), MPII (head) and PennAction (box).
 Ours differs: absent people and keypoints are NaN going into PCK, never (0, 0).
 """
@@ -32,8 +32,8 @@ def compute_oks(
 
     people: Poses or (N, K, 2);  truth: Poses or (M, K, 2);  areas: (M,) of the true people;
     sigmas: (K,) the skeleton's `oks_sigmas`
-    visibility: (M, K), above 0 where labelled; None: where Poses found a keypoint, else everywhere
-    boxes_xywh: (M, 4). A true person without labelled keypoints is compared by the distance to its
+    visibility: (M, K), above 0 where labeled; None: where Poses found a keypoint, else everywhere
+    boxes_xywh: (M, 4). A true person without labeled keypoints is compared by the distance to its
         box grown by its own size on every side, as COCO does; without boxes its similarity is 0.
     Raises LitePoseError where shapes do not fit.
     """
@@ -43,23 +43,23 @@ def compute_oks(
     sigmas = np.asarray(sigmas, np.float64)
     areas = np.asarray(areas, np.float64)
     m, k = len(true_xy), len(sigmas)
-    labelled = np.ones((m, k), bool) if visibility is None else np.asarray(visibility) > 0
+    labeled = np.ones((m, k), bool) if visibility is None else np.asarray(visibility) > 0
     if (
         found_xy.shape[1:] != (k, 2)
         or true_xy.shape != (m, k, 2)
         or areas.shape != (m,)
-        or labelled.shape != (m, k)
+        or labeled.shape != (m, k)
     ):
         raise LitePoseError(
             f"OKS of {k} sigmas needs people (N, {k}, 2), truth (M, {k}, 2), areas (M,) and"
             f" visibility (M, {k}); got {found_xy.shape}, {true_xy.shape}, {areas.shape},"
-            f" {labelled.shape}"
+            f" {labeled.shape}"
         )
     oks = np.zeros((len(found_xy), m))
     for j in range(m):
-        if labelled[j].any():
-            use = np.flatnonzero(labelled[j])
-            apart = found_xy[:, use] - true_xy[j, use]  # (N, labelled, 2)
+        if labeled[j].any():
+            use = np.flatnonzero(labeled[j])
+            apart = found_xy[:, use] - true_xy[j, use]  # (N, labeled, 2)
         elif boxes_xywh is not None:
             use = np.arange(k)
             apart = _outside(found_xy, np.asarray(boxes_xywh[j], np.float64))
@@ -78,24 +78,24 @@ def compute_pck(
     lengths: np.ndarray,
     share: float,
 ) -> np.ndarray:
-    """(K,) percent of correct keypoints, NaN where none is labelled: found within share * length.
+    """(K,) percent of correct keypoints, NaN where none is labeled: found within share * length.
 
     found_xy: (N, K, 2), row i is the person found for truth row i; NaN where nobody or nothing was
     found, which counts as wrong;  truth_xy: (N, K, 2);  visibility: (N, K);
     lengths: (N,) of `pck_lengths`; people whose length is NaN are left out.
     """
     known = np.isfinite(lengths)
-    labelled = (np.asarray(visibility) > 0) & known[:, None]
+    labeled = (np.asarray(visibility) > 0) & known[:, None]
     distance = np.linalg.norm(found_xy - truth_xy, axis=2)
-    right = labelled & (distance <= share * np.where(known, lengths, 0.0)[:, None])
-    count = labelled.sum(axis=0)
+    right = labeled & (distance <= share * np.where(known, lengths, 0.0)[:, None])
+    count = labeled.sum(axis=0)
     return np.where(count > 0, 100.0 * right.sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
 def pck_lengths(
     truth: PictureTruth, skeleton: Skeleton, reference: PckReference = "torso"
 ) -> np.ndarray:
-    """(M,) the length PCK is a share of, NaN where its ends are not labelled.
+    """(M,) the length PCK is a share of, NaN where its ends are not labeled.
 
     "head": head to neck; "torso": left shoulder to right hip; "box": the box's longer side.
     Raises LitePoseError where the skeleton lacks the two keypoints.

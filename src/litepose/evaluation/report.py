@@ -1,7 +1,7 @@
 """What an evaluation says: every number of a run, as text to read and JSON to keep.
 
 Ours: COCO's and CrowdPose's families with a 95 % interval beside every AP, pictures whose people
-are all labelled apart from the rest, and the breakdowns of breakdown.py.
+are all labeled apart from the rest, and the breakdowns of breakdown.py.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ SCORE_STEPS = tuple(round(0.05 * i, 2) for i in range(20))
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """Every number of one set of pictures. Intervals by name: ap, ap50, ap75, ap_medium, ap_large;
     without low and high where fewer than FEWEST_PICTURES pictures have such people.
 
-    complete_pictures: those with everybody labelled;  pck: PCK at 0.2 of the torso
-    pictures_found_cut, pictures_labelled_beyond: with more than MOST_PEOPLE people found (the best
-    are judged) or labelled (so that not all can be found)
+    complete_pictures: those with everybody labeled;  pck: PCK at 0.2 of the torso
+    pictures_found_cut, pictures_labeled_beyond: with more than MOST_PEOPLE people found (the best
+    are judged) or labeled (so that not all can be found)
     crowd: only where the pictures have a crowd index
     """
 
@@ -57,7 +57,7 @@ class Judgement:
     people: int
     complete_pictures: int
     pictures_found_cut: int
-    pictures_labelled_beyond: int
+    pictures_labeled_beyond: int
     coco: CocoReport
     intervals: Mapping[str, Interval]
     crowd: CrowdReport | None
@@ -77,7 +77,7 @@ class Judgement:
 class EvaluationReport:
     """One evaluation run.
 
-    judged: all pictures judged; complete: of them those with everybody labelled, None where that
+    judged: all pictures judged; complete: of them those with everybody labeled, None where that
     is all or none;  settings: how people were looked for;  unreadable: what could not be read;
     interrupted: stopped before the last picture;  seconds: spent in predicting
     left_out: keypoints that the model lacks, and people with none but those
@@ -86,8 +86,8 @@ class EvaluationReport:
     model: str
     dataset: str
     settings: Mapping[str, Any]
-    judged: Judgement
-    complete: Judgement | None
+    judged: Judgment
+    complete: Judgment | None
     unreadable: Sequence[str]
     interrupted: bool
     seconds: float
@@ -102,16 +102,16 @@ class EvaluationReport:
         if self.left_out:
             notes.append(str(self.left_out))
         whole = self.judged.complete_pictures
-        wrong = "finding an unlabelled person counts as wrong"
+        wrong = "finding an unlabeled person counts as wrong"
         if not whole:
-            notes.append(f"no picture has everybody labelled: {wrong}")
+            notes.append(f"no picture has everybody labeled: {wrong}")
         elif whole < self.judged.pictures:
-            notes.append(f"{whole} pictures have everybody labelled; in the others {wrong}")
-        cut, beyond = self.judged.pictures_found_cut, self.judged.pictures_labelled_beyond
+            notes.append(f"{whole} pictures have everybody labeled; in the others {wrong}")
+        cut, beyond = self.judged.pictures_found_cut, self.judged.pictures_labeled_beyond
         if cut or beyond:
             notes.append(
                 f"only the best {MOST_PEOPLE} people found in a picture are judged, which is COCO's"
-                f" rule; more are found in {cut} and labelled in {beyond} pictures"
+                f" rule; more are found in {cut} and labeled in {beyond} pictures"
             )
         return notes
 
@@ -194,7 +194,7 @@ def judge(
     found: Sequence[PictureFound],
     skeleton: Skeleton,
     resamples: int = 1000,
-) -> Judgement:
+) -> Judgment:
     """Every number of these pictures. Raises LitePoseError where there is none to judge."""
     matches = match_pictures(truths, found, skeleton)
     intervals = ap_intervals(matches, resamples, fewest=FEWEST_PICTURES)
@@ -203,12 +203,12 @@ def judge(
         of_size = ap_intervals(sized, resamples, fewest=FEWEST_PICTURES)
         intervals |= {f"ap_{size}": of_size["ap"]} if of_size else {}
     crowded = all(t.crowd_index is not None for t in truths)
-    return Judgement(
+    return Judgment(
         pictures=len(truths),
         people=sum(t.num_people for t in truths),
         complete_pictures=sum(t.people_complete for t in truths),
         pictures_found_cut=sum(len(f.scores) > MOST_PEOPLE for f in found),
-        pictures_labelled_beyond=sum(t.num_people > MOST_PEOPLE for t in truths),
+        pictures_labeled_beyond=sum(t.num_people > MOST_PEOPLE for t in truths),
         coco=coco_report(truths, found, skeleton),
         intervals=intervals,
         crowd=crowdpose_report(truths, found, skeleton) if crowded else None,
@@ -225,8 +225,8 @@ def judge_complete(
     found: Sequence[PictureFound],
     skeleton: Skeleton,
     resamples: int = 1000,
-) -> Judgement | None:
-    """`judge` of the pictures with everybody labelled; None where that is all of them or none."""
+) -> Judgment | None:
+    """`judge` of the pictures with everybody labeled; None where that is all of them or none."""
     whole = [i for i, truth in enumerate(truths) if truth.people_complete]
     if len(whole) in (0, len(truths)):
         return None

@@ -41,7 +41,7 @@ class Entry:
     """One claim and what it rests on.
 
     model: its name;  weights_sha256: of its file;  dataset, settings, date: how it was made
-    claimed: numbers 0..100 by name, those of completely labelled pictures end in `_complete`
+    claimed: numbers 0..100 by name, those of completely labeled pictures end in `_complete`
     truth: COCO annotations without pictures;  results: COCO results of everybody found
     skeleton: as of `Skeleton.to_dict`; None: that of the zoo's model of that name
     """
@@ -140,7 +140,7 @@ def verify(entry: Entry, weights: Path | None = None) -> Verdict:
 
 
 def compute(entry: Entry) -> dict[str, float]:
-    """The numbers of all pictures, and of the completely labelled ones where that is a part."""
+    """The numbers of all pictures, and of the completely labeled ones where that is a part."""
     skeleton = (
         Skeleton.from_dict(entry.skeleton)
         if entry.skeleton

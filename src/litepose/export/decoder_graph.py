@@ -72,7 +72,7 @@ class DecoderHalf(nn.Module):
 def peaks(heat: Tensor, threshold: float, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """(B, K, H, W) -> scores, column and row (B, K, M) of the strongest 3x3 maxima.
 
-    Neighbours that come earlier must be lower, later ones may be equal: a plateau gives one peak.
+    Neighbors that come earlier must be lower, later ones may be equal: a plateau gives one peak.
     """
     height, width = heat.shape[-2:]
     triple = F.max_pool2d(heat, (1, 3), 1, (0, 1))
@@ -89,7 +89,7 @@ def peaks(heat: Tensor, threshold: float, most: int) -> tuple[Tensor, Tensor, Te
 
 
 def subpixel(heat: Tensor, column: Tensor, row: Tensor) -> Tensor:
-    """(B, K, M, 2) shift of each cell: vertex of the parabola through it and two neighbours."""
+    """(B, K, M, 2) shift of each cell: vertex of the parabola through it and two neighbors."""
     height, width = heat.shape[-2:]
     flat = heat.flatten(2)
     middle = flat.gather(2, row * width + column)

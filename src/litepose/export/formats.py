@@ -1,6 +1,6 @@
 """The formats that a model can be exported to: one line each, one module each.
 
-A module has `write(source, path)` and `open_runner(source, path)`; those that quantise have
+A module has `write(source, path)` and `open_runner(source, path)`; those that quantize have
 `quantize(...)` too. Converters are optional installs: a module is imported only when it is wanted.
 """
 

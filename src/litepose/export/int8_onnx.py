@@ -1,6 +1,6 @@
 """8-bit ONNX by onnxruntime: weights per channel, activations per tensor, ranges from pictures.
 
-Everything between the first and the last convolution is quantised, not the convolutions alone: each
+Everything between the first and the last convolution is quantized, not the convolutions alone: each
 crossing between 8 bits and float costs more than the 8 bits save. Source: our own.
 """
 

@@ -1,9 +1,9 @@
 """Poses drawn over a picture.
 
 Source: our own. Left limbs are light and warm in a dark casing, right limbs dark and cool in a
-light casing, the torso is white: sides differ by lightness first, so that colour-blind readers and
-grey printers tell them apart. Opacity grows with the score, widths with the person's size.
-Each person is drawn, anti-aliased, on a small layer of premultiplied colour that is laid over the
+light casing, the torso is white: sides differ by lightness first, so that color-blind readers and
+gray printers tell them apart. Opacity grows with the score, widths with the person's size.
+Each person is drawn, anti-aliased, on a small layer of premultiplied color that is laid over the
 picture once: what is translucent there really lets the picture through.
 """
 
@@ -197,8 +197,8 @@ def _draw_strokes(
     casings = _capsules(a, b, widths + np.maximum(0.8, 0.3 * widths))
     cores = _capsules(a, b, widths)
     for part, opaque, casing, core in zip(parts, opacity.tolist(), casings, cores, strict=True):
-        for outline, colour in ((casing, style.inks[part].casing), (core, style.inks[part].core)):
-            premultiplied = (*(opaque * c for c in colour), 255 * opaque)
+        for outline, color in ((casing, style.inks[part].casing), (core, style.inks[part].core)):
+            premultiplied = (*(opaque * c for c in color), 255 * opaque)
             cv2.fillConvexPoly(layer, outline, premultiplied, cv2.LINE_AA, _SHIFT)
 
 
@@ -214,10 +214,10 @@ def _capsules(a: np.ndarray, b: np.ndarray, radius: np.ndarray) -> np.ndarray:
 
 def _lay_over(part: np.ndarray, layer: np.ndarray) -> None:
     """Premultiplied RGBA over RGB, in place."""
-    *colour, alpha = cv2.split(layer)
+    *color, alpha = cv2.split(layer)
     through = cv2.bitwise_not(alpha)
     kept = cv2.multiply(part, cv2.merge([through] * 3), scale=1 / 255)
-    part[:] = cv2.add(kept, cv2.merge(colour))
+    part[:] = cv2.add(kept, cv2.merge(color))
 
 
 def _label(poses: Poses, i: int, style: DrawStyle) -> str:

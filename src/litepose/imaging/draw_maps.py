@@ -1,8 +1,8 @@
 """What the network puts out, made visible: heatmaps and tag maps, alone or over the picture.
 
 Source: our own. A map is laid on the picture by the same geometry that decoding uses, so a peak
-lies where the keypoint found there is drawn. Colour scales run evenly from dark to light, which
-colour-blind readers and grey printers see as well.
+lies where the keypoint found there is drawn. Color scales run evenly from dark to light, which
+color-blind readers and gray printers see as well.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 
 from litepose.core.geometry import Affine, Letterbox
 
-_HEAT_COLOURS = cv2.COLORMAP_INFERNO
-_TAG_COLOURS = cv2.COLORMAP_VIRIDIS
+_HEAT_COLORS = cv2.COLORMAP_INFERNO
+_TAG_COLORS = cv2.COLORMAP_VIRIDIS
 
 
 def draw_heatmaps(
@@ -28,9 +28,9 @@ def draw_heatmaps(
     heat = heatmaps.max(axis=0) if keypoint is None else heatmaps[keypoint]
     heat = _on_image(heat, box).clip(0, 1)
     if image is None:
-        return _coloured(heat, _HEAT_COLOURS)
-    # Like light thrown on the picture: added, and weak heat lifted, or it would drown in the grey.
-    return cv2.add(_faded(image, box), _coloured(heat**0.7, _HEAT_COLOURS))
+        return _colored(heat, _HEAT_COLORS)
+    # Like light thrown on the picture: added, and weak heat lifted, or it would drown in the gray.
+    return cv2.add(_faded(image, box), _colored(heat**0.7, _HEAT_COLORS))
 
 
 def draw_tags(
@@ -40,11 +40,11 @@ def draw_tags(
     heatmaps: np.ndarray | None = None,
     keypoint: int | None = None,
 ) -> np.ndarray:
-    """(h, w, 3) uint8 RGB of the original's size: places with like tags get like colours.
+    """(h, w, 3) uint8 RGB of the original's size: places with like tags get like colors.
 
     image: (h, w, 3) uint8 RGB, not changed, or None for the tags alone on black
     tags: (K, T, H, W), or (T, H, W) of one keypoint; one number gives a scale from dark to light,
-        two (or the first two of more) give both directions of a colour plane
+        two (or the first two of more) give both directions of a color plane
     heatmaps: (K, H, W) at the tags' size: where they are cold the tags mean nothing and fade, and
         each place shows the tag of its hottest keypoint; without them the mean of all is shown
     """
@@ -62,11 +62,11 @@ def draw_tags(
         chosen = np.take_along_axis(tags, hottest, axis=0)[0]
         sure = np.sqrt((2 * heatmaps.max(axis=0)).clip(0, 1))
     levels = [_spread(plane, sure > 0.4) for plane in chosen[:2]]
-    colours = _plane_colours(*levels) if len(levels) == 2 else _coloured(levels[0], _TAG_COLOURS)
-    # Colours are not averaged between cells: a tag between two people's belongs to nobody.
-    colours = _on_image(colours, box, cv2.INTER_NEAREST)
-    background = np.zeros_like(colours) if image is None else _faded(image, box)
-    return _mix(background, colours, _on_image(sure, box).clip(0, 1))
+    colors = _plane_colors(*levels) if len(levels) == 2 else _colored(levels[0], _TAG_COLORS)
+    # Colors are not averaged between cells: a tag between two people's belongs to nobody.
+    colors = _on_image(colors, box, cv2.INTER_NEAREST)
+    background = np.zeros_like(colors) if image is None else _faded(image, box)
+    return _mix(background, colors, _on_image(sure, box).clip(0, 1))
 
 
 def _on_image(plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR) -> np.ndarray:
@@ -78,9 +78,9 @@ def _on_image(plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR) ->
     return cv2.warpAffine(plane, affine.for_warp(), box.image_wh, flags=how, borderMode=border)
 
 
-def _coloured(levels: np.ndarray, colours: int) -> np.ndarray:
+def _colored(levels: np.ndarray, colors: int) -> np.ndarray:
     """[0, 1] -> RGB."""
-    return cv2.applyColorMap((255 * levels).astype(np.uint8), colours)[..., ::-1]
+    return cv2.applyColorMap((255 * levels).astype(np.uint8), colors)[..., ::-1]
 
 
 def _spread(plane: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def _spread(plane: np.ndarray, where: np.ndarray) -> np.ndarray:
     return ((plane - low) / max(high - low, 1e-6)).clip(0, 1)
 
 
-def _plane_colours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _plane_colors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Two levels in [0, 1] -> RGB: hue from blue over rose to yellow along x, lighter along y."""
     hue = np.radians(260 + 200 * x)
     lab = np.stack([40 + 45 * y, 62 * np.cos(hue), 62 * np.sin(hue)], axis=2)
@@ -98,10 +98,10 @@ def _plane_colours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _faded(image: np.ndarray, box: Letterbox) -> np.ndarray:
-    """The picture in dim grey: colour then means the map."""
+    """The picture in dim gray: color then means the map."""
     assert (image.shape[1], image.shape[0]) == box.image_wh
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=0.55), cv2.COLOR_GRAY2RGB)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(cv2.convertScaleAbs(gray, alpha=0.55), cv2.COLOR_GRAY2RGB)
 
 
 def _mix(below: np.ndarray, above: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -54,8 +54,8 @@ def draw_comparison(
     """Prediction beside ground truth, as one picture; `image` (H, W, 3) is not changed."""
     style = style or DrawStyle()
     panels = [draw_poses(image, poses, style=style) for poses in (predicted, truth)]
-    found, labelled = (f"{len(poses)} people" for poses in (predicted, truth))
-    return side_by_side(panels, [f"Prediction: {found}", f"Ground truth: {labelled}"])
+    found, labeled = (f"{len(poses)} people" for poses in (predicted, truth))
+    return side_by_side(panels, [f"Prediction: {found}", f"Ground truth: {labeled}"])
 
 
 def _at_height(image: np.ndarray, height: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A picture into the network's input: resized, normalised, planes instead of pixels.
+"""A picture into the network's input: resized, normalized, planes instead of pixels.
 
 Source: our own. The official code warps with one bilinear affine; ours averages when it shrinks
 by 2 or more, so that a large photograph does not alias, and pads right and below (see Letterbox).

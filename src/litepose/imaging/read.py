@@ -208,7 +208,7 @@ def _check_size(size_wh: tuple[int, int], name: str, limits: ReadLimits) -> None
 def _decode_jpeg(data: bytes, flag: int) -> np.ndarray | None:
     """RGB as stored, orientation not applied; None where the data are not whole."""
     if data.rfind(b"\xff\xd9") < _start_of_scan(data):
-        return None  # no end mark: OpenCV may fill what is missing with grey and say nothing
+        return None  # no end mark: OpenCV may fill what is missing with gray and say nothing
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:

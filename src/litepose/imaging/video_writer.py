@@ -39,7 +39,7 @@ class VideoWriter:
         check_video(self.path)
         if min(size_wh) < 1 or not 0 < fps < math.inf:
             raise LitePoseError(f"a film needs a size and a rate above 0; got {size_wh}, {fps} fps")
-        # VP8 stores half as many colours each way: odd sides would lose a line.
+        # VP8 stores half as many colors each way: odd sides would lose a line.
         self.size_wh = size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2
         self.fps = min(fps, FASTEST)
         if max(self.size_wh) > 16382:

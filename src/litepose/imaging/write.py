@@ -1,6 +1,6 @@
 """Pictures out: one file, whole or not at all.
 
-Source: our own. JPEG keeps full colour resolution: halved, as is usual, it smears thin limbs.
+Source: our own. JPEG keeps full color resolution: halved, as is usual, it smears thin limbs.
 """
 
 from __future__ import annotations

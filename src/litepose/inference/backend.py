@@ -43,7 +43,7 @@ class Backend(Protocol):
     fixed_wh: tuple[int, int] | None
 
     def run(self, images: np.ndarray) -> Maps:
-        """images: (B, 3, H, W) float32, normalised -> Maps of numpy arrays."""
+        """images: (B, 3, H, W) float32, normalized -> Maps of numpy arrays."""
         ...
 
     def side_by_side(self, workers: int) -> Backend:

@@ -23,8 +23,8 @@ SPEED_LASTS = 0.5  # a speed not seen any more fades with this time
 KEYPOINT_LASTS = 0.2  # a keypoint not seen any more counts less and less with this time
 SIZE_LASTS = 0.4  # a size larger than what is seen now fades with this time
 WAITING = 0.7  # a person not seen is less and less alike anybody with this time
-CENTRE_SIGMA = 0.09  # the spread of a centre, as an OKS sigma
-CENTRE_WEIGHT = 2.0  # keypoints that a centre counts for
+CENTER_SIGMA = 0.09  # the spread of a center, as an OKS sigma
+CENTER_WEIGHT = 2.0  # keypoints that a center counts for
 SHAPE_GAIN = 0.8  # how much of a new pose is taken over, apart from its place
 
 
@@ -32,7 +32,7 @@ SHAPE_GAIN = 0.8  # how much of a new pose is taken over, apart from its place
 class People:
     """T people being followed, one row each.
 
-    keypoints_xy (T, K, 2) and centre_xy (T, 2) where they are thought to be, px; weights (T, K) how
+    keypoints_xy (T, K, 2) and center_xy (T, 2) where they are thought to be, px; weights (T, K) how
     much each keypoint counts; size (T,) px; velocity (T, 2) px/s; spread (T, 3) variance of the
     place, its covariance with the speed, variance of the speed, in sizes and seconds; seen (T,)
     the time of the last sighting; looks (T,) sightings
@@ -41,7 +41,7 @@ class People:
     ids: np.ndarray
     keypoints_xy: np.ndarray
     weights: np.ndarray
-    centre_xy: np.ndarray
+    center_xy: np.ndarray
     size: np.ndarray
     velocity: np.ndarray
     spread: np.ndarray
@@ -68,12 +68,12 @@ def sighted(poses: Poses, seconds: float) -> People:
     points, scores = poses.keypoints_xy.astype(np.float64), poses.scores.astype(np.float64)
     size = np.sqrt(pose_area(points, scores))
     n = len(poses)
-    centres = points.mean(axis=1) if poses.centres_xy is None else poses.centres_xy
+    centers = points.mean(axis=1) if poses.centers_xy is None else poses.centers_xy
     return People(
         ids=np.zeros(n, np.int64),
         keypoints_xy=points,
         weights=scores,
-        centre_xy=centres.astype(np.float64),
+        center_xy=centers.astype(np.float64),
         size=size,
         velocity=np.zeros((n, 2)),
         spread=np.tile([PLACE_NOISE**2, 0.0, FIRST_SPEED**2], (n, 1)),
@@ -96,15 +96,15 @@ def moved(people: People, dt: float) -> People:
     return replace(
         people,
         keypoints_xy=people.keypoints_xy + step[:, None],
-        centre_xy=people.centre_xy + step,
+        center_xy=people.center_xy + step,
         velocity=people.velocity * fading,
         spread=spread,
         weights=people.weights * math.exp(-dt / KEYPOINT_LASTS),
     )
 
 
-def alike_people(old: People, new: People, sigmas: np.ndarray, centred: bool) -> np.ndarray:
-    """(T, N) in 0..1: OKS over the keypoints that both have, by their weights, and the centre."""
+def alike_people(old: People, new: People, sigmas: np.ndarray, centerd: bool) -> np.ndarray:
+    """(T, N) in 0..1: OKS over the keypoints that both have, by their weights, and the center."""
     area = np.maximum(old.size[:, None], new.size) ** 2  # (T, N)
     unsure = old.spread[:, :1]  # (T, 1)
     weights = np.sqrt(old.weights)[:, None] * np.sqrt(new.weights)  # (T, N, K)
@@ -113,11 +113,11 @@ def alike_people(old: People, new: People, sigmas: np.ndarray, centred: bool) ->
     near = np.exp(near, out=near) * weights
     every = np.ones(len(sigmas))
     alike, total = near @ every, weights @ every  # (T, N)
-    if centred:
-        close = _squared(old.centre_xy[:, None], new.centre_xy) / area
+    if centerd:
+        close = _squared(old.center_xy[:, None], new.center_xy) / area
         shown, now = (np.sqrt(people.weights.mean(axis=1)) for people in (old, new))
-        counts = CENTRE_WEIGHT * shown[:, None] * now
-        alike += counts * np.exp(-0.5 * close / (4 * CENTRE_SIGMA**2 + unsure))
+        counts = CENTER_WEIGHT * shown[:, None] * now
+        alike += counts * np.exp(-0.5 * close / (4 * CENTER_SIGMA**2 + unsure))
         total += counts
     waited = new.seen[:1] - old.seen[:, None]
     return alike / np.maximum(total, 1e-9) * np.exp(-waited / WAITING)
@@ -144,7 +144,7 @@ def corrected(old: People, new: People) -> People:
         old,
         keypoints_xy=old.keypoints_xy + shift[:, None] + shape,
         weights=np.maximum(new.weights, old.weights),
-        centre_xy=new.centre_xy,
+        center_xy=new.center_xy,
         size=np.maximum(new.size, fading * old.size),
         velocity=old.velocity + push[:, None] * step,
         spread=np.column_stack([(1 - gain) * place, (1 - gain) * both, speed - push * both]),

@@ -2,11 +2,11 @@
 
 Each person is expected where its velocity takes it (`motion.py`), and is matched with the people
 found there by OKS, widened by how unsure the place is. Where a model has positional tags, their
-centre counts as further keypoints: it says where a person's middle is when half of it is hidden.
+center counts as further keypoints: it says where a person's middle is when half of it is hidden.
 The matching is the one most alike in all (Kuhn, 1955).
 
 After SORT (Bewley et al., 2016) and the OKS matching of PoseFlow (Xiu et al., 2018). Ours differs:
-times are seconds, not frames; poses and centres take the place of boxes; ids are given at first
+times are seconds, not frames; poses and centers take the place of boxes; ids are given at first
 sight and who may be a ghost is forgotten at once instead of being named late.
 """
 
@@ -86,7 +86,7 @@ class Tracker:
         before, self._time = self._time, max(seconds, self._time)
         new = sighted(poses, self._time)
         old = new[:0] if self._people is None else moved(self._people, self._time - before)
-        alike = alike_people(old, new, poses.skeleton.sigmas, poses.centres_xy is not None)
+        alike = alike_people(old, new, poses.skeleton.sigmas, poses.centers_xy is not None)
         known = (old.seen == before) & (old.looks >= self.options.confirm_looks)
         if _is_cut(alike[known]):
             old, alike = old[:0], alike[:0]
@@ -110,7 +110,7 @@ class Tracker:
         if self._people is not None and image_wh and self._image_wh and image_wh != self._image_wh:
             ratio = np.divide(image_wh, self._image_wh)
             people = self._people
-            for places in (people.keypoints_xy, people.centre_xy, people.velocity):
+            for places in (people.keypoints_xy, people.center_xy, people.velocity):
                 places *= ratio
             people.size *= math.sqrt(ratio.prod())
         self._image_wh = image_wh or self._image_wh

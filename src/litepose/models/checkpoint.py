@@ -102,7 +102,7 @@ def read_header(path: str | Path) -> Header:
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a whole file or nothing: a neighbour, on the disk for sure, then renamed.
+    """Write a whole file or nothing: a neighbor, on the disk for sure, then renamed.
 
     Raises LitePoseError, leaving any old file as it was, where that cannot be done.
     """

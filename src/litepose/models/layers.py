@@ -164,7 +164,7 @@ class SeparableConv(nn.Module):
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Twice as wide and high, bilinear between cell centres."""
+    """Twice as wide and high, bilinear between cell centers."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 

@@ -105,7 +105,7 @@ class FusionDeconvHead(nn.Module):
 
 
 class LitePose(nn.Module):
-    """Normalised images (B, 3, H, W), sides multiples of 16 -> Maps at strides 4 and 2.
+    """Normalized images (B, 3, H, W), sides multiples of 16 -> Maps at strides 4 and 2.
 
     Tags (B, K, 1, H/4, W/4), or with `tag_kind="positional"` (B, K, 2, H/4, W/4).
     Raises LitePoseError for other shapes.

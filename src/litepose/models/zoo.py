@@ -35,7 +35,7 @@ P_INFO = ModelInfo(
     decode=DecodeSettings(heat_threshold=0.3, tag_threshold=1.4, person_threshold=0.15),
     arch=P.to_dict(),
     target_rounding="floor",
-    licence="Apache-2.0 (MoveNet, and what was tuned from it); MIT (tag head)",
+    license="Apache-2.0 (MoveNet, and what was tuned from it); MIT (tag head)",
     source=(
         "Trunk, feature pyramid and heatmap head: MoveNet SinglePose Lightning by Google"
         " (Apache-2.0), made float again and tuned. Tag head: ours. Trained by the litepose"

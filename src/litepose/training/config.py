@@ -72,7 +72,7 @@ class Source(Section):
     answers: folders of `litepose data answers` about its pictures, seen from `root`, one for each
         input size: what a teacher saw, in place of asking `teacher.model` at every step. Each
         picture takes the answer given where people looked as large as they are shown
-    people: a file of COCO results about its pictures, seen from `root`: whoever is not labelled is
+    people: a file of COCO results about its pictures, seen from `root`: whoever is not labeled is
         learned too, each keypoint as high as its score, if the person scores `people_above`
     synthetic: draw this many pictures instead of reading any, with `seed`
     """
@@ -135,7 +135,7 @@ class TeacherConfig(Section):
     model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its heatmaps
     flip: it looks at the mirrored picture too
     ignore_above: cells hotter than this in its heatmaps, where the labels know of nobody, count for
-        nothing in pictures whose people are not all labelled; 0 is off
+        nothing in pictures whose people are not all labeled; 0 is off
     """
 
     model: str = ""

@@ -76,7 +76,7 @@ def open_source(
     if source.packed:
         packed = PackedDataset(folder / source.packed, target, people_only)
         if not len(packed):
-            raise LitePoseError(f"{folder / source.packed} has no picture with labelled people")
+            raise LitePoseError(f"{folder / source.packed} has no picture with labeled people")
         return packed
     dataset = find_dataset(folder, source.split, target, people_only=people_only)
     if source.image_ids:
@@ -86,7 +86,7 @@ def open_source(
             raise LitePoseError(f"{folder} split {source.split} has no usable picture {missing[0]}")
         dataset = dataset.select([place[i] for i in source.image_ids])
     if not len(dataset):
-        raise LitePoseError(f"{folder} split {source.split} has no picture with labelled people")
+        raise LitePoseError(f"{folder} split {source.split} has no picture with labeled people")
     taught: PoseDataset = dataset
     if source.people:
         k = dataset.skeleton.num_keypoints

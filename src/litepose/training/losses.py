@@ -3,7 +3,7 @@
 Source: associative embedding (Newell et al., 2017) as Lite Pose trains it (formulas and reference
 numbers in docs/fidelity.md); the focal loss is the quality focal loss of Li et al., 2020.
 How ours differs: no loop over people; tags of T numbers with Euclidean distance; keypoints that a
-dataset never labels and cells that hold unlabelled people count for nothing; each part has a name.
+dataset never labels and cells that hold unlabeled people count for nothing; each part has a name.
 Every loss of a picture depends on that picture alone and a batch's is their mean, so that several
 processes with equal shares of a batch find the same number as one.
 """
@@ -23,7 +23,7 @@ from litepose.training.targets import Targets
 
 
 class Losses(NamedTuple):
-    """Scalars; `total` is what is minimised, the others are parts before their weights."""
+    """Scalars; `total` is what is minimized, the others are parts before their weights."""
 
     total: Tensor
     heatmap: Tensor
@@ -74,7 +74,7 @@ def pose_losses(
         if teacher is not None:
             dense = dense + measure(predicted.float(), teacher[i], trusted[i]).mean()
     tags = gather_tags(maps.tags.float(), targets.tag_cells)  # (B, P, K, T)
-    pull, push = (part.mean() for part in pull_push(tags, targets.tag_labelled, rule.push))
+    pull, push = (part.mean() for part in pull_push(tags, targets.tag_labeled, rule.push))
     total = heatmap + rule.pull_weight * pull + rule.push_weight * push + rule.dense_weight * dense
     return Losses(total, heatmap, pull, push, dense)
 
@@ -105,19 +105,19 @@ def gather_tags(tags: Tensor, cells: Tensor) -> Tensor:
 
 
 def pull_push(
-    tags: Tensor, labelled: Tensor, form: Literal["exp", "max"] = "exp"
+    tags: Tensor, labeled: Tensor, form: Literal["exp", "max"] = "exp"
 ) -> tuple[Tensor, Tensor]:
-    """(B,) pull and (B,) push of tags (B, P, K, T) where `labelled` (B, P, K).
+    """(B,) pull and (B,) push of tags (B, P, K, T) where `labeled` (B, P, K).
 
     Pull: per person the mean squared distance of its tags from their mean, mean over people.
     Push: half the mean over ordered pairs of people of exp(-d^2) or max(0, 1 - d), d the distance
-    of their mean tags; 0 below two people. People without a labelled keypoint do not count.
+    of their mean tags; 0 below two people. People without a labeled keypoint do not count.
     """
-    mark = labelled[..., None].to(tags.dtype)  # (B, P, K, 1)
+    mark = labeled[..., None].to(tags.dtype)  # (B, P, K, 1)
     count = mark.sum(dim=2).clamp(min=1)  # (B, P, 1)
     middle = (tags * mark).sum(dim=2) / count  # (B, P, T)
     spread = ((tags - middle[:, :, None]) ** 2 * mark).sum(dim=(2, 3)) / count[..., 0]  # (B, P)
-    present = labelled.any(dim=2)  # (B, P)
+    present = labeled.any(dim=2)  # (B, P)
     n = present.sum(dim=1)  # (B,)
     pull = spread.sum(dim=1) / n.clamp(min=1)
 
@@ -130,21 +130,21 @@ def pull_push(
     return pull, push
 
 
-def cell_weights(valid_mask: Tensor, labelled: Tensor, map_hw: tuple[int, int]) -> Tensor:
-    """(B, K, H, W) float32: 0 over crowds and for keypoints never labelled, else 1.
+def cell_weights(valid_mask: Tensor, labeled: Tensor, map_hw: tuple[int, int]) -> Tensor:
+    """(B, K, H, W) float32: 0 over crowds and for keypoints never labeled, else 1.
 
-    valid_mask: (B, h, w) bool at the coarse map's stride; labelled: (B, K) bool.
+    valid_mask: (B, h, w) bool at the coarse map's stride; labeled: (B, K) bool.
     """
     mask = valid_mask[:, None].float()
     if mask.shape[-2:] != map_hw:
         mask = F.interpolate(mask, size=map_hw, mode="nearest")
-    return mask * labelled[:, :, None, None]
+    return mask * labeled[:, :, None, None]
 
 
 def doubtful_cells(start: Tensor, target: Tensor, threshold: float) -> Tensor:
     """(B, K, H, W) bool: where the starting network is sure and the labels know of nobody.
 
-    In pictures whose people are not all labelled such cells probably hold one: leave them out.
+    In pictures whose people are not all labeled such cells probably hold one: leave them out.
     """
     return (start > threshold) & (target < 0.01)
 

@@ -40,7 +40,7 @@ class Teacher:
     @torch.no_grad()
     def heatmaps(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
         """Its finest heatmaps in 0..1, (B, K, H, W) resized to each (H, W). images: uint8."""
-        pixels = normalised(images, self.info.input)
+        pixels = normalized(images, self.info.input)
         heat = self.model(pixels).heatmaps[-1].float()
         if self.config.flip:
             mirrored = self.model(pixels.flip(-1)).heatmaps[-1].float()
@@ -61,13 +61,13 @@ class Objective:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
         """batch: on the device of the model. Autocast covers the network; losses are float32."""
-        pixels = normalised(batch.images, self.info.input)
+        pixels = normalized(batch.images, self.info.input)
         precision = PRECISIONS[self.config.run.precision]
         with torch.autocast(pixels.device.type, precision, enabled=precision != torch.float32):
             maps: Maps = model(pixels)
         targets = self.targets(batch)
         sizes = [(h.shape[2], h.shape[3]) for h in targets.heatmaps]
-        weights = [cell_weights(batch.valid_mask, batch.labelled, s) for s in sizes]
+        weights = [cell_weights(batch.valid_mask, batch.labeled, s) for s in sizes]
         taught = None
         if batch.taught is not None:
             taught = _resized(batch.taught.float() / ANSWER_SCALE, sizes)
@@ -96,7 +96,7 @@ class Objective:
         self, taught: tuple[Tensor, ...], targets: Targets, batch: Batch
     ) -> tuple[Tensor, ...]:
         """A teacher knows of all keypoints and people, but not of those that only labels show."""
-        every = torch.ones_like(batch.labelled)
+        every = torch.ones_like(batch.labeled)
         return tuple(
             cell_weights(batch.valid_mask, every, (seen.shape[2], seen.shape[3]))
             * ~((target > MISSED) & (seen < MISSED))
@@ -136,7 +136,7 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
     )
 
 
-def normalised(images: Tensor, rule: InputRule) -> Tensor:
+def normalized(images: Tensor, rule: InputRule) -> Tensor:
     """(B, 3, H, W) float32 from uint8, in the same memory order."""
     mean = torch.tensor(rule.mean, device=images.device).view(1, 3, 1, 1)
     scale = 1 / torch.tensor(rule.std, device=images.device).view(1, 3, 1, 1)

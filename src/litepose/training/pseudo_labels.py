@@ -1,7 +1,7 @@
 """Write teacher heatmaps: ask a trained model once about every image of a dataset.
 
 Writing can stop anywhere and go on: `answers.json` says who was asked, how, and about which images,
-so that what goes on is the same. Teacher heatmaps also speak of people whom nobody labelled.
+so that what goes on is the same. Teacher heatmaps also speak of people whom nobody labeled.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def write_answers(
     """
     if predictor.info.skeleton != dataset.skeleton:
         raise LitePoseError(
-            f"{predictor.info.name} knows {predictor.info.skeleton.name}, the pictures are labelled"
+            f"{predictor.info.name} knows {predictor.info.skeleton.name}, the pictures are labeled"
             f" with {dataset.skeleton.name}; answers need the same keypoints"
         )
     folder = Path(folder)

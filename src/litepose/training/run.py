@@ -169,7 +169,7 @@ class Run:
         if not any((record.visibility > 0).any() for record in self.val_data.records):
             raise LitePoseError(
                 f"none of the {len(self.val_data)} validation pictures shows anybody with a"
-                " labelled keypoint, so nothing could be judged; change data.val"
+                " labeled keypoint, so nothing could be judged; change data.val"
             )
         self.device_pictures: DevicePictures | None = None
         if data.on_device:

@@ -23,12 +23,12 @@ class Targets(NamedTuple):
 
     heatmaps:   one (B, K, H, W) float32 in [0, 1] per stride
     tag_cells:  (B, P, K) int64, `y * W + x` of each keypoint's cell on the tag map; 0 where absent
-    tag_labelled: (B, P, K) bool, False for absent keypoints and those outside the tag map
+    tag_labeled: (B, P, K) bool, False for absent keypoints and those outside the tag map
     """
 
     heatmaps: tuple[Tensor, ...]
     tag_cells: Tensor
-    tag_labelled: Tensor
+    tag_labeled: Tensor
 
 
 def make_targets(
@@ -44,7 +44,7 @@ def make_targets(
 
     keypoints_xy: (B, P, K, 2), input pixels; visibility: (B, P, K), 0 where absent;
     size_hw: the input's; strides: input pixels per cell, one per heatmap, the first also the tags';
-    heatmap_sigma: cells, one number or one per keypoint; rounding: where the Gaussian's centre is;
+    heatmap_sigma: cells, one number or one per keypoint; rounding: where the Gaussian's center is;
     confidence: (B, P, K) height of each Gaussian, None for 1.
     """
     h, w = size_hw
@@ -62,9 +62,9 @@ def make_targets(
         for stride in strides
     )
     tag_hw = (h // strides[0], w // strides[0])
-    cells, labelled = map_cells(keypoints_xy / strides[0], present, tag_hw, rounding)
+    cells, labeled = map_cells(keypoints_xy / strides[0], present, tag_hw, rounding)
     index = cells[..., 1] * tag_hw[1] + cells[..., 0]  # (B, P, K)
-    return Targets(maps, torch.where(labelled, index, 0), labelled)
+    return Targets(maps, torch.where(labeled, index, 0), labeled)
 
 
 def map_cells(
@@ -99,14 +99,14 @@ def draw_heatmaps(
     b, _, which = inside.nonzero(as_tuple=True)  # (M,) each
     cells = all_cells[inside]  # (M, 2)
     sigma = torch.tensor(sigmas, dtype=torch.float32, device=cells.device)[which]  # (M,)
-    # A cell's centre is at + 0.5, so the true place lies there minus 0.5 in units of cell indices.
-    centre = cells.float() if rounding == "floor" else points_xy[inside].float() - 0.5  # (M, 2)
+    # A cell's center is at + 0.5, so the true place lies there minus 0.5 in units of cell indices.
+    center = cells.float() if rounding == "floor" else points_xy[inside].float() - 0.5  # (M, 2)
 
     reach = 3 * sigma + 1
     r = int(3 * max(sigmas) + 1)
     offset = torch.arange(-r, r + 1, device=cells.device)  # (D,)
     place = cells[:, :, None] + offset  # (M, 2, D)
-    away = place - centre[:, :, None]
+    away = place - center[:, :, None]
     bell = torch.exp(-(away**2) / (2 * sigma[:, None, None] ** 2))
     limit = torch.tensor((w, h), device=cells.device)[:, None]
     bell *= (away.abs() <= reach[:, None, None]) & (place >= 0) & (place < limit)

@@ -116,7 +116,7 @@ def measure_ap(
 
 
 def true_poses(record: Record, skeleton: Skeleton) -> Poses:
-    """The annotated people as Poses: score 1 where a keypoint is labelled."""
+    """The annotated people as Poses: score 1 where a keypoint is labeled."""
     return Poses(
         keypoints_xy=record.keypoints_xy,
         scores=(record.visibility > 0).astype(np.float32),

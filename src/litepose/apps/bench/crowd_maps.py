@@ -66,9 +66,9 @@ def _floor(
     return rng.normal(0, height, shape).astype(np.float32)
 
 
-def _draw(heat: np.ndarray, centre_xy: np.ndarray, height: float) -> None:
+def _draw(heat: np.ndarray, center_xy: np.ndarray, height: float) -> None:
     """A Gaussian into one heatmap, in place, cut at seven cells."""
-    x, y = centre_xy
+    x, y = center_xy
     rows = np.arange(max(int(y) - 7, 0), min(int(y) + 8, heat.shape[0]))
     columns = np.arange(max(int(x) - 7, 0), min(int(x) + 8, heat.shape[1]))
     window = heat[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -23,7 +23,7 @@ from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.decode.merge import Pass, unflip
 from litepose.decode.reference import decode_reference
-from litepose.evaluation.cost import Latency, summarise
+from litepose.evaluation.cost import Latency, summarize
 from litepose.imaging.preprocess import to_input
 from litepose.inference.backend import Backend
 from litepose.inference.predictor import PredictOptions, Predictor, Timings
@@ -127,7 +127,7 @@ def bench_model(
                 times.setdefault((REFERENCE, people, flip), []).append(took)
                 found[REFERENCE, people, flip] = len(poses)
     return [
-        BenchRow(first.info.name, way, box.input_wh, n, flip, found[way, n, flip], summarise(took))
+        BenchRow(first.info.name, way, box.input_wh, n, flip, found[way, n, flip], summarize(took))
         for (way, n, flip), took in times.items()
     ]
 

@@ -21,7 +21,7 @@ _PARTS = (
     ("network", (66, 120, 180)),
     ("decoding", (96, 170, 110)),
 )
-_PALE = 0.55  # how far the reference's colours go towards the paper
+_PALE = 0.55  # how far the reference's colors go towards the paper
 
 
 def draw_bench(report: BenchReport) -> np.ndarray:
@@ -98,8 +98,8 @@ def _bar(
     _text(pen, (_LEFT - 12, y + _BAR / 2), label, 17, _FAINT if is_reference else _INK, "rm")
     t, x = row.latency, float(_LEFT)
     limit = _LEFT + end * scale
-    for (_, colour), part in zip(_PARTS, (t.pre, t.net, t.decode), strict=True):
-        shade = _towards_paper(colour) if is_reference else colour
+    for (_, color), part in zip(_PARTS, (t.pre, t.net, t.decode), strict=True):
+        shade = _towards_paper(color) if is_reference else color
         right = min(x + part.p50 * scale, limit)
         if right > x:
             pen.rectangle((x, y, right, y + _BAR), fill=shade)
@@ -121,8 +121,8 @@ def _bar(
 
 def _legend(pen: ImageDraw.ImageDraw, y: int) -> None:
     x = float(_PAD)
-    for name, colour in _PARTS:
-        pen.rectangle((x, y, x + 22, y + 16), fill=colour)
+    for name, color in _PARTS:
+        pen.rectangle((x, y, x + 22, y + 16), fill=color)
         _text(pen, (x + 30, y + 8), name, 18, _INK, "lm")
         x += 30 + pen.textlength(name, font=_font(18)) + 28
     note = "pale: the official way, PyTorch eager and the official decoding"
@@ -136,8 +136,8 @@ def _round_up(value: float) -> float:
     return float(next(s * power for s in steps if s * power >= value))
 
 
-def _towards_paper(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    r, g, b = (round(c + _PALE * (p - c)) for c, p in zip(colour, _PAPER, strict=True))
+def _towards_paper(color: tuple[int, int, int]) -> tuple[int, int, int]:
+    r, g, b = (round(c + _PALE * (p - c)) for c, p in zip(color, _PAPER, strict=True))
     return r, g, b
 
 
@@ -150,7 +150,7 @@ def _text(
     at: tuple[float, float],
     text: str,
     size: int,
-    colour: tuple[int, int, int] = _INK,
+    color: tuple[int, int, int] = _INK,
     anchor: str = "lt",
 ) -> None:
-    pen.text(at, text, fill=colour, font=_font(size), anchor=anchor)
+    pen.text(at, text, fill=color, font=_font(size), anchor=anchor)

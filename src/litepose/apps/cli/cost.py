@@ -31,12 +31,12 @@ def run(options: argparse.Namespace) -> int:
     how = predictor.defaults
     sides = how.view_sizes(predictor.info.input)
     networks = [network_cost(predictor.info, (side, side)) for side in sides]
-    if not images:  # a grey picture shows nobody, so later views would be left out
+    if not images:  # a gray picture shows nobody, so later views would be left out
         how = replace(how, focus=False)
     shown = images or [np.full((480, 640, 3), 127, np.uint8)]
     latency = measure_latency(predictor, shown, options.runs, options=how)
     memory = peak_memory_mb(options.model or zoo.DEFAULT)
-    what = f"{len(images)} pictures" if images else "a grey picture of 640x480"
+    what = f"{len(images)} pictures" if images else "a gray picture of 640x480"
     macs = sum(network.macs for network in networks)
     squares = " + ".join(f"{side}x{side}" for side in sides)
     print(f"{predictor!r}")

@@ -148,7 +148,7 @@ def run_answers(options: argparse.Namespace) -> int:
 
 
 def _add_synth(tools: Any) -> None:
-    parser = tools.add_parser("synth", help="draw labelled people, in COCO's layout")
+    parser = tools.add_parser("synth", help="draw labeled people, in COCO's layout")
     parser.add_argument("data", help="folder to write")
     parser.add_argument("--count", type=int, default=200, help="pictures (default %(default)s)")
     parser.add_argument("--split", default="train2017", help="default: %(default)s")

@@ -94,20 +94,20 @@ def _models() -> dict[str, str]:
 
 
 def _self_test() -> dict[str, Any]:
-    """Load the default model and look at a grey picture: nobody must be there, twice the same."""
+    """Load the default model and look at a gray picture: nobody must be there, twice the same."""
     import numpy as np
 
     import litepose
     from litepose.core.errors import LitePoseError
 
-    grey = np.full((240, 320, 3), 127, np.uint8)
+    gray = np.full((240, 320, 3), 127, np.uint8)
     try:
         start = time.perf_counter()
         model = litepose.load()
         loaded = time.perf_counter()
-        first = model.predict(grey)
+        first = model.predict(gray)
         again = time.perf_counter()
-        second = model.predict(grey)
+        second = model.predict(gray)
         end = time.perf_counter()
     except LitePoseError as wrong:
         return {"passed": False, "error": str(wrong)}

@@ -10,7 +10,7 @@ _WIDTH = 28
 
 
 class Progress:
-    """`step()` after each item; `clear()` before other output. Honours NO_COLOR.
+    """`step()` after each item; `clear()` before other output. Honors NO_COLOR.
 
     total: None where nobody knows: then it counts and tells the pace.
     """
@@ -18,7 +18,7 @@ class Progress:
     def __init__(self, total: int | None, what: str, quiet: bool = False) -> None:
         self._total, self._what, self._done = total, what, 0
         self._shown = total != 1 and total != 0 and not quiet and sys.stderr.isatty()
-        self._colour = not os.environ.get("NO_COLOR")
+        self._color = not os.environ.get("NO_COLOR")
         self._start = time.monotonic()
 
     def step(self, to: int | None = None) -> None:
@@ -36,7 +36,7 @@ class Progress:
         left = spent / self._done * (self._total - self._done)
         bar = "━" * round(_WIDTH * self._done / self._total)
         track = bar.ljust(_WIDTH, "─")
-        if self._colour:
+        if self._color:
             track = f"\033[36m{bar}\033[2m{track[len(bar) :]}\033[0m"
         text = f"\r{track} {self._done}/{self._total} {self._what}, {left:.0f} s left \033[K"
         print(text, end="", file=sys.stderr, flush=True)

@@ -126,14 +126,14 @@ def check_keypoints(
     ids = np.array([str(a.get("id")) for a in people], dtype=object)
     wh = np.array([sizes.get(a.get("image_id"), (np.inf, np.inf)) for a in people])
     wh = wh.reshape(-1, 1, 2)
-    labelled = triples[..., 2] > 0
-    count = labelled.sum(axis=1)
+    labeled = triples[..., 2] > 0
+    count = labeled.sum(axis=1)
     told = [a.get("num_keypoints", n) for a, n in zip(people, count.tolist(), strict=True)]
     crowd = np.array([bool(a.get("iscrowd")) for a in people], dtype=bool)
     points = triples[..., :2]
-    outside = labelled & ((points < 0) | (points > wh)).any(axis=2)
-    corner = labelled & (points == 0).all(axis=2)
-    highest = np.where(labelled, points.max(axis=2), -np.inf).max(axis=1)
+    outside = labeled & ((points < 0) | (points > wh)).any(axis=2)
+    corner = labeled & (points == 0).all(axis=2)
+    highest = np.where(labeled, points.max(axis=2), -np.inf).max(axis=1)
     odd = ~np.isin(triples[..., 2], (0, 1, 2))
     same: dict[tuple[Any, bytes], list[str]] = {}
     for i in np.flatnonzero(count):
@@ -141,16 +141,16 @@ def check_keypoints(
         same.setdefault(place, []).append(ids[i])
     return [
         *finding("error", "people with visibilities other than 0, 1, 2", ids[odd.any(axis=1)]),
-        *finding("warning", "people with labelled keypoints outside the picture",
+        *finding("warning", "people with labeled keypoints outside the picture",
                  ids[outside.any(axis=1)]),
         *finding("warning", "people annotated twice with the same keypoints",
                  [at for places in same.values() for at in places[1:]]),
-        *finding("warning", "people with keypoints labelled at (0, 0)", ids[corner.any(axis=1)]),
-        *finding("warning", "people whose num_keypoints is not the number of labelled ones",
+        *finding("warning", "people with keypoints labeled at (0, 0)", ids[corner.any(axis=1)]),
+        *finding("warning", "people whose num_keypoints is not the number of labeled ones",
                  [at for at, n, m in zip(ids, told, count.tolist(), strict=True) if n != m]),
         *finding("warning", "people whose keypoints all lie within 0 and 1: shares of the picture"
                  " instead of pixels?", ids[(highest > 0) & (highest <= 1)]),
-        *finding("note", "people without a labelled keypoint (masked in training)",
+        *finding("note", "people without a labeled keypoint (masked in training)",
                  ids[(count == 0) & ~crowd]),
         *finding("note", "crowd regions (masked in training)", ids[crowd]),
     ]  # fmt: skip

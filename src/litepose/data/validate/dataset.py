@@ -48,7 +48,7 @@ class DoctorReport:
         """For reading: a line per finding, worst first, with its examples below."""
         lines = [
             f"{self.annotation_json}: {self.pictures:,} pictures, {self.people:,} people,"
-            f" {self.keypoints:,} labelled keypoints, skeleton {self.skeleton}"
+            f" {self.keypoints:,} labeled keypoints, skeleton {self.skeleton}"
         ]
         for found in self.findings:
             lines.append(f"{found.level:>7}  {found.count:>7,}  {found.what}")
@@ -99,17 +99,17 @@ def examine(
     if pictures != "decode":
         opened = "only their headers were read" if pictures == "header" else "nor opened"
         found.append(Finding("note", f"pictures that were not decoded, {opened}", count))
-    labelled = triples[..., 2] > 0
-    if not labelled.any():
+    labeled = triples[..., 2] > 0
+    if not labeled.any():
         found.append(
-            Finding("error", "pictures, none with labelled people: nothing to train on", count)
+            Finding("error", "pictures, none with labeled people: nothing to train on", count)
         )
     order = {"error": 0, "warning": 1, "note": 2}
     return DoctorReport(
         annotation_json=str(files.annotation_json),
         skeleton=own.name,
         pictures=count,
-        people=int(labelled.any(axis=1).sum()),
-        keypoints=int(labelled.sum()),
+        people=int(labeled.any(axis=1).sum()),
+        keypoints=int(labeled.sum()),
         findings=tuple(sorted(found, key=lambda f: (order[f.level], -f.count))),
     )

@@ -76,9 +76,9 @@ def check_masks(
     """Segmentations that cannot be read of regions that are masked."""
     damaged = []
     masked: np.ndarray = np.all(triples[..., 2] <= 0, axis=1)
-    for a, unlabelled in zip(people, masked, strict=True):
+    for a, unlabeled in zip(people, masked, strict=True):
         size = sizes.get(a.get("image_id"))
-        if size is None or not a.get("segmentation") or not (unlabelled or a.get("iscrowd")):
+        if size is None or not a.get("segmentation") or not (unlabeled or a.get("iscrowd")):
             continue
         try:
             region_mask(a["segmentation"], (0, 0, 0, 0), size)

@@ -46,11 +46,11 @@ def flip_pairs(skeleton: Skeleton) -> list[tuple[int, int]]:
 
 
 def _sizes(triples: np.ndarray) -> np.ndarray:
-    """(N,) extent of each person's labelled keypoints, 1 where there are fewer than two."""
-    labelled = (triples[..., 2] > 0)[..., None]
+    """(N,) extent of each person's labeled keypoints, 1 where there are fewer than two."""
+    labeled = (triples[..., 2] > 0)[..., None]
     points = triples[..., :2]
-    low = np.where(labelled, points, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(labelled, points, -np.inf).max(axis=1, initial=-np.inf)
+    low = np.where(labeled, points, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(labeled, points, -np.inf).max(axis=1, initial=-np.inf)
     extent = np.where(np.isfinite(high - low), high - low, 0).max(axis=1, initial=0)
     return np.maximum(extent, 1.0)
 
