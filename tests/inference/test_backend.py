@@ -166,6 +166,36 @@ def test_weights_outside_are_found_in_every_corner_of_a_graph(tmp_path) -> None:
         read_metadata(tmp_path / "f.onnx")
 
 
+def field(number: int, content: bytes, wide: bool = False) -> bytes:
+    """A length-delimited field of protobuf; wide: its key in 5 bytes, with a bit beyond 32."""
+    key = number << 3 | 2 | (1 << 32 if wide else 0)
+    return varint(key) + varint(len(content)) + content
+
+
+def varint(value: int) -> bytes:
+    more = value >> 7
+    return bytes([value & 127 | (128 if more else 0)]) + (varint(more) if more else b"")
+
+
+@pytest.mark.parametrize("wide", range(5))
+def test_a_key_that_is_too_wide_hides_no_weights(tmp_path, wide: int) -> None:
+    """protobuf reads 32 bits of a key and passes over the rest."""
+    inside = field(1, b"location") + field(2, b"../../etc/passwd", wide == 4)
+    tensor = field(13, inside, wide == 3)
+    model = field(7, field(5, tensor, wide == 2), wide == 1)
+    (tmp_path / "m.onnx").write_bytes(model)
+    with pytest.raises(LitePoseError, match="outside its folder"):
+        read_metadata(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("location", ["a\0b", "x" * 300, "../" + "y" * 5000])
+def test_impossible_places_of_weights_are_a_sentence(tmp_path, location: str) -> None:
+    inside = field(1, b"location") + field(2, location.encode())
+    (tmp_path / "m.onnx").write_bytes(field(7, field(5, field(13, inside))))
+    with pytest.raises(LitePoseError, match=r"m\.onnx has its weights in|outside its folder"):
+        read_metadata(tmp_path / "m.onnx")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"neither this nor that", b"\xff" * 40, b"\x0a", b"\x3a\x7f"]
 )

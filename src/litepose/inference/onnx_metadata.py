@@ -60,13 +60,19 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def _check_inside(path: Path, location: str) -> None:
     folder = path.resolve().parent
-    target = (folder / location).resolve()
+    try:
+        target = (folder / location).resolve()
+        there = target.is_file()
+    except (OSError, ValueError) as wrong:  # too long, a zero byte
+        raise LitePoseError(
+            f"{path} has its weights in a file with an impossible name: {wrong}"
+        ) from None
     if not target.is_relative_to(folder):
         raise LitePoseError(
             f"{path} wants weights from {location}, outside its folder: it is refused; export the"
             " model again, or put its weights beside it"
         )
-    if not target.is_file():
+    if not there:
         raise LitePoseError(f"{path} has its weights in {location}, which is not beside it")
 
 
@@ -92,6 +98,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        key &= 0xFFFFFFFF  # as protobuf reads it: what is above would hide a field from us
         wire = key & 7
         if wire == 0:
             _, at = _varint(message, at)
