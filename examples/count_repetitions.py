@@ -33,7 +33,7 @@ def angle(poses: litepose.Poses) -> float | None:
 
 def count_repetitions(film: str) -> int:
     repetitions, is_high = 0, False
-    for frame in litepose.load(effort="fast").stream(film, smooth=True):
+    for frame in litepose.load().stream(film, smooth=True):
         degrees = angle(frame.poses) if len(frame.poses) else None
         if degrees is None:
             continue
