@@ -206,7 +206,7 @@ def test_a_bundled_onnx_file_stands_in_for_its_checkpoint(monkeypatch: pytest.Mo
     folded, expected = (fold_batch_norms(n).state_dict() for n in (network, wanted))
     assert folded.keys() == expected.keys()
     for name, tensor in folded.items():
-        torch.testing.assert_close(tensor, expected[name], rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(tensor, expected[name], rtol=5e-4, atol=1e-7)  # float16
 
 
 def test_an_onnx_file_that_is_not_ours_stands_in_for_nothing(tmp_path: Path) -> None:
