@@ -51,6 +51,28 @@ def test_every_part_has_its_rate_and_frozen_ones_none(tiny):
     assert set(rates) == trainable and not any(n.startswith("stem.") for n in trainable)
 
 
+def test_relative_rates_move_small_and_large_weights_by_the_same_share(tiny):
+    """AdamW's first step is the rate; relative to a tensor's size it is the same share of all."""
+    with torch.no_grad():
+        for number, parameter in enumerate(tiny.parameters()):
+            parameter.copy_(torch.full_like(parameter, 10.0 ** (number % 5 - 3)))
+        before = [p.clone() for p in tiny.parameters()]
+    optimizer = make_optimizer(tiny, OptimizerConfig(lr=1e-3, relative=True, weight_decay=0))
+    for parameter in tiny.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    for old, new in zip(before, tiny.parameters(), strict=True):
+        torch.testing.assert_close(new / old, torch.full_like(old, 1 - 1e-3))
+
+
+def test_a_tensor_of_zeros_has_the_rate_itself():
+    layer = nn.Linear(2, 2)
+    nn.init.zeros_(layer.bias)
+    nn.init.constant_(layer.weight, 0.5)
+    optimizer = make_optimizer(layer, OptimizerConfig(lr=1e-3, relative=True, weight_decay=0))
+    assert sorted(group["lr"] for group in optimizer.param_groups) == [5e-4, 1e-3]
+
+
 def test_one_cycle_rises_and_falls():
     config = OptimizerConfig(warmup=2, final=0.01)
     at = [rate_factor(config, 10, epoch) for epoch in (0, 1, 2, 6, 10)]

@@ -147,6 +147,10 @@ class OptimizerConfig(Section):
     """AdamW and its schedule.
 
     lr: peak learning rate; lr_of: others by parts of parameter names (`stem`, `blocks.0-11`)
+    relative: rates are shares of each tensor's own size (the root mean square of its values at the
+        start). AdamW moves every weight by about the rate, whatever its size: in networks whose
+        norms were folded into convolutions, some weights are a thousandth of others and would be
+        drowned by the first steps
     schedule: one-cycle rises for `warmup` epochs and falls by a cosine to `final` of the peak;
         step multiplies by `step_factor` at each epoch of `steps`
     clip: largest norm of all gradients together, 0 is off
@@ -155,6 +159,7 @@ class OptimizerConfig(Section):
 
     lr: PositiveFloat = 4e-3
     lr_of: dict[str, PositiveFloat] = {}
+    relative: bool = False
     weight_decay: NonNegativeFloat = 0.01
     betas: tuple[Share, Share] = (0.9, 0.999)
     schedule: Literal["one-cycle", "step", "constant"] = "one-cycle"

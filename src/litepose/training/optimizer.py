@@ -23,7 +23,8 @@ from litepose.training.parts import check_parts, within
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
     """One group per learning rate and decay; norms and biases do not decay.
 
-    A parameter's rate is that of the longest part that holds it. Frozen parameters are left out.
+    A parameter's rate is that of the longest part that holds it, times the root mean square of its
+    own values if the rates are relative. Frozen parameters are left out.
     """
     check_parts(model, config.lr_of)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -32,6 +33,8 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
             continue
         own = [part for part in config.lr_of if within(name, part)]
         rate = config.lr_of[max(own, key=len)] if own else config.lr
+        if config.relative:
+            rate *= _root_mean_square(parameter)
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     return AdamW(
@@ -41,6 +44,11 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
         ],
         betas=config.betas,
     )
+
+
+def _root_mean_square(parameter: Tensor) -> float:
+    """Of the values at the start; 1 where all of them are zero, which have no size of their own."""
+    return float(parameter.detach().square().mean().sqrt()) or 1.0
 
 
 def rate_factor(config: OptimizerConfig, epochs: float, at: float) -> float:
