@@ -18,7 +18,7 @@ IMAGE ?= examples/images/astronaut.jpg examples/images/scene.jpg
 demo: $(VENV)/.demo
 	@mkdir -p out
 	$(BIN)/litepose predict $(IMAGE) --effort best --output out/demo > out/demo.jsonl
-	@echo "The pictures with everybody drawn in are in out/demo/, the people as JSON in out/demo.jsonl"
+	@echo "The images with everybody drawn in are in out/demo/, the people as JSON in out/demo.jsonl"
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal

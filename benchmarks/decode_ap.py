@@ -1,4 +1,4 @@
-"""AP of the fast decoder and of the reference path on real pictures, from the same network outputs.
+"""AP of the fast decoder and of the reference path on real images, from the same network outputs.
 
     python benchmarks/decode_ap.py DATA [--split val2017] [--model p] [--size 384] [--flip-test]
 

@@ -1,8 +1,8 @@
-"""Does training do what it says? P on sixteen real pictures, no augmentation, to AP 80 and more.
+"""Does training do what it says? P on sixteen real images, no augmentation, to AP 80 and more.
 
     python benchmarks/overfit.py COCO-FOLDER [--output out/overfit]
 
-Chooses pictures whose people are all labeled and at least 96 px high, runs `litepose train
+Chooses images whose people are all labeled and at least 96 px high, runs `litepose train
 configs/overfit.toml` on them and judges on the same ones. Exit code 1 below AP 80. Last line: JSON.
 """
 
@@ -21,7 +21,7 @@ from litepose.data.coco import Record
 from litepose.data.layouts import find_dataset
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "overfit.toml"
-PICTURES, LEAST_HEIGHT, MOST_PEOPLE, LEAST_AP = 16, 96.0, 4, 80.0
+IMAGES, LEAST_HEIGHT, MOST_PEOPLE, LEAST_AP = 16, 96.0, 4, 80.0
 
 
 def main() -> int:
@@ -46,17 +46,17 @@ def main() -> int:
     seconds = time.monotonic() - began
     last = json.loads((options.output / "metrics.jsonl").read_text().splitlines()[-1])
     ap = last["intervals"]["ap"]["value"]
-    print(f"AP {ap:.1f} on the {len(ids)} pictures it was shown, after {seconds:.0f} s")
+    print(f"AP {ap:.1f} on the {len(ids)} images it was shown, after {seconds:.0f} s")
     print(json.dumps({"benchmark": "overfit", "ap": ap, "seconds": seconds, "image_ids": ids}))
     return 0 if ap >= LEAST_AP else 1
 
 
 def choose(folder: Path) -> list[int]:
-    """The pictures whose smallest person is largest."""
+    """The images whose smallest person is largest."""
     dataset = find_dataset(folder, "train2017", people_only=True)
     fitting = [record for record in dataset.records if _fits(record)]
     fitting.sort(key=lambda record: (-record.boxes_xywh[:, 3].min(), record.image_id))
-    return [record.image_id for record in fitting[:PICTURES]]
+    return [record.image_id for record in fitting[:IMAGES]]
 
 
 def _fits(record: Record) -> bool:

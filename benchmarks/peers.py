@@ -6,9 +6,9 @@
   size (its published 3.3 M weights, 9.2 GFLOPs at 640x640) are built here from their descriptions
   with random weights: their network's time is comparable to ours, their decoding is not timed and
   their accuracy is not known here. Both run in onnxruntime, as ours does.
-- MediaPipe Pose (whole pictures, one person each) runs in a Python of its own that PYTHON names:
+- MediaPipe Pose (whole images, one person each) runs in a Python of its own that PYTHON names:
   it wants an older numpy. `pip install mediapipe==0.10.21`; later wheels carry no pose model.
-  What is comparable is the time from a picture in memory to one person, not to all.
+  What is comparable is the time from an image in memory to one person, not to all.
 
 Needs litepose[export]. Prints a table and ends with one line of JSON.
 """
@@ -38,7 +38,7 @@ import litepose
 from litepose.imaging.read import read_image
 from litepose.inference.system import usable_cores
 
-PICTURE = Path(__file__).resolve().parents[1] / "examples" / "images" / "astronaut.jpg"
+IMAGE = Path(__file__).resolve().parents[1] / "examples" / "images" / "astronaut.jpg"
 MEDIAPIPE = """
 import sys
 import cv2, mediapipe
@@ -191,8 +191,8 @@ def in_onnxruntime(network: nn.Module, shape: tuple[int, ...]) -> Callable[[], o
 
 @contextlib.contextmanager
 def mediapipe_in(python: str) -> Iterator[Callable[[], object]]:
-    """A call that makes MediaPipe, in a process of its own, look at the picture once."""
-    command = [python, "-c", MEDIAPIPE, str(PICTURE)]
+    """A call that makes MediaPipe, in a process of its own, look at the image once."""
+    command = [python, "-c", MEDIAPIPE, str(IMAGE)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, text=True, **pipes) as child:
         assert child.stdin is not None and child.stdout is not None
@@ -235,7 +235,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     model = litepose.load()
-    image = read_image(PICTURE)
+    image = read_image(IMAGE)
     peers = {
         "lightweight OpenPose 256x384": (LightweightOpenPose(), (1, 3, 256, 384)),
         "lightweight OpenPose 368x496": (LightweightOpenPose(), (1, 3, 368, 496)),
@@ -245,12 +245,12 @@ def main() -> None:
     for side in ((256, 384), (384, 512)):
         images = np.random.default_rng(0).normal(0, 1, (1, 3, *side)).astype(np.float32)
         calls[f"litepose p {side[0]}x{side[1]}"] = lambda x=images: model.backend.run(x)
-    calls["litepose p, 512x512 picture to people"] = lambda: model.predict(image)
+    calls["litepose p, 512x512 image to people"] = lambda: model.predict(image)
     sizes = {name: size_of(*peer) for name, peer in peers.items()}
     calls |= {name: in_onnxruntime(*peer) for name, peer in peers.items()}
     with contextlib.ExitStack() as stack:
         if options.mediapipe:
-            calls["MediaPipe Pose, 512x512 picture to one person"] = stack.enter_context(
+            calls["MediaPipe Pose, 512x512 image to one person"] = stack.enter_context(
                 mediapipe_in(options.mediapipe)
             )
         rows = time_in_turns(calls, options.repeats)

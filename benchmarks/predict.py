@@ -1,9 +1,9 @@
-"""From picture to people: the default model against the same network in plain PyTorch with the
+"""From image to people: the default model against the same network in plain PyTorch with the
 reference decoder, and `litepose predict` as a whole process.
 
     python benchmarks/predict.py [--repeats 20]
 
-The picture, a JPEG, holds ten people (the generated scene beside the astronaut), and all whom the
+The image, a JPEG, holds ten people (the generated scene beside the astronaut), and all whom the
 decoder finds are kept. Prints a table and ends
 with one line of JSON. The PyTorch row needs `litepose[torch]`; without it it is left out.
 """
@@ -86,7 +86,7 @@ def whole_process(path: Path, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Picture to people, timed.")
+    parser = argparse.ArgumentParser(description="Image to people, timed.")
     parser.add_argument("--repeats", type=int, default=20)
     options = parser.parse_args()
     # Before torch is loaded here: a child's peak counts what it shares with its parent at birth.
@@ -106,7 +106,7 @@ def main() -> None:
             row |= {"eager_reference_ms": round(slow, 1), "ratio": round(slow / ours, 1)}
             print(f"PyTorch eager + reference decoder: {slow:.1f} ms, ratio {slow / ours:.1f}")
     machine = {"cores": os.cpu_count(), "python": platform.python_version()}
-    print(json.dumps({"benchmark": "predict", "process": process, "picture": row, **machine}))
+    print(json.dumps({"benchmark": "predict", "process": process, "image": row, **machine}))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Does a long film leak? Resident memory over 20,000 frames, with tracking and smoothing.
+"""Does a long video leak? Resident memory over 20,000 frames, with tracking and smoothing.
 
     python benchmarks/soak.py [--frames 20000] [--size 128] [--threads 1]
 
-Writes a film (a small picture that moves over the generated scene, so that people come and go),
+Writes a video (a small image that moves over the generated scene, so that people come and go),
 then streams it through reading, network, decoding, tracker and smoother. Memory is compared after a
 warm-up of a tenth. Ends with one line of JSON; exit code 1 where it grew by 5 % or more.
 """
@@ -34,23 +34,23 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def make_film(path: Path, count: int) -> None:
+def make_video(path: Path, count: int) -> None:
     scene = cv2.resize(read_image(SCENE), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     width, height = WINDOW_WH
     reach = np.array([scene.shape[1] - width, scene.shape[0] - height])
-    with litepose.video.VideoWriter(path, WINDOW_WH, FPS) as film:
+    with litepose.video.VideoWriter(path, WINDOW_WH, FPS) as video:
         for i in range(count):
             turn = 0.5 - 0.5 * np.cos(i * np.array([0.013, 0.0071]))
             x, y = (turn * reach).astype(int)
-            film.write(np.ascontiguousarray(scene[y : y + height, x : x + width]), i / FPS)
+            video.write(np.ascontiguousarray(scene[y : y + height, x : x + width]), i / FPS)
 
 
-def soak(film: Path, count: int, size: int, threads: int) -> dict[str, float]:
+def soak(video: Path, count: int, size: int, threads: int) -> dict[str, float]:
     model = litepose.load(input_size=size, threads=threads)
     people, ids, curve = 0, set[int](), []
     start = time.monotonic()
     step = max(1, count // 20)
-    for done, frame in enumerate(model.stream(film, track=True, smooth=True), start=1):
+    for done, frame in enumerate(model.stream(video, track=True, smooth=True), start=1):
         people += len(frame.poses)
         ids.update(frame.poses.track_ids.tolist())
         if done % step == 0:
@@ -69,15 +69,15 @@ def soak(film: Path, count: int, size: int, threads: int) -> dict[str, float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Memory over a long film.")
+    parser = argparse.ArgumentParser(description="Memory over a long video.")
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        film = Path(folder) / "soak.webm"
-        make_film(film, options.frames)
-        row = soak(film, options.frames, options.size, options.threads)
+        video = Path(folder) / "soak.webm"
+        make_video(video, options.frames)
+        row = soak(video, options.frames, options.size, options.threads)
     print(json.dumps({"benchmark": "soak", **row}))
     return int(row["growth_percent"] >= 100 * MOST_GROWTH)
 

@@ -1,7 +1,7 @@
 """Training speed on this machine: ours against the straightforward way, in the same minutes.
 
 Straightforward is what the official code does: contiguous tensors, heatmaps drawn by numpy one
-person and keypoint at a time, pull and push in a loop over people. Network, pictures, augmentation,
+person and keypoint at a time, pull and push in a loop over people. Network, images, augmentation,
 optimizer and number of data workers are the same. Both ways take turns, so that a busy machine
 slows both. Last line: JSON.
 
@@ -38,7 +38,7 @@ FREEZE = {"p": ["stem", "blocks.0-11"]}
 
 
 class Turn(NamedTuple):
-    """One turn of a way: pictures per second and the share of time spent waiting for data."""
+    """One turn of a way: images per second and the share of time spent waiting for data."""
 
     speed: float
     waiting: float
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32", help="of ours: fp32, bf16, fp16")
     options = parser.parse_args()
     table = []
-    print(f"{'model':<8}{'ours':>8}{'plain':>8}{'ratio':>7}{'waiting':>9}   pictures/s, medians")
+    print(f"{'model':<8}{'ours':>8}{'plain':>8}{'ratio':>7}{'waiting':>9}   images/s, medians")
     with open_processes("auto") as group:
         for model in options.models:
             row = compare(model, options, group)

@@ -1,4 +1,4 @@
-"""Short films for the examples, made from what is here, for those who have none at hand."""
+"""Short videos for the examples, made from what is here, for those who have none at hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCENE = Path(__file__).parent / "images" / "scene.jpg"
 ARMS_DOWN, ARMS_UP = 15, 69  # degrees from the trunk
 
 
-def group_film(seconds: float = 4) -> str:
+def group_video(seconds: float = 4) -> str:
     """A camera that turns over the group of images/scene.jpg, there and back."""
     scene = read_image(SCENE)
     height, width = 480, 640
@@ -28,7 +28,7 @@ def group_film(seconds: float = 4) -> str:
     return _written("group", (scene[40 : 40 + height, x : x + width] for x in left))
 
 
-def exercise_film(repetitions: int = 3) -> str:
+def exercise_video(repetitions: int = 3) -> str:
     """A drawn person who raises both arms, two seconds each time."""
     person = random_figure(np.random.default_rng(34), np.array([240.0, 255.0]), 400)
     turns = np.arange(repetitions * 2 * FPS + 1) / (2 * FPS)
@@ -68,8 +68,8 @@ def _standing(person: Figure) -> np.ndarray:
 def _written(name: str, images: Iterator[np.ndarray]) -> str:
     path = Path(tempfile.mkdtemp()) / f"{name}.webm"
     first = next(images)
-    with VideoWriter(path, (first.shape[1], first.shape[0]), FPS) as film:
-        film.write(first, 0.0)
+    with VideoWriter(path, (first.shape[1], first.shape[0]), FPS) as video:
+        video.write(first, 0.0)
         for i, image in enumerate(images, start=1):
-            film.write(image, i / FPS)
+            video.write(image, i / FPS)
     return str(path)

@@ -1,6 +1,6 @@
-"""Two models side by side on one film: what each sees, and how long it takes.
+"""Two models side by side on one video: what each sees, and how long it takes.
 
-    python examples/compare_models.py [film.mp4 [MODEL [MODEL]]]
+    python examples/compare_models.py [video.mp4 [MODEL [MODEL]]]
 
 A MODEL is a name or file, with @SIZE behind it for another input size. Writes comparison.webm.
 """
@@ -22,14 +22,14 @@ class Row(NamedTuple):
     ms_per_frame: float
 
 
-def compare(film: str, models: tuple[str, str], target: str = "comparison.webm") -> list[Row]:
+def compare(video: str, models: tuple[str, str], target: str = "comparison.webm") -> list[Row]:
     loaded = []
     for spec in models:
         name, _, size = spec.partition("@")
         loaded.append(litepose.load(name, input_size=int(size) if size else None))
     people, seconds, count = [0, 0], [0.0, 0.0], 0
     writer = None
-    with litepose.video.frames(film) as frames:
+    with litepose.video.frames(video) as frames:
         for frame in frames:
             drawn = []
             for i, model in enumerate(loaded):
@@ -46,12 +46,12 @@ def compare(film: str, models: tuple[str, str], target: str = "comparison.webm")
     return [Row(m, people[i] / count, 1000 * seconds[i] / count) for i, m in enumerate(models)]
 
 
-def main(film: str | None = None, one: str = "p", other: str = "p@256") -> None:
-    if film is None:
-        from clips import group_film
+def main(video: str | None = None, one: str = "p", other: str = "p@256") -> None:
+    if video is None:
+        from clips import group_video
 
-        film = group_film()
-    for row in compare(film, (one, other)):
+        video = group_video()
+    for row in compare(video, (one, other)):
         print(f"{row.model:12} {row.people_per_frame:5.2f} people, {row.ms_per_frame:6.1f} ms")
 
 

@@ -1,8 +1,8 @@
-"""How many people are in a film at each moment, and how many different ones in all.
+"""How many people are in a video at each moment, and how many different ones in all.
 
-    python examples/count_people.py [film.mp4]
+    python examples/count_people.py [video.mp4]
 
-Who leaves for more than a second and comes back counts as another. Without a film it makes one: a
+Who leaves for more than a second and comes back counts as another. Without a video it makes one: a
 camera that turns over a group.
 """
 
@@ -24,11 +24,11 @@ class Count(NamedTuple):
     different: int
 
 
-def count_people(film: str) -> Count:
+def count_people(video: str) -> Count:
     model = litepose.load(effort="fast")
     at_once: dict[int, int] = {}
     frames_of = Counter[int]()
-    with litepose.video.frames(film) as frames:
+    with litepose.video.frames(video) as frames:
         for frame in model.stream(frames, track=True):
             second = int(frame.seconds)
             at_once[second] = max(at_once.get(second, 0), len(frame.poses))
@@ -37,12 +37,12 @@ def count_people(film: str) -> Count:
     return Count(at_once, sum(count >= enough for count in frames_of.values()))
 
 
-def main(film: str | None = None) -> None:
-    if film is None:
-        from clips import group_film
+def main(video: str | None = None) -> None:
+    if video is None:
+        from clips import group_video
 
-        film = group_film()
-    found = count_people(film)
+        video = group_video()
+    found = count_people(video)
     for second, people in found.at_once.items():
         print(f"{second:4d} s  {'█' * people} {people}")
     print(f"{found.different} different people")

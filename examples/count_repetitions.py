@@ -1,9 +1,9 @@
 """Count the repetitions of an exercise by the angle at a joint: here, arms that are raised.
 
-    python examples/count_repetitions.py [film.mp4]
+    python examples/count_repetitions.py [video.mp4]
 
-For squats take hip, knee, ankle with BENT about 100 and STRAIGHT about 160. Without a film it makes
-one: a drawn person who raises the arms three times.
+For squats take hip, knee, ankle with BENT about 100 and STRAIGHT about 160. Without a video it
+makes one: a drawn person who raises the arms three times.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def angle(poses: litepose.Poses) -> float | None:
     return float(np.mean(sides)) if sides else None
 
 
-def count_repetitions(film: str) -> int:
+def count_repetitions(video: str) -> int:
     repetitions, is_high = 0, False
-    for frame in litepose.load().stream(film, smooth=True):
+    for frame in litepose.load().stream(video, smooth=True):
         degrees = angle(frame.poses) if len(frame.poses) else None
         if degrees is None:
             continue
@@ -44,12 +44,12 @@ def count_repetitions(film: str) -> int:
     return repetitions
 
 
-def main(film: str | None = None) -> None:
-    if film is None:
-        from clips import exercise_film
+def main(video: str | None = None) -> None:
+    if video is None:
+        from clips import exercise_video
 
-        film = exercise_film()
-    print(f"{count_repetitions(film)} repetitions")
+        video = exercise_video()
+    print(f"{count_repetitions(video)} repetitions")
 
 
 if __name__ == "__main__":

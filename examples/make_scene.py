@@ -2,7 +2,7 @@
 
 It stands in for a photograph of a group that we may ship: people are cut out of astronaut.jpg and
 camera.jpg (see images/README.md), mirrored, their clothes dyed, and set in two overlapping rows
-before a plain wall. Run it from anywhere; the same pictures give the same scene.
+before a plain wall. Run it from anywhere; the same images give the same scene.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make docs/images/film.jpg: frames of a tracked film, with everybody's id and the way it came.
+"""Make docs/images/video.jpg: frames of a tracked video, with everybody's id and the way it came.
 
 python examples/make_stills.py
 """
@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 import litepose
-from clips import group_film
+from clips import group_video
 from litepose.imaging.draw import DrawStyle, draw_poses
 from litepose.imaging.text import draw_label
 from litepose.imaging.write import save_image
 
-TARGET = Path(__file__).resolve().parents[1] / "docs" / "images" / "film.jpg"
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "images" / "video.jpg"
 SHOWN_AT = (0.5, 1.0, 1.5)  # seconds
 WIDTH = 560  # of each still
 GAP = 8
@@ -37,7 +37,7 @@ def make_stills() -> np.ndarray:
     stills: list[np.ndarray] = []
     waiting = list(SHOWN_AT)
     ways: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for frame in litepose.load(effort="fast").stream(group_film(), track=True, smooth=True):
+    for frame in litepose.load(effort="fast").stream(group_video(), track=True, smooth=True):
         poses = frame.poses
         sides = [poses.keypoint(f"{side}_shoulder") for side in ("left", "right")]
         for number, left, right in zip(poses.track_ids.tolist(), *sides, strict=True):

@@ -1,4 +1,4 @@
-"""Small films for tests, whose frames say their numbers, and a server that is good and bad."""
+"""Small videos for tests, whose frames say their numbers, and a server that is good and bad."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 WH = (160, 96)
 
 
-def picture(number: int, size_wh: tuple[int, int] = WH) -> np.ndarray:
+def image(number: int, size_wh: tuple[int, int] = WH) -> np.ndarray:
     """(H, W, 3): eight stripes, white where the number has that bit."""
     bits = np.array([255 * (number >> bit & 1) for bit in range(8)], np.uint8)
     stripes = cv2.resize(bits[None], size_wh, interpolation=cv2.INTER_NEAREST)
@@ -26,17 +26,17 @@ def number_of(image: np.ndarray) -> int:
     return int(((stripes > 128) << np.arange(8)).sum())
 
 
-def make_film(path: Path, count: int = 30, fps: float = 25, size_wh: tuple[int, int] = WH) -> Path:
+def make_video(path: Path, count: int = 30, fps: float = 25, size_wh: tuple[int, int] = WH) -> Path:
     codec = {".mp4": "mp4v", ".avi": "MJPG", ".webm": "VP80", ".ts": "mp4v"}[path.suffix]
     fourcc = cv2.VideoWriter.fourcc(*codec)
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, fps, size_wh)
     for number in range(count):
-        writer.write(picture(number, size_wh))
+        writer.write(image(number, size_wh))
     writer.release()
     return path
 
 
-def read_film(path: Path) -> list[np.ndarray]:
+def read_video(path: Path) -> list[np.ndarray]:
     """What a player would show."""
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     shown = []
@@ -67,7 +67,7 @@ class FakeCamera:
         return self._at < self._good
 
     def retrieve(self) -> tuple[bool, np.ndarray | None]:
-        return (False, None) if self._at in self._broken else (True, picture(self._at))
+        return (False, None) if self._at in self._broken else (True, image(self._at))
 
     def release(self) -> None:
         pass

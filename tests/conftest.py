@@ -24,7 +24,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real pictures, reference numbers and weights beside the checkout, where they are there."""
+    """Real images, reference numbers and weights beside the checkout, where they are there."""
     if not SHARED.is_dir():
-        pytest.skip("no ../shared beside this checkout: real pictures and reference numbers absent")
+        pytest.skip("no ../shared beside this checkout: real images and reference numbers absent")
     return SHARED

@@ -86,7 +86,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_predicting_needs_only_the_inference_install(tmp_path: Path) -> None:
-    """With the heavy packages blocked, a picture still goes in and people come out."""
+    """With the heavy packages blocked, an image still goes in and people come out."""
     code = (
         f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
         "import numpy as np, litepose\n"

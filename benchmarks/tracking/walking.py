@@ -1,6 +1,6 @@
 """Clips of drawn people who walk, cross, hide one another, leave and come back; with the truth.
 
-Ours, to judge trackers where no film with ids is at hand: the people of `figure.py` on straight
+Ours, to judge trackers where no video with ids is at hand: the people of `figure.py` on straight
 ways between stops, pillars that hide them, a camera that may pan, frames that may be dropped. Who
 is where in which frame, and which keypoints can be seen, is counted from the painted pixels.
 """
@@ -43,11 +43,11 @@ TURNING = 0.25  # seconds that speeding up, stopping and turning round take
 class ClipSettings:
     """What a clip shows.
 
-    size_wh, seconds, fps:  of the picture and the clip
-    people:   how many there are, in the picture or out of it
-    height:   their heights, lowest and highest, as shares of the picture's
+    size_wh, seconds, fps:  of the image and the clip
+    people:   how many there are, in the image or out of it
+    height:   their heights, lowest and highest, as shares of the image's
     pillars:  things that stand in front
-    pan:      picture widths a second that the camera turns by, at most
+    pan:      image widths a second that the camera turns by, at most
     dropped:  share of frames that are missing, so that times are uneven
     """
 
@@ -79,7 +79,7 @@ class Truth(NamedTuple):
     """Everybody of whom a pixel is painted in one frame.
 
     ids (N,) from 1; keypoints_xy (N, 17, 2) also where hidden; visibility (N, 17): 0 outside the
-    picture or turned away, 1 hidden, 2 seen; areas (N,) of the whole person, as OKS takes them
+    image or turned away, 1 hidden, 2 seen; areas (N,) of the whole person, as OKS takes them
     """
 
     ids: np.ndarray
@@ -89,7 +89,7 @@ class Truth(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """`seconds` into the clip, the picture (H, W, 3) RGB, and who is in it."""
+    """`seconds` into the clip, the image (H, W, 3) RGB, and who is in it."""
 
     seconds: float
     image: np.ndarray
@@ -167,10 +167,10 @@ def _walker(
     rng: np.random.Generator, times: np.ndarray, settings: ClipSettings, scene_width: int
 ) -> _Walker:
     """From stop to stop at a pace of its own; stops may lie outside the scene."""
-    picture_height = settings.size_wh[1]
+    image_height = settings.size_wh[1]
     near = rng.uniform()
     low, high = settings.height
-    tall = (low + (high - low) * near) * picture_height
+    tall = (low + (high - low) * near) * image_height
     margin = 0.3 * tall
     wanted = np.zeros(len(times))  # px/s
     x, here = np.zeros(len(times)), rng.uniform(0.1, 0.9) * scene_width
@@ -190,12 +190,12 @@ def _walker(
     speed = np.gradient(soft, times) / tall if len(times) > 1 else np.zeros(1)
     figure = random_figure(rng, np.zeros(2), tall)
     swing = 2 * np.pi * (np.cumsum(np.abs(speed)) / settings.fps / STRIDE + rng.uniform())
-    ground = (0.72 + 0.2 * near + rng.normal(0, 0.015)) * picture_height
+    ground = (0.72 + 0.2 * near + rng.normal(0, 0.015)) * image_height
     return _Walker(replace(figure, facing=1), soft, speed, swing, ground)
 
 
 def _stepping(walker: _Walker, i: int, left: int) -> Figure:
-    """The person in frame i, in pixels of a picture whose left edge is at `left` of the scene."""
+    """The person in frame i, in pixels of an image whose left edge is at `left` of the scene."""
     h, speed, swing = walker.figure.height, walker.speed[i], walker.swing[i]
     effort = min(1.0, abs(speed) / 0.4)
     turn = 1 - 0.65 * effort  # who walks is seen from the side

@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 1000, 1112
 BOX_W, BOX_H = 134, 42
 COLUMNS = (18, 172, 326, 494, 676, 848)  # left edges of boxes
 PALETTE = {  # fill and rim
-    "picture": ("#f4f4f2", "#8a8a86"),
+    "image": ("#f4f4f2", "#8a8a86"),
     "trunk": ("#dcebfa", "#2f6fb3"),
     "head": ("#d9f2ea", "#1f8a6b"),
     "heatmaps": ("#ffe9cf", "#d9780a"),
@@ -139,16 +139,16 @@ def draw_trunk(
     rows: dict[int, float],
     places: list[tuple[float, int]],
 ) -> list[Box]:
-    """Picture, stem, then a box per stage at (left edge, stride); returns stem and stages."""
+    """Image, stem, then a box per stage at (left edge, stride); returns stem and stages."""
     size, stem_width = (
         arch.input_size,
         arch.stem if isinstance(arch, LitePoseArch) else arch.stem[1],
     )
     d.strides(rows)
-    picture = d.box(Box(COLUMNS[0], rows[2]), "picture", "picture", f"{size}×{size}×3")
+    image = d.box(Box(COLUMNS[0], rows[2]), "image", "image", f"{size}×{size}×3")
     words = "stem", f"{size // 2}×{size // 2}×{stem_width}"
     trunk = [d.box(Box(COLUMNS[1], rows[2]), "trunk", *words)]
-    d.arrow(picture.right, trunk[0].left)
+    d.arrow(image.right, trunk[0].left)
     for i, (stage, (x, stride)) in enumerate(zip(arch.stages, places, strict=True), start=1):
         blocks = f"{stage.depth} block{'s' if stage.depth > 1 else ''}"
         side = size // stride
@@ -287,7 +287,7 @@ def draw() -> str:
         ("tags", "group", "by like tags"),
         ("heatmaps", "fill", "missing keypoints"),
         ("people", "merge", "people found twice"),
-        ("people", "people", "in picture pixels"),
+        ("people", "people", "in image pixels"),
     ]
     draw_chain(d, 1042, ("The decoder", "from maps to people, without a network"), decoder)
     return d.svg()

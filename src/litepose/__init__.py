@@ -1,4 +1,4 @@
-"""litepose: every person in a picture and their keypoints, in real time, on an ordinary CPU.
+"""litepose: every person in an image and their keypoints, in real time, on an ordinary CPU.
 
 import litepose
 model = litepose.load()
@@ -77,12 +77,12 @@ def load(
            (their mirror images too). A model, input_size or views given here win over it
     backend: "onnxruntime", "openvino" or "torch"; None takes what fits the file; "auto" measures
            which is the fastest here, once, and remembers it
-    input_size: short side in pixels that pictures are resized to; None takes the model's own.
+    input_size: short side in pixels that images are resized to; None takes the model's own.
            Larger finds smaller people and costs more
     views: several such sizes, whose people are merged, such as (256, 512)
     threads: for the network; 0 takes all cores. providers: of onnxruntime. device: of PyTorch or
            OpenVINO. precision: "bfloat16" is faster in OpenVINO on newer CPUs, and coarser
-    limits: what a picture may cost to read
+    limits: what an image may cost to read
     Raises LitePoseError where the model, its weights, a package, provider or device is missing.
     """
     from litepose.inference.backend import RuntimeOptions
@@ -101,9 +101,9 @@ def load(
 
 
 def draw(image: ImageSource, poses: Poses, *, threshold: float = DRAWN_FROM) -> Image:
-    """The picture with everybody drawn in, as a Pillow picture; the input is not changed.
+    """The image with everybody drawn in, as a Pillow image; the input is not changed.
 
-    image: whatever `predict` takes one picture from; threshold: keypoints below are left out.
+    image: whatever `predict` takes one image from; threshold: keypoints below are left out.
     """
     from PIL import Image as PillowImage
 

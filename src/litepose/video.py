@@ -1,4 +1,4 @@
-"""Moving pictures in and out: `litepose.video.frames(source)`, `litepose.video.VideoWriter`."""
+"""Videos in and out: `litepose.video.frames(source)`, `litepose.video.VideoWriter`."""
 
 from __future__ import annotations
 

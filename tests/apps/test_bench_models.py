@@ -110,7 +110,7 @@ def test_a_folder_is_looked_at_both_ways(tmp_path: Path) -> None:
     paths = draw_folder(tmp_path, 10, (96, 64))
     assert len(paths) == 10 and len({p.read_bytes() for p in paths}) == 8
     rate = measure_folder(litepose.load("p", threads=2, input_size=64), paths)
-    assert rate.identical and rate.pictures == 10 and rate.picture_wh == (96, 64)
+    assert rate.identical and rate.images == 10 and rate.image_wh == (96, 64)
     assert rate.one_by_one > 0 and rate.many > 0
 
 
@@ -126,10 +126,10 @@ def test_bench_prints_a_table_and_writes_a_plot(tmp_path, capsys, monkeypatch) -
     from litepose.apps.cli import bench
     from litepose.apps.cli.main import main
 
-    monkeypatch.setattr(bench, "PICTURE_WH", (128, 96))
+    monkeypatch.setattr(bench, "IMAGE_WH", (128, 96))
     monkeypatch.setattr(bench, "FOLDERS_WH", ((64, 48),))
     words = ["--models", "p", "--backends", "onnxruntime", "--sizes", "64", "--people", "1,2"]
-    out = ["--quick", "--pictures", "8", "--output", str(tmp_path / "out")]
+    out = ["--quick", "--images", "8", "--output", str(tmp_path / "out")]
     assert main(["bench", *words, *out]) == 0
     shown = capsys.readouterr().out.splitlines()
     record = json.loads(shown[-1])

@@ -22,7 +22,7 @@ ASTRONAUT = Path(__file__).parents[2] / "examples" / "images" / "astronaut.jpg"
 
 @pytest.fixture
 def shots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with two good pictures and a bad one, and we stand beside it."""
+    """A folder with two good images and a bad one, and we stand beside it."""
     folder = tmp_path / "shots"
     folder.mkdir()
     for name in ("a.jpg", "b.jpg"):
@@ -36,7 +36,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_one_picture_is_drawn_beside_and_printed(shots, capsys) -> None:
+def test_one_image_is_drawn_beside_and_printed(shots, capsys) -> None:
     assert main(["predict", "shots/a.jpg"]) == 0
     (record,) = lines(capsys)
     assert record["source"] == "shots/a.jpg" and len(record["people"]) == 1
@@ -44,11 +44,11 @@ def test_one_picture_is_drawn_beside_and_printed(shots, capsys) -> None:
     assert record["schema"] == 2
 
 
-def test_a_bad_picture_does_not_stop_the_rest(shots, capsys, tmp_path) -> None:
+def test_a_bad_image_does_not_stop_the_rest(shots, capsys, tmp_path) -> None:
     arguments = ["predict", "shots", "nowhere.jpg", "--output", "out", "--json", "all.jsonl"]
     assert main([*arguments, "--heatmaps"]) == 1
     *records, summary = lines(capsys)
-    assert summary["pictures"] == 4 and summary["failed"] == 2 and summary["people"] == 2
+    assert summary["images"] == 4 and summary["failed"] == 2 and summary["people"] == 2
     assert set(summary["errors"]) == {"nowhere.jpg", "shots/broken.jpg"}
     assert sorted(p.name for p in Path("out").iterdir()) == [
         "a.heatmaps.jpg", "a.pose.jpg", "b.heatmaps.jpg", "b.pose.jpg",
@@ -70,7 +70,7 @@ def test_a_bad_name_is_one_failed_record(shots, capsys, monkeypatch) -> None:
     bad = ["http://[::1/a.jpg", f"{long}.jpg", f"{long}*", "shots/closed", "~nobody/a.jpg"]
     assert main(["predict", *bad, "shots/a.jpg", "--no-draw"]) == 1
     summary = lines(capsys)[-1]
-    assert summary["pictures"] == 6 and set(summary["errors"]) == set(bad)
+    assert summary["images"] == 6 and set(summary["errors"]) == set(bad)
     assert "cannot list the folder shots/closed: Permission" in summary["errors"]["shots/closed"]
 
 
@@ -87,26 +87,26 @@ def test_a_link_to_nothing_in_a_folder_fails_and_hidden_files_do_not(shots, caps
     (shots / "link.jpg").symlink_to("gone.jpg")
     assert main(["predict", "shots", "--no-draw"]) == 1
     summary = lines(capsys)[-1]
-    assert summary["pictures"] == 3 and summary["failed"] == 1
+    assert summary["images"] == 3 and summary["failed"] == 1
     assert "is a link to gone.jpg" in summary["errors"]["shots/link.jpg"]
 
 
-def test_drawn_pictures_are_not_sources_of_the_next_run(shots, capsys) -> None:
+def test_drawn_images_are_not_sources_of_the_next_run(shots, capsys) -> None:
     (shots / "broken.jpg").unlink()
     assert main(["predict", "shots"]) == 0
     assert main(["predict", "shots", "--no-draw"]) == 0
-    assert lines(capsys)[-1]["pictures"] == 2
+    assert lines(capsys)[-1]["images"] == 2
 
 
-def test_a_folder_of_drawn_pictures_only_is_said_not_passed_over(shots, capsys) -> None:
+def test_a_folder_of_drawn_images_only_is_said_not_passed_over(shots, capsys) -> None:
     (shots / "drawn").mkdir()
     shutil.copy(ASTRONAUT, shots / "drawn" / "a.pose.jpg")
     assert main(["predict", "shots/drawn"]) == 1
     (record,) = lines(capsys)
-    assert "only drawn pictures, such as a.pose.jpg" in record["error"]
+    assert "only drawn images, such as a.pose.jpg" in record["error"]
 
 
-def test_people_are_kept_where_their_picture_cannot_be_drawn(shots, capsys, monkeypatch) -> None:
+def test_people_are_kept_where_their_image_cannot_be_drawn(shots, capsys, monkeypatch) -> None:
     def full(path: Path, image: object) -> Path:
         raise LitePoseError(f"cannot write {path}: No space left on device")
 
@@ -118,7 +118,7 @@ def test_people_are_kept_where_their_picture_cannot_be_drawn(shots, capsys, monk
     assert err.count("a.pose.jpg") == 1 and "->" not in err
 
 
-def test_a_large_picture_is_read_where_it_is_meant(shots, capsys) -> None:
+def test_a_large_image_is_read_where_it_is_meant(shots, capsys) -> None:
     arguments = ["predict", "shots/a.jpg", "--no-draw", "--max-pixels"]
     assert main([*arguments, "1000"]) == 1
     assert "--max-pixels" in lines(capsys)[0]["error"]
@@ -131,7 +131,7 @@ def test_an_old_report_is_kept_where_work_cannot_start(shots, capsys) -> None:
     assert Path("old.jsonl").read_text() == "precious"
 
 
-def test_pictures_of_one_name_do_not_overwrite_each_other(shots, capsys) -> None:
+def test_images_of_one_name_do_not_overwrite_each_other(shots, capsys) -> None:
     (shots / "more").mkdir()
     shutil.copy(ASTRONAUT, shots / "more" / "a.jpg")
     assert main(["predict", "shots/a.jpg", "shots/more/a.jpg", "--output", "out"]) == 0
@@ -178,7 +178,7 @@ def test_quiet_says_nothing_but_errors(shots, capsys) -> None:
         (["--keypoint-threshold", "nan"], "--keypoint-threshold"),
         (["--max-pixels", "0"], "--max-pixels"),
         (["--no-draw", "--heatmaps"], "leave out --heatmaps"),
-        (["--json", "shots/b.jpg"], "names a picture"),
+        (["--json", "shots/b.jpg"], "names an image or a video"),
         (["--device", "cuda"], "is for PyTorch"),
     ],
 )
@@ -292,13 +292,13 @@ def test_a_report_on_a_full_disk_does_not_take_the_summary_with_it(shots) -> Non
 def test_the_progress_bar_gives_way_to_results(monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
-    progress = Progress(2, "pictures")
+    progress = Progress(2, "images")
     progress.step()
     progress.clear()
     shown = capsys.readouterr().err
-    assert "1/2 pictures" in shown and shown.endswith("\r\033[K") and "\033[36m" not in shown
+    assert "1/2 images" in shown and shown.endswith("\r\033[K") and "\033[36m" not in shown
     monkeypatch.setenv("NO_COLOR", "")  # no-color.org: an empty one does not count
-    Progress(2, "pictures").step()
+    Progress(2, "images").step()
     assert "\033[36m" in capsys.readouterr().err
 
 

@@ -60,10 +60,10 @@ def test_data_doctor_show_and_pack(drawn, tmp_path, capsys) -> None:
     assert last(capsys)["ok"] is True
     sheet = tmp_path / "sheet.png"
     assert main(["data", "show", *where, "--count", "4", "--output", str(sheet)]) == 0
-    assert sheet.stat().st_size > 1000 and last(capsys)["pictures"] == 4
+    assert sheet.stat().st_size > 1000 and last(capsys)["images"] == 4
     packed = tmp_path / "val.lpc"
     assert main(["data", "pack", *where, "--output", str(packed), "--short-side", "64"]) == 0
-    assert last(capsys)["pictures"] == 6 and packed.is_file()
+    assert last(capsys)["images"] == 6 and packed.is_file()
 
 
 def test_data_answers_goes_on_only_with_the_same(drawn, tmp_path, capsys) -> None:
@@ -94,16 +94,16 @@ def test_data_synth_leaves_a_dataset_alone(drawn, capsys) -> None:
     assert {path: path.stat().st_mtime_ns for path in drawn.rglob("*")} == before
 
 
-def test_data_show_without_a_picture_says_why(drawn, tmp_path, capsys) -> None:
+def test_data_show_without_a_image_says_why(drawn, tmp_path, capsys) -> None:
     where = [str(drawn), "--split", "val2017", "--output", str(tmp_path / "sheet.png")]
     assert main(["data", "show", *where, "--count", "0"]) == 2
-    assert "count of pictures to show must be 1 or more; got 0" in capsys.readouterr().err
+    assert "count of images to show must be 1 or more; got 0" in capsys.readouterr().err
     shutil.copytree(drawn, tmp_path / "spoilt")
-    for picture in (tmp_path / "spoilt/images/val2017").iterdir():
-        picture.write_bytes(b"no picture")
+    for image in (tmp_path / "spoilt/images/val2017").iterdir():
+        image.write_bytes(b"no image")
     assert main(["data", "show", str(tmp_path / "spoilt"), *where[1:]]) == 2
     err = capsys.readouterr().err
-    assert "none of the 6 pictures can be read" in err and "it begins with b'no picture'" in err
+    assert "none of the 6 images can be read" in err and "it begins with b'no image'" in err
 
 
 def test_data_doctor_exits_1_on_errors(drawn, tmp_path, capsys) -> None:

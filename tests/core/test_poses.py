@@ -66,7 +66,7 @@ def test_coco_results_come_back() -> None:
     again = Poses.from_coco(entries, COCO17)
     assert np.allclose(again.keypoints_xy, poses.keypoints_xy, atol=1e-3)
     assert np.allclose(again.person_scores, poses.person_scores, atol=1e-6)
-    with pytest.raises(LitePoseError, match="several pictures"):
+    with pytest.raises(LitePoseError, match="several images"):
         Poses.from_coco(entries + poses.to_coco(43), COCO17)
 
 

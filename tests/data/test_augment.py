@@ -1,4 +1,4 @@
-"""One pixel and one keypoint travel together, whatever is done to the picture."""
+"""One pixel and one keypoint travel together, whatever is done to the image."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_the_official_ranges_are_the_defaults():
     assert 0.4 < np.mean([d.mirrored for d in drawn]) < 0.6
 
 
-def test_without_augmentation_the_whole_picture_is_centerd():
+def test_without_augmentation_the_whole_image_is_centerd():
     sample = marked(wh=(96, 64))
     moved = augment(sample, np.random.default_rng(5), AugmentSettings.none(), (96, 96), FLIP)
     assert np.array_equal(moved.image[16:80], sample.image)
@@ -133,7 +133,7 @@ def test_without_augmentation_the_whole_picture_is_centerd():
     assert moved.valid_mask[16:80].all() and not moved.valid_mask[:16].any()
 
 
-def test_who_leaves_the_picture_is_no_longer_labeled():
+def test_who_leaves_the_image_is_no_longer_labeled():
     sample = marked(at=(40.5, 30.5))
     gone = warp(sample, Affine.scale_shift((1, 1), (60, 0)), (96, 64))
     assert len(gone.keypoints_xy) == len(gone.visibility) == len(gone.areas) == 0
@@ -184,7 +184,7 @@ def test_cut_out_hides_keypoints():
     assert not np.array_equal(hidden.image, marked(at=middle).image)
 
 
-def test_a_mosaic_holds_four_pictures():
+def test_a_mosaic_holds_four_images():
     samples = [marked(at=(48.5, 32.5)) for _ in range(4)]
     labeled = np.ones(17, bool)
     labeled[3] = False

@@ -21,7 +21,7 @@ CHANGES = AugmentSettings(color=0.4, cutout=3)
 
 
 class Dots:
-    """Black pictures with one keypoint each, a white dot on it."""
+    """Black images with one keypoint each, a white dot on it."""
 
     skeleton = COCO17
 
@@ -67,7 +67,7 @@ def both(packed, changes, settings):
 
 
 @pytest.mark.parametrize("size", [96, 32])
-def test_the_same_pictures_as_the_loader(packed, size):
+def test_the_same_images_as_the_loader(packed, size):
     for cpu, device in both(packed, CHANGES, LoaderSettings(4, size, seed=3)):
         for name in ("keypoints_xy", "visibility", "labeled", "image_ids", "people_complete"):
             assert torch.equal(getattr(cpu, name), getattr(device, name)), name
@@ -103,12 +103,12 @@ def test_geometry_agrees_within_half_a_pixel(packed, tmp_path):
 
 def test_the_last_small_batch_and_ranks(packed):
     settings = LoaderSettings(5, 64, shuffle=False)
-    pictures = to_device(packed, "cpu")
-    loader = DeviceLoader(pictures, AugmentSettings.none(), settings)
+    images = to_device(packed, "cpu")
+    loader = DeviceLoader(images, AugmentSettings.none(), settings)
     assert [len(b.images) for b in loader.epoch(0)] == [5, 5, 2]
-    beyond = DeviceLoader(pictures, AugmentSettings.none(), replace(settings, world=3, rank=2))
+    beyond = DeviceLoader(images, AugmentSettings.none(), replace(settings, world=3, rank=2))
     assert [len(b.images) for b in beyond.epoch(0)] == [2]
-    fourth = DeviceLoader(pictures, AugmentSettings.none(), replace(settings, world=4, rank=3))
+    fourth = DeviceLoader(images, AugmentSettings.none(), replace(settings, world=4, rank=3))
     assert [len(b.images) for b in fourth.epoch(0)] == [0]
 
 

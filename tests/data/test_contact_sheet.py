@@ -19,7 +19,7 @@ from litepose.data.contact_sheet import (
     sample_poses,
     to_fiftyone,
 )
-from litepose.data.datasets import UnreadablePictureError
+from litepose.data.datasets import UnreadableImageError
 from litepose.data.sample import Sample
 
 
@@ -82,15 +82,13 @@ class Unreadable:
         return len(self.dataset)
 
     def __getitem__(self, index):
-        raise UnreadablePictureError(f"picture {index} is damaged")
+        raise UnreadableImageError(f"image {index} is damaged")
 
 
 def test_nothing_to_show_says_why(drawn):
-    with pytest.raises(
-        LitePoseError, match=r"none of the 12 .*picture \d+ is damaged; .*and 9 more"
-    ):
+    with pytest.raises(LitePoseError, match=r"none of the 12 .*image \d+ is damaged; .*and 9 more"):
         readable_samples(Unreadable(drawn), 3)
-    with pytest.raises(LitePoseError, match="lists no pictures"):
+    with pytest.raises(LitePoseError, match="lists no images"):
         readable_samples(drawn.select([]), 3)
     with pytest.raises(LitePoseError, match="1 or more; got 0"):
         readable_samples(drawn, 0)
@@ -112,7 +110,7 @@ def stand_in(*args, **values):
     return StandIn(args, values)
 
 
-def test_the_bridge_gives_shares_of_the_picture(drawn, monkeypatch):
+def test_the_bridge_gives_shares_of_the_image(drawn, monkeypatch):
     names = ("Dataset", "KeypointSkeleton", "Keypoint", "Keypoints", "Detection", "Detections")
     fake = SimpleNamespace(Sample=stand_in, **dict.fromkeys(names, stand_in))
     monkeypatch.setitem(sys.modules, "fiftyone", fake)

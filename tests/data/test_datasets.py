@@ -11,7 +11,7 @@ import pytest
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, CROWDPOSE14, LSP14, Skeleton
-from litepose.data.datasets import CocoDataset, Mixture, UnreadablePictureError
+from litepose.data.datasets import CocoDataset, Mixture, UnreadableImageError
 from litepose.data.layouts import find_dataset
 from litepose.data.skeleton_toml import load_skeleton
 from litepose.data.validate.dataset import examine
@@ -20,12 +20,12 @@ FIVE = ["tip", "left_fin", "right_fin", "tail", "eye"]
 
 
 def write(folder: Path, annotations, images=None, category=None, split="train") -> Path:
-    pictures = folder / "images" / split
-    pictures.mkdir(parents=True, exist_ok=True)
+    into = folder / "images" / split
+    into.mkdir(parents=True, exist_ok=True)
     images = images or [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}]
     for image in images:
         name = Path(image["file_name"]).name
-        cv2.imwrite(str(pictures / name), np.full((30, 40, 3), 90, np.uint8))
+        cv2.imwrite(str(into / name), np.full((30, 40, 3), 90, np.uint8))
     category = category or {
         "id": 1,
         "name": "fish",
@@ -186,38 +186,38 @@ def test_file_names_cannot_leave_the_folder(tmp_path, name):
 
 def test_a_link_cannot_lead_out_of_the_folder(tmp_path):
     write(tmp_path, [person(VISIBLE)])
-    picture = tmp_path / "images" / "train" / "a.png"
+    image = tmp_path / "images" / "train" / "a.png"
     outside = tmp_path / "outside.png"
-    picture.rename(outside)
-    picture.symlink_to(outside)
+    image.rename(outside)
+    image.symlink_to(outside)
     with pytest.raises(LitePoseError, match="leads out of its folder"):
         find_dataset(tmp_path, "train")[0]
 
 
-def test_a_linked_picture_folder_is_fine(tmp_path, drawn_folder):
+def test_a_linked_image_folder_is_fine(tmp_path, drawn_folder):
     (tmp_path / "annotations").symlink_to(drawn_folder / "annotations")
     (tmp_path / "images").symlink_to(drawn_folder / "images")
     assert find_dataset(tmp_path, "train2017")[0].image.shape == (64, 96, 3)
 
 
-def test_missing_damaged_and_resized_pictures_are_unreadable(tmp_path):
+def test_missing_damaged_and_resized_images_are_unreadable(tmp_path):
     write(tmp_path, [person(VISIBLE)])
     dataset = find_dataset(tmp_path, "train")
-    picture = tmp_path / "images" / "train" / "a.png"
-    cv2.imwrite(str(picture), np.zeros((40, 30, 3), np.uint8))
-    with pytest.raises(UnreadablePictureError, match="is 30x40, its annotations say 40x30"):
+    image = tmp_path / "images" / "train" / "a.png"
+    cv2.imwrite(str(image), np.zeros((40, 30, 3), np.uint8))
+    with pytest.raises(UnreadableImageError, match="is 30x40, its annotations say 40x30"):
         dataset[0]
-    picture.write_bytes(b"not a picture")
-    with pytest.raises(UnreadablePictureError):
+    image.write_bytes(b"not an image")
+    with pytest.raises(UnreadableImageError):
         dataset[0]
-    picture.unlink()
-    with pytest.raises(UnreadablePictureError):
+    image.unlink()
+    with pytest.raises(UnreadableImageError):
         dataset[0]
 
 
-def test_a_damaged_mask_makes_its_picture_unreadable(tmp_path):
+def test_a_damaged_mask_makes_its_image_unreadable(tmp_path):
     write(tmp_path, [person(segmentation={"size": [30, 40], "counts": [5]}, bbox=[0, 0, 9, 9])])
-    with pytest.raises(UnreadablePictureError, match="annotation 1: a run-length mask"):
+    with pytest.raises(UnreadableImageError, match="annotation 1: a run-length mask"):
         find_dataset(tmp_path, "train")[0]
 
 
@@ -226,14 +226,14 @@ def test_a_damaged_mask_makes_its_picture_unreadable(tmp_path):
     [
         (person([(1, 2, 2)]), "annotation 1 needs 5 keypoints.*has 3 numbers"),
         (person([(float("nan"), 1, 2)] * 5), "no number"),
-        (person([("x", 1, 2)] * 5), "picture 1"),
-        (person(VISIBLE, bbox=[1, 2]), r"picture 1: annotation 1 needs a bbox.*\[1, 2\]"),
+        (person([("x", 1, 2)] * 5), "image 1"),
+        (person(VISIBLE, bbox=[1, 2]), r"image 1: annotation 1 needs a bbox.*\[1, 2\]"),
         (person(VISIBLE, bbox=[1, 2, float("nan"), 4]), "annotation 1 has nan in its bbox"),
         (person(VISIBLE, area=float("nan")), "annotation 1 has nan in its area"),
         (person(VISIBLE, area="large"), "annotation 1 has 'large' in its area"),
         (person(VISIBLE, id="a7"), "annotation id 'a7' is no whole number"),
         (person(VISIBLE, id=2**70), "is no whole number"),
-        (person([(10**400, 1, 2)] * 5), "picture 1"),
+        (person([(10**400, 1, 2)] * 5), "image 1"),
     ],
 )
 def test_damaged_annotations_are_named(tmp_path, annotation, says):

@@ -163,10 +163,10 @@ def test_links_and_damaged_archives_are_refused(tmp_path):
 def test_a_dataset_arrives_in_a_layout_that_is_found(server, tmp_path, monkeypatch, drawn_folder):
     name = "person_keypoints_train2017.json"
     labels = {f"annotations/{name}": (drawn_folder / "annotations" / name).read_bytes()}
-    pictures = sorted((drawn_folder / "images/train2017").iterdir())
+    images = sorted((drawn_folder / "images/train2017").iterdir())
     server.bodies["/labels.zip"] = zipped(labels)
     server.bodies["/train2017.zip"] = zipped(
-        {f"train2017/{picture.name}": picture.read_bytes() for picture in pictures}
+        {f"train2017/{image.name}": image.read_bytes() for image in images}
     )
     monkeypatch.setattr(subject, "COCO", {
         "annotations": archive_of(server, "labels.zip"),

@@ -11,7 +11,7 @@ import torch
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.augment import AugmentSettings
-from litepose.data.datasets import Mixture, UnreadablePictureError
+from litepose.data.datasets import Mixture, UnreadableImageError
 from litepose.data.loader import Loader, LoaderSettings, coarse_mask, make_loader
 
 CHANGES = AugmentSettings(color=0.3, cutout=2, mosaic=0.3)
@@ -73,7 +73,7 @@ def test_ranks_share_one_global_batch(drawn):
         assert torch.equal(batch.images, torch.cat([halves[0][i].images, halves[1][i].images]))
 
 
-def test_every_picture_once_in_order_without_shuffling(drawn):
+def test_every_image_once_in_order_without_shuffling(drawn):
     found = batches(drawn, batch_size=5, shuffle=False, changes=AugmentSettings.none())
     assert [len(b.images) for b in found] == [5, 5, 2]
     assert torch.cat([b.image_ids for b in found]).tolist() == [r.image_id for r in drawn.records]
@@ -95,7 +95,7 @@ def test_a_mixture_is_drawn_by_its_shares(drawn):
 
 
 class Damaged:
-    """A dataset whose pictures of the given places cannot be read."""
+    """A dataset whose images of the given places cannot be read."""
 
     skeleton = COCO17
 
@@ -107,24 +107,24 @@ class Damaged:
 
     def __getitem__(self, index):
         if index in self.places:
-            raise UnreadablePictureError(f"picture {index} is damaged")
+            raise UnreadableImageError(f"image {index} is damaged")
         return self.dataset[index]
 
 
-def test_an_unreadable_picture_is_replaced_by_the_next_and_counted(drawn):
+def test_an_unreadable_image_is_replaced_by_the_next_and_counted(drawn):
     wanted = LoaderSettings(4, 64, shuffle=False, max_unreadable=0.1)
     loader = Loader(Damaged(drawn, [5]), AugmentSettings.none(), wanted)
     ids = torch.cat([b.image_ids for b in loader.epoch(0)]).tolist()
     assert ids == [1, 2, 3, 4, 5, 7, 7, 8, 9, 10, 11, 12]
-    assert loader.unreadable == {5: "picture 5 is damaged"}
+    assert loader.unreadable == {5: "image 5 is damaged"}
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("places", [[1, 2], range(12)])
-def test_too_many_unreadable_pictures_stop_the_run(drawn, workers, places):
+def test_too_many_unreadable_images_stop_the_run(drawn, workers, places):
     wanted = LoaderSettings(4, 64, workers=workers, max_unreadable=0.1)
     loader = Loader(Damaged(drawn, places), AugmentSettings.none(), wanted)
-    with pytest.raises(LitePoseError, match=r"of 12 pictures cannot be read.*is damaged"):
+    with pytest.raises(LitePoseError, match=r"of 12 images cannot be read.*is damaged"):
         list(loader.epoch(0))
 
 
@@ -156,5 +156,5 @@ def test_impossible_settings_are_refused(drawn):
     ):
         with pytest.raises(LitePoseError):
             LoaderSettings(**{"batch_size": 2, "size": 64, **wrong})
-    with pytest.raises(LitePoseError, match="no pictures"):
+    with pytest.raises(LitePoseError, match="no images"):
         Loader(drawn.select([]), CHANGES, LoaderSettings(2, 64))

@@ -71,5 +71,5 @@ def test_a_polygon_of_odd_numbers_is_refused():
 
 
 def test_a_mask_of_another_size_is_refused():
-    with pytest.raises(LitePoseError, match="10x8 picture"):
+    with pytest.raises(LitePoseError, match="10x8 image"):
         region_mask({"size": [8, 11], "counts": [88]}, (0, 0, 1, 1), (10, 8))

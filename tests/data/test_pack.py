@@ -10,7 +10,7 @@ import pytest
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, LSP14, Skeleton
-from litepose.data.datasets import Mixture, UnreadablePictureError
+from litepose.data.datasets import Mixture, UnreadableImageError
 from litepose.data.pack import MAGIC, PackSettings, pack, shrink_sample
 from litepose.data.packed import PackedDataset
 
@@ -24,7 +24,7 @@ def same_people(one, other):
 def test_a_plain_pack_returns_the_same_samples(drawn, tmp_path):
     report = pack(drawn, tmp_path / "a.lpc", PackSettings(short_side=48))
     packed = PackedDataset(tmp_path / "a.lpc")
-    assert report.pictures == len(packed) == 12 and packed.skeleton == COCO17
+    assert report.images == len(packed) == 12 and packed.skeleton == COCO17
     assert report.bytes == (tmp_path / "a.lpc").stat().st_size
     for i in range(12):
         wanted = shrink_sample(drawn[i], 48)
@@ -68,7 +68,7 @@ def test_keypoints_are_mapped_by_name_as_those_of_a_folder_are(drawn, tmp_path):
         PackedDataset(tmp_path / "a.lpc", strange)
 
 
-def test_pictures_with_nobody_labeled_are_left_out_where_asked(drawn, tmp_path):
+def test_images_with_nobody_labeled_are_left_out_where_asked(drawn, tmp_path):
     few = drawn.select(range(6))
     nobody = slice(0, 0)
     for i in (0, 3):
@@ -120,13 +120,13 @@ class Broken:
 
     def __getitem__(self, index):
         if index % 2:
-            raise UnreadablePictureError(f"no {index}")
+            raise UnreadableImageError(f"no {index}")
         return self.dataset[index]
 
 
-def test_unreadable_pictures_are_left_out_and_said(drawn, tmp_path):
+def test_unreadable_images_are_left_out_and_said(drawn, tmp_path):
     report = pack(Broken(drawn), tmp_path / "a.lpc")
-    assert report.pictures == 6 and report.unreadable[3] == "no 3"
+    assert report.images == 6 and report.unreadable[3] == "no 3"
     ids = [r.image_id for r in PackedDataset(tmp_path / "a.lpc").records]
     assert ids == [r.image_id for r in drawn.records[::2]]
 
@@ -178,7 +178,7 @@ def test_every_damage_is_a_sentence(drawn, tmp_path):
     sizes = places["sizes_wh"]["offset"]
     refuse(whole[:sizes] + (7).to_bytes(4, "little") + whole[sizes + 4 :])
     rng = np.random.default_rng(0)
-    for _ in range(30):  # damage anywhere behind the pictures: a sentence, or still readable
+    for _ in range(30):  # damage anywhere behind the images: a sentence, or still readable
         data = bytearray(whole)
         place = int(rng.integers(places["pixels"]["shape"][0] + 64, len(whole)))
         data[place] ^= 1 << int(rng.integers(8))

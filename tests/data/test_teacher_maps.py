@@ -1,4 +1,4 @@
-"""Answers of a trained model: written once per picture, then moved along with the picture."""
+"""Answers of a trained model: written once per image, then moved along with the image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import litepose
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, CROWDPOSE14
 from litepose.data.augment import AugmentSettings, augment, mosaic
-from litepose.data.datasets import UnreadablePictureError
+from litepose.data.datasets import UnreadableImageError
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.data.sample import Sample
 from litepose.data.teacher_maps import SCALE, Answered, Answers, answer_path
@@ -84,7 +84,7 @@ def answered(drawn, tmp_path_factory) -> Answered:
     return Answered(drawn, [Answers(folder, drawn.skeleton)])
 
 
-def test_answers_are_the_merged_heatmaps_over_the_picture(answered, drawn):
+def test_answers_are_the_merged_heatmaps_over_the_image(answered, drawn):
     predictor = litepose.load("p", input_size=96)
     how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
     maps, box, _ = predictor.inspect(drawn[0].image, how).views[0]
@@ -125,13 +125,13 @@ def test_a_folder_of_other_answers_is_refused_and_what_differs_is_named(drawn, t
             predictor, "ab12", drawn, tmp_path, flipped,
         ),
         "size 64, now 96": (small, "ab12", drawn, tmp_path, usual),
-        "pictures 12, now 3": (predictor, "ab12", drawn.select([0, 1, 2]), tmp_path, usual),
+        "images 12, now 3": (predictor, "ab12", drawn.select([0, 1, 2]), tmp_path, usual),
     }.items():  # fmt: skip
         with pytest.raises(LitePoseError, match=f"holds other answers.*{says}.*another folder"):
             next(write_answers(*call))
     other = drawn.select(range(12))
     other.records[3] = replace(other.records[3], file_name="another.jpg")
-    with pytest.raises(LitePoseError, match="pictures_sha256"):
+    with pytest.raises(LitePoseError, match="images_sha256"):
         next(write_answers(predictor, "ab12", other, tmp_path, usual))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -154,13 +154,13 @@ def test_damaged_or_missing_answers_are_said(drawn, tmp_path):
     with pytest.raises(LitePoseError, match="no folder of answers"):
         Answers(tmp_path / "none", COCO17)
     answers = Answers(tmp_path, COCO17)
-    with pytest.raises(UnreadablePictureError, match=r"5\.npz"):
+    with pytest.raises(UnreadableImageError, match=r"5\.npz"):
         answers[5]
     answer_path(tmp_path, 5).write_bytes(b"no zip")
-    with pytest.raises(UnreadablePictureError, match="no answer can be read"):
+    with pytest.raises(UnreadableImageError, match="no answer can be read"):
         answers[5]
     np.savez(answer_path(tmp_path, 5), heat=np.zeros((4, 4, 14), np.uint8))
-    with pytest.raises(UnreadablePictureError, match="17 keypoints"):
+    with pytest.raises(UnreadableImageError, match="17 keypoints"):
         answers[5]
 
 

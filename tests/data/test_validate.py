@@ -62,8 +62,8 @@ def exchange(annotation, a, b):
 def test_a_healthy_dataset_has_only_notes(healthy):
     report = examine(healthy, "train")
     assert report.ok and all(found.level == "note" for found in report.findings)
-    assert (report.pictures, report.skeleton) == (40, "coco17")
-    assert "40 pictures" in report.text()
+    assert (report.images, report.skeleton) == (40, "coco17")
+    assert "40 images" in report.text()
     assert json.loads(json.dumps(report.to_dict()))["ok"] is True
 
 
@@ -144,10 +144,10 @@ def crowd(data):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d["images"].append(d["images"][0]), "picture ids that are used twice"),
+        (lambda d: d["images"].append(d["images"][0]), "image ids that are used twice"),
         (lambda d: d["images"][3].update(file_name="../x.jpg"), "file name inside the folder"),
         (lambda d: d["images"][3].pop("width"), "without id, size"),
-        (lambda d: d["images"][3].update(file_name="gone.jpg"), "pictures that are missing"),
+        (lambda d: d["images"][3].update(file_name="gone.jpg"), "images that are missing"),
         (lambda d: d["images"][3].update(width=63), "another size"),
         (lambda d: d["annotations"].append(d["annotations"][0]), "annotation ids"),
         (lambda d: d["annotations"][0].update(image_id=999), "not listed"),
@@ -173,7 +173,7 @@ def crowd(data):
         (lambda d: first_person(d).update(keypoints=[None] * 51), "no numbers"),
         (lambda d: first_person(d).update(keypoints=[[1, 2, 2]] * 51), "no numbers"),
         (lambda d: first_person(d).update(num_keypoints=99), "num_keypoints is not"),
-        (lambda d: first_person(d).update(keypoints=[900, 5, 2] * 17), "outside the picture"),
+        (lambda d: first_person(d).update(keypoints=[900, 5, 2] * 17), "outside the image"),
         (lambda d: first_person(d).update(keypoints=[0, 0, 2] * 17), "at (0, 0)"),
         (lambda d: first_person(d).update(keypoints=[5, 5, 7] * 17), "visibilities other"),
         (lambda d: first_person(d).update(keypoints=[0] * 51), "without a labeled keypoint"),
@@ -209,7 +209,7 @@ def test_another_category_is_told_and_a_missing_one_is_the_keypoints_own(ill, tm
     assert report.ok and report.people == before.people == sum(map(len, records))
 
 
-def test_a_picture_cut_off_behind_its_header_is_found(healthy, tmp_path, monkeypatch):
+def test_a_image_cut_off_behind_its_header_is_found(healthy, tmp_path, monkeypatch):
     (tmp_path / "annotations").symlink_to(healthy / "annotations")
     shutil.copytree(healthy / "images", tmp_path / "images")
     cut = next((tmp_path / "images/train").iterdir())
@@ -220,23 +220,23 @@ def test_a_picture_cut_off_behind_its_header_is_found(healthy, tmp_path, monkeyp
     assert report.ok and said(report, "not decoded, only their headers").count == 40
 
 
-def test_damaged_and_linked_pictures_are_found(healthy, tmp_path):
+def test_damaged_and_linked_images_are_found(healthy, tmp_path):
     (tmp_path / "annotations").symlink_to(healthy / "annotations")
-    pictures = tmp_path / "images/train"
-    pictures.mkdir(parents=True)
-    for i, picture in enumerate(sorted((healthy / "images/train").iterdir())):
+    images = tmp_path / "images/train"
+    images.mkdir(parents=True)
+    for i, image in enumerate(sorted((healthy / "images/train").iterdir())):
         if i == 0:
-            (pictures / picture.name).write_bytes(b"damaged")
+            (images / image.name).write_bytes(b"damaged")
         elif i == 1:
-            (pictures / picture.name).symlink_to(picture)
+            (images / image.name).symlink_to(image)
         elif i == 2:
-            Image.open(picture).resize((70, 70)).save(pictures / picture.name)
+            Image.open(image).resize((70, 70)).save(images / image.name)
         elif i > 3:
-            (pictures / picture.name).write_bytes(picture.read_bytes())
+            (images / image.name).write_bytes(image.read_bytes())
     report = examine(tmp_path, "train")
     for words in ("cannot be read", "link leads out", "another size", "missing"):
         assert said(report, words).count == 1
-    assert examine(tmp_path, "train", pictures="none").ok
+    assert examine(tmp_path, "train", images="none").ok
 
 
 def test_what_is_no_dataset_is_said(ill):
@@ -248,4 +248,4 @@ def test_what_is_no_dataset_is_said(ill):
 
 def test_real_datasets_are_healthy(shared):
     for folder, split in (("coco-part", "val2017"), ("lsp", "lsp")):
-        assert examine(shared / "data" / folder, split, pictures="none").ok
+        assert examine(shared / "data" / folder, split, images="none").ok

@@ -102,7 +102,7 @@ def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people
 
 @given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
 @settings(max_examples=15)
-def test_a_mirrored_picture_gives_mirrored_people(seed: int, kind, people: int) -> None:
+def test_a_mirrored_image_gives_mirrored_people(seed: int, kind, people: int) -> None:
     crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
     how = info(kind[0], "positional" if kind[1] == 2 else "learned", duplicate_oks=2)
     straight = decode(one_pass(crowd), how)

@@ -10,21 +10,21 @@ from litepose.core.skeleton import COCO17, Skeleton
 
 
 class Scene(NamedTuple):
-    """COCO annotations and COCO results of the same pictures."""
+    """COCO annotations and COCO results of the same images."""
 
     truth: dict[str, Any]
     results: list[dict[str, Any]]
 
 
 def make_scene(
-    pictures: int = 30, seed: int = 0, skeleton: Skeleton = COCO17, crowd_index: bool = False
+    images: int = 30, seed: int = 0, skeleton: Skeleton = COCO17, crowd_index: bool = False
 ) -> Scene:
-    """Pictures of 0-30 people of all sizes, some crowds, some without keypoints; most are found,
+    """Images of 0-30 people of all sizes, some crowds, some without keypoints; most are found,
     some twice, some badly, and scores have ties."""
     rng = np.random.default_rng(seed)
     k = skeleton.num_keypoints
     images, annotations, results = [], [], []
-    for image_id in range(1, pictures + 1):
+    for image_id in range(1, images + 1):
         images.append(
             {
                 "id": image_id,

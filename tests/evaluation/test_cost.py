@@ -55,8 +55,8 @@ def test_percentiles_are_of_the_counted_runs_in_milliseconds() -> None:
     assert clock.seen[:3] == ["a", "b", "a"]
 
 
-def test_no_picture_is_an_error() -> None:
-    with pytest.raises(LitePoseError, match="at least one picture"):
+def test_no_image_is_an_error() -> None:
+    with pytest.raises(LitePoseError, match="at least one image"):
         measure_latency(Clock(0), [])
 
 

@@ -1,4 +1,4 @@
-"""A whole evaluation with a stand-in model: files, stopping, going on, unreadable pictures."""
+"""A whole evaluation with a stand-in model: files, stopping, going on, unreadable images."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
 from litepose.data.coco import Record, records_of
-from litepose.data.datasets import UnreadablePictureError
+from litepose.data.datasets import UnreadableImageError
 from litepose.data.sample import Sample
 from litepose.evaluation.evaluate import EvaluateOptions, evaluate
 from litepose.evaluation.metrics import coco_ap
 
-PICTURES = 12
+IMAGES = 12
 INFO = ModelInfo("stand-in", COCO17, InputRule(256))
 QUICK = EvaluateOptions(resamples=20)
 
 
 class Drawer:
-    """A dataset in memory; picture i is filled with the gray i, so that the model knows it."""
+    """A dataset in memory; image i is filled with the gray i, so that the model knows it."""
 
     def __init__(self, skeleton: Skeleton = COCO17, unreadable: Sequence[int] = ()) -> None:
-        self.truth, self.results = make_scene(PICTURES, 3, skeleton)
+        self.truth, self.results = make_scene(IMAGES, 3, skeleton)
         self.skeleton: Skeleton = skeleton
         self.records: Sequence[Record] = records_of(self.truth, skeleton)[1]
         self.unreadable = unreadable
@@ -42,7 +42,7 @@ class Drawer:
 
     def __getitem__(self, index: int) -> Sample:
         if index in self.unreadable:
-            raise UnreadablePictureError("the file is cut off")
+            raise UnreadableImageError("the file is cut off")
         record = self.records[index]
         w, h = record.image_wh
         return Sample(
@@ -58,7 +58,7 @@ class Drawer:
 
 
 class StandIn:
-    """Answers with the scene's results; Ctrl-C is pressed at picture `stop_at`."""
+    """Answers with the scene's results; Ctrl-C is pressed at image `stop_at`."""
 
     info: ModelInfo = INFO
 
@@ -81,7 +81,7 @@ def test_report_files_and_numbers_agree(tmp_path: Path) -> None:
     report = evaluate(
         StandIn(dataset), dataset, tmp_path / "out", QUICK, lambda *tick: ticks.append(tick)
     )
-    assert ticks[-1] == (PICTURES, PICTURES) and len(ticks) == PICTURES
+    assert ticks[-1] == (IMAGES, IMAGES) and len(ticks) == IMAGES
     files = {path.name for path in (tmp_path / "out").iterdir()}
     assert files == {"report.json", "report.txt", "results.json", "sheet.png"}
     results = json.loads((tmp_path / "out/results.json").read_text())
@@ -111,13 +111,13 @@ def test_sheet_shows_all_four_kinds(tmp_path: Path) -> None:
 def test_stopped_run_is_judged_kept_and_taken_up(tmp_path: Path) -> None:
     dataset = Drawer()
     stopped = evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
-    assert stopped.interrupted and stopped.judged.pictures == 5
+    assert stopped.interrupted and stopped.judged.images == 5
     assert "STOPPED EARLY" in stopped.to_text()
     partial = tmp_path / "results.partial.jsonl"
-    partial.write_text(partial.read_text() + '{"picture": 5, "peo')  # killed while writing
+    partial.write_text(partial.read_text() + '{"image": 5, "peo')  # killed while writing
     second = StandIn(dataset)
     report = evaluate(second, dataset, tmp_path, EvaluateOptions(resume=True, resamples=20))
-    assert second.asked == list(range(5, PICTURES))
+    assert second.asked == list(range(5, IMAGES))
     undisturbed = evaluate(StandIn(dataset), dataset, None, QUICK)
     assert report.judged == undisturbed.judged
     assert not partial.exists()
@@ -144,7 +144,7 @@ def test_a_stopped_run_is_not_taken_up_with_other_weights(tmp_path: Path) -> Non
         evaluate(StandIn(dataset), dataset, out, going_on)
     assert (out / "results.partial.jsonl").read_bytes() == before
     weights.write_bytes(b"one")
-    assert evaluate(StandIn(dataset), dataset, out, going_on).judged.pictures == PICTURES
+    assert evaluate(StandIn(dataset), dataset, out, going_on).judged.images == IMAGES
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_a_stopped_run_is_not_taken_up_with_other_weights(tmp_path: Path) -> Non
         b"\xff\xfe{",
         b"{",
         b"[]",
-        b'{"picture": "one"}',
-        b'{"picture": 1}',
-        b'{"picture": 1, "people": 2}',
+        b'{"image": "one"}',
+        b'{"image": 1}',
+        b'{"image": 1, "people": 2}',
     ],
 )
 @pytest.mark.parametrize("at", [0, 2])
@@ -181,7 +181,7 @@ def test_a_run_stopped_in_its_first_line_starts_anew(tmp_path: Path, kept: int) 
     assert again.asked == list(range(7))
     last = StandIn(dataset)
     evaluate(last, dataset, tmp_path, replace(QUICK, resume=True))
-    assert last.asked == list(range(7, PICTURES))
+    assert last.asked == list(range(7, IMAGES))
 
 
 def test_taking_up_without_a_folder_is_misuse() -> None:
@@ -190,28 +190,27 @@ def test_taking_up_without_a_folder_is_misuse() -> None:
         evaluate(StandIn(dataset), dataset, None, EvaluateOptions(resume=True))
 
 
-def test_unreadable_pictures_are_counted_and_left_out(tmp_path: Path) -> None:
+def test_unreadable_images_are_counted_and_left_out(tmp_path: Path) -> None:
     dataset = Drawer(unreadable=(0, 7))
     report = evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
-    assert report.judged.pictures == PICTURES - 2
+    assert report.judged.images == IMAGES - 2
     assert [what.split(":")[0] for what in report.unreadable] == ["1.jpg", "8.jpg"]
-    assert "2 pictures could not be read" in report.to_text()
-    chosen = [i + 1 for i in range(PICTURES) if i not in (0, 7)]
+    assert "2 images could not be read" in report.to_text()
+    chosen = [i + 1 for i in range(IMAGES) if i not in (0, 7)]
     expected = coco_ap(dataset.truth, dataset.results, COCO17, chosen)
     assert report.judged.coco.ap == pytest.approx(expected.ap)
 
 
-def test_limit_takes_the_first_pictures() -> None:
+def test_limit_takes_the_first_images() -> None:
     dataset = Drawer()
     model = StandIn(dataset)
     assert (
-        evaluate(model, dataset, options=EvaluateOptions(limit=3, resamples=20)).judged.pictures
-        == 3
+        evaluate(model, dataset, options=EvaluateOptions(limit=3, resamples=20)).judged.images == 3
     )
     assert model.asked == [0, 1, 2]
 
 
-def test_few_pictures_have_no_interval_in_text_and_json() -> None:
+def test_few_images_have_no_interval_in_text_and_json() -> None:
     dataset = Drawer()
     report = evaluate(StandIn(dataset), dataset, options=replace(QUICK, limit=4))
     told = json.loads(json.dumps(report.to_dict()))["judged"]
@@ -228,9 +227,9 @@ def test_few_pictures_have_no_interval_in_text_and_json() -> None:
 @pytest.mark.parametrize(
     ("complete", "says"),
     [
-        ((), "no picture has everybody labeled: finding"),
-        ((1, 2, 3), "3 pictures have everybody labeled; in the others"),
-        (range(PICTURES), ""),
+        ((), "no image has everybody labeled: finding"),
+        ((1, 2, 3), "3 images have everybody labeled; in the others"),
+        (range(IMAGES), ""),
     ],
 )
 def test_unlabeled_people_that_count_as_wrong_are_said(complete: Sequence[int], says: str) -> None:
@@ -239,16 +238,16 @@ def test_unlabeled_people_that_count_as_wrong_are_said(complete: Sequence[int], 
         replace(record, people_complete=i in complete) for i, record in enumerate(dataset.records)
     ]
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
-    assert report.judged.complete_pictures == len(complete)
+    assert report.judged.complete_images == len(complete)
     told = [note for note in report.to_dict()["notes"] if "everybody labeled" in note]
     assert len(told) == bool(says)
     assert not says or (told[0].startswith(says) and told[0] in report.to_text())
 
 
-def test_that_only_twenty_people_of_a_picture_are_judged_is_said() -> None:
-    dataset = Drawer()  # 30 people in the first picture, fewer than 20 in the others
+def test_that_only_twenty_people_of_a_image_are_judged_is_said() -> None:
+    dataset = Drawer()  # 30 people in the first image, fewer than 20 in the others
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
-    said = "more are found in 1 and labeled in 1 pictures"
+    said = "more are found in 1 and labeled in 1 images"
     assert any("best 20 people" in note and said in note for note in report.to_dict()["notes"])
     dataset.records = [replace(r, image_id=r.image_id - 1) for r in dataset.records[1:]]
     dataset.results = [r | {"image_id": r["image_id"] - 1} for r in dataset.results]
@@ -257,7 +256,7 @@ def test_that_only_twenty_people_of_a_picture_are_judged_is_said() -> None:
 
 
 def test_nothing_to_judge_and_wrong_skeletons_are_said(tmp_path: Path) -> None:
-    dataset = Drawer(unreadable=range(PICTURES))
+    dataset = Drawer(unreadable=range(IMAGES))
     with pytest.raises(LitePoseError, match="12 of 12 could not be read"):
         evaluate(StandIn(dataset), dataset, None, QUICK)
     with pytest.raises(LitePoseError, match=r"crowdpose14, the model coco17.*target="):
@@ -267,7 +266,7 @@ def test_nothing_to_judge_and_wrong_skeletons_are_said(tmp_path: Path) -> None:
         evaluate(StandIn(dataset), dataset, tmp_path / "file")
 
 
-def test_crowdpose_pictures_get_crowdpose_numbers() -> None:
+def test_crowdpose_images_get_crowdpose_numbers() -> None:
     dataset = Drawer()
     dataset.records = [replace(r, crowd_index=0.1 * i) for i, r in enumerate(dataset.records)]
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
@@ -276,7 +275,7 @@ def test_crowdpose_pictures_get_crowdpose_numbers() -> None:
     assert "AP hard (crowd)" in report.to_text()
 
 
-def test_default_model_on_real_pictures(shared: Path) -> None:
+def test_default_model_on_real_images(shared: Path) -> None:
     pytest.importorskip("onnxruntime")
     from litepose.data.datasets import CocoDataset
     from litepose.inference.open import open_backend

@@ -7,7 +7,7 @@ import pytest
 
 from litepose.core.skeleton import COCO17
 from litepose.evaluation.example_grid import Example, draw_sheet
-from litepose.evaluation.ground_truth import PictureFound, PictureTruth
+from litepose.evaluation.ground_truth import ImageFound, ImageTruth
 
 TITLES = ("Best: found most exactly", "Worst: a long title " * 5, "Missed: none is long")
 
@@ -16,8 +16,8 @@ def sheet(filled: int) -> np.ndarray:
     """Of three rows, the first so many with an example each."""
     points = np.random.default_rng(0).uniform(10, 90, (1, 17, 2))
     box = np.array([[10.0, 10, 80, 80]])
-    truth = PictureTruth(1, points, np.full((1, 17), 2), np.array([6400.0]), box, np.zeros(1, bool))
-    found = PictureFound(points, np.ones((1, 17)), np.ones(1))
+    truth = ImageTruth(1, points, np.full((1, 17), 2), np.array([6400.0]), box, np.zeros(1, bool))
+    found = ImageFound(points, np.ones((1, 17)), np.ones(1))
     example = Example(0, 0, 0, "OKS 1.00")
     rows = {title: [example] if i < filled else [] for i, title in enumerate(TITLES)}
     return draw_sheet(rows, [truth], [found], COCO17, lambda i: np.zeros((100, 100, 3), np.uint8))

@@ -22,7 +22,7 @@ SHARED = ["nose", "left_wrist", "right_wrist"]
 
 def make(folder: Path, keypoints: list[str], strangers: int = 0) -> Path:
     """Drawn people with these keypoints; those that COCO lacks copy the nose. The first `strangers`
-    people of the first picture are labeled with nothing that COCO knows."""
+    people of the first image are labeled with nothing that COCO knows."""
     synthesize(folder, 3, 3, "val", SceneSettings(size_wh=(160, 128), people=(2, 3)))
     data: dict[str, Any] = json.loads((folder / ANNOTATIONS).read_text())
     data["categories"][0] |= {"keypoints": keypoints, "skeleton": []}

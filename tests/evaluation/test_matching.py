@@ -10,21 +10,21 @@ import pytest
 from tests.evaluation.evaluation_scene import make_scene
 
 from litepose.core.skeleton import COCO17
-from litepose.evaluation.ground_truth import PictureFound, PictureTruth, group_results, read_truth
+from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_results, read_truth
 from litepose.evaluation.matching import (
-    PictureMatch,
+    ImageMatch,
     ap_intervals,
     average_precision,
     bootstrap_ap,
-    match_pictures,
+    match_images,
 )
 from litepose.evaluation.metrics import coco_ap
 
 
-def matches_of(pictures: int, seed: int, area: str = "all") -> list[PictureMatch]:
-    truth, results = make_scene(pictures, seed)
+def matches_of(images: int, seed: int, area: str = "all") -> list[ImageMatch]:
+    truth, results = make_scene(images, seed)
     truths = read_truth(truth, COCO17)
-    return match_pictures(truths, group_results(results, truths, COCO17), COCO17, area)
+    return match_images(truths, group_results(results, truths, COCO17), COCO17, area)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -40,10 +40,10 @@ def test_average_precision_equals_the_evaluator(seed: int) -> None:
         )
 
 
-def scene_of_one(oks_shift: float, crowd: bool, copies: int) -> PictureMatch:
+def scene_of_one(oks_shift: float, crowd: bool, copies: int) -> ImageMatch:
     """`copies` found people, one labeled person or crowd without keypoints around them."""
     points = np.random.default_rng(0).uniform(0, 100, (1, 17, 2))
-    truth = PictureTruth(
+    truth = ImageTruth(
         1,
         points,
         np.zeros((1, 17)) if crowd else np.full((1, 17), 2),
@@ -51,12 +51,12 @@ def scene_of_one(oks_shift: float, crowd: bool, copies: int) -> PictureMatch:
         np.array([[0.0, 0.0, 100.0, 100.0]]),
         np.array([crowd]),
     )
-    found = PictureFound(
+    found = ImageFound(
         np.repeat(points + oks_shift, copies, axis=0),
         np.ones((copies, 17)),
         np.linspace(0.9, 0.1, copies),
     )
-    return match_pictures([truth], [found], COCO17)[0]
+    return match_images([truth], [found], COCO17)[0]
 
 
 def test_a_person_is_found_once_a_crowd_by_many() -> None:
@@ -68,11 +68,11 @@ def test_a_person_is_found_once_a_crowd_by_many() -> None:
     assert average_precision([crowd]) is None
 
 
-def test_only_the_best_20_people_of_a_picture_are_judged() -> None:
+def test_only_the_best_20_people_of_a_image_are_judged() -> None:
     assert scene_of_one(0.0, crowd=False, copies=25).right.shape == (10, 20)
 
 
-def test_a_resample_is_the_ap_of_the_pictures_it_drew() -> None:
+def test_a_resample_is_the_ap_of_the_images_it_drew() -> None:
     matches = [
         replace(m, scores=m.scores - 1e-5 * m.image_id - 1e-7 * np.arange(len(m.scores)))
         for m in matches_of(12, 5)  # without ties, whose order is anybody's
@@ -94,13 +94,13 @@ def test_intervals_hold_the_value_and_repeat() -> None:
     assert ap_intervals(matches, resamples=200, seed=1) != intervals
 
 
-def test_more_pictures_give_narrower_intervals() -> None:
+def test_more_images_give_narrower_intervals() -> None:
     few, many = (ap_intervals(matches_of(n, 1), resamples=200)["ap"] for n in (20, 180))
     ratio = (few.high - few.low) / (many.high - many.low)
     assert 1.8 < ratio < 5  # 3 where widths fall with the root of the count
 
 
-def test_a_thousand_resamples_of_140_pictures_take_under_3_seconds() -> None:
+def test_a_thousand_resamples_of_140_images_take_under_3_seconds() -> None:
     matches = matches_of(140, 2)
     start = perf_counter()
     assert bootstrap_ap(matches).shape == (1000, 10)
@@ -120,11 +120,11 @@ def test_intervals_cover_the_truth_19_times_of_20() -> None:
     assert 0.88 <= covered / trials <= 0.99
 
 
-def test_no_pictures_and_nobody_found() -> None:
+def test_no_images_and_nobody_found() -> None:
     assert average_precision([]) is None
     assert ap_intervals([]) == {}
     truth, _ = make_scene(5, 0)
     truths = read_truth(truth, COCO17)
-    nobody = match_pictures(truths, group_results([], truths, COCO17), COCO17)
+    nobody = match_images(truths, group_results([], truths, COCO17), COCO17)
     assert average_precision(nobody).mean() == 0
     assert ap_intervals(nobody, resamples=10)["ap"].high == 0

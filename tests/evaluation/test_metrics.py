@@ -19,7 +19,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17, CROWDPOSE14, LSP14
 from litepose.evaluation.ground_truth import found_of, group_results, read_truth
-from litepose.evaluation.matching import average_precision, match_pictures
+from litepose.evaluation.matching import average_precision, match_images
 from litepose.evaluation.metrics import coco_ap, crowdpose_ap
 
 
@@ -119,7 +119,7 @@ def test_neither_truth_nor_results_are_changed_and_nothing_is_printed(
     assert capsys.readouterr() == ("", "")
 
 
-def test_chosen_and_complete_pictures_only(scene: Scene) -> None:
+def test_chosen_and_complete_images_only(scene: Scene) -> None:
     whole = [i["id"] for i in scene.truth["images"] if i["people_complete"]]
     part = {
         **scene.truth,
@@ -132,14 +132,14 @@ def test_chosen_and_complete_pictures_only(scene: Scene) -> None:
     assert coco_ap(scene.truth, scene.results, COCO17) != expected
 
 
-def test_crowdpose_levels_are_the_aps_of_their_pictures() -> None:
+def test_crowdpose_levels_are_the_aps_of_their_images() -> None:
     truth, results = make_scene(40, 1, CROWDPOSE14, crowd_index=True)
     for annotation in truth["annotations"]:
         annotation["area"] = 1.0  # must not be used: CrowdPose takes 0.53 of the box
     report = crowdpose_ap(truth, results, CROWDPOSE14)
     truths = read_truth(truth, CROWDPOSE14, area_rule="box")
     found = group_results(results, truths, CROWDPOSE14)
-    matches = match_pictures(truths, found, CROWDPOSE14)
+    matches = match_images(truths, found, CROWDPOSE14)
 
     def own(low: float, high: float) -> float:
         chosen = [m for m, t in zip(matches, truths, strict=True) if low <= t.crowd_index < high]
@@ -151,7 +151,7 @@ def test_crowdpose_levels_are_the_aps_of_their_pictures() -> None:
     np.testing.assert_allclose(levels, [own(0, 0.2), own(0.2, 0.8), own(0.8, 2)], atol=0.006)
 
 
-def test_crowdpose_level_without_pictures_is_none() -> None:
+def test_crowdpose_level_without_images_is_none() -> None:
     truth, results = make_scene(10, 1, CROWDPOSE14, crowd_index=True)
     for image in truth["images"]:
         image["crowdIndex"] = 0.2  # the limit itself is medium
@@ -203,14 +203,14 @@ def test_damaged_results_are_named(scene: Scene, change: dict[str, Any], message
         coco_ap(scene.truth, [{**scene.results[0], **change}], COCO17)
 
 
-def test_missing_files_and_pictures_are_named(tmp_path: Path, scene: Scene) -> None:
+def test_missing_files_and_images_are_named(tmp_path: Path, scene: Scene) -> None:
     with pytest.raises(LitePoseError, match="cannot read the annotations"):
         coco_ap(tmp_path / "none.json", [], COCO17)
     with pytest.raises(LitePoseError, match="not in COCO's form"):
         coco_ap({"images": []}, [], COCO17)
-    with pytest.raises(LitePoseError, match="no picture with id 12345"):
+    with pytest.raises(LitePoseError, match="no image with id 12345"):
         coco_ap(scene.truth, [], COCO17, image_ids=[12345])
-    with pytest.raises(LitePoseError, match="choice of pictures is empty"):
+    with pytest.raises(LitePoseError, match="choice of images is empty"):
         coco_ap(scene.truth, [], COCO17, image_ids=[])
 
 

@@ -10,7 +10,7 @@ import pytest
 from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17, CROWDPOSE14
-from litepose.evaluation.ground_truth import PictureTruth
+from litepose.evaluation.ground_truth import ImageTruth
 from litepose.evaluation.oks import compute_oks, compute_pck, pck_lengths
 
 SIGMAS = np.array([0.05, 0.1])
@@ -62,12 +62,12 @@ def test_nobody_gives_an_empty_table_and_shapes_that_do_not_fit_are_named() -> N
         compute_oks(empty, np.zeros((3, 2, 2)), np.ones(1), SIGMAS)
 
 
-def person(**points: tuple[float, float]) -> PictureTruth:
+def person(**points: tuple[float, float]) -> ImageTruth:
     xy, visibility = np.zeros((1, 14, 2)), np.zeros((1, 14), int)
     for name, at in points.items():
         xy[0, CROWDPOSE14.index(name)], visibility[0, CROWDPOSE14.index(name)] = at, 2
     box = np.array([[0.0, 0.0, 30.0, 70.0]])
-    return PictureTruth(1, xy, visibility, np.ones(1), box, np.zeros(1, bool))
+    return ImageTruth(1, xy, visibility, np.ones(1), box, np.zeros(1, bool))
 
 
 def test_pck_lengths_are_head_torso_and_box() -> None:

@@ -1,4 +1,4 @@
-"""The examples of films: short enough to copy, and they say what is true of a film we know."""
+"""The examples of videos: short enough to copy, and they say what is true of a video we know."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from tests.clips import read_film
+from tests.clips import read_video
 
 from litepose.imaging.read import read_image
 
@@ -34,7 +34,7 @@ def test_examples_fit_on_a_screen(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_film_that_is_not_there_is_a_sentence(name: str, tmp_path: Path, monkeypatch) -> None:
+def test_a_video_that_is_not_there_is_a_sentence(name: str, tmp_path: Path, monkeypatch) -> None:
     program = str(EXAMPLES / f"{name}.py")
     monkeypatch.setattr("sys.argv", [program, str(tmp_path / "no.mp4")])
     with pytest.raises(SystemExit, match="no file "):
@@ -42,29 +42,29 @@ def test_a_film_that_is_not_there_is_a_sentence(name: str, tmp_path: Path, monke
 
 
 def test_the_people_of_a_group_are_counted(example) -> None:
-    found = example("count_people").count_people(example("clips").group_film(seconds=1.5))
+    found = example("count_people").count_people(example("clips").group_video(seconds=1.5))
     assert list(found.at_once) == [0, 1] and min(found.at_once.values()) >= 4
     assert 4 <= found.different <= 12
 
 
 def test_arms_raised_once_are_counted_once(example) -> None:
-    assert example("count_repetitions").count_repetitions(example("clips").exercise_film(1)) == 1
+    assert example("count_repetitions").count_repetitions(example("clips").exercise_video(1)) == 1
 
 
 @pytest.mark.slow
 def test_two_models_are_compared_on_the_same_frames(example, tmp_path: Path) -> None:
-    film = example("clips").group_film(seconds=0.5)
-    fine, coarse = example("compare_models").compare(film, ("p@256", "p@128"), "both.webm")
+    video = example("clips").group_video(seconds=0.5)
+    fine, coarse = example("compare_models").compare(video, ("p@256", "p@128"), "both.webm")
     assert fine.people_per_frame > coarse.people_per_frame
     assert fine.ms_per_frame > 0 and coarse.ms_per_frame > 0
-    drawn = read_film(tmp_path / "both.webm")
+    drawn = read_video(tmp_path / "both.webm")
     assert len(drawn) == 6 and drawn[0].shape == (480, 1280, 3)
 
 
 @pytest.mark.slow
 def test_the_stills_of_the_documents_are_made_by_their_script(example) -> None:
     made = example("make_stills").make_stills()
-    shipped = EXAMPLES.parent / "docs" / "images" / "film.jpg"
+    shipped = EXAMPLES.parent / "docs" / "images" / "video.jpg"
     assert shipped.stat().st_size < 300_000
     assert np.abs(read_image(shipped).astype(int) - made).mean() < 4
 

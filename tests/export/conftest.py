@@ -44,7 +44,7 @@ def p() -> Source:
 
 
 @pytest.fixture(scope="session")
-def pictures() -> list[np.ndarray]:
+def images() -> list[np.ndarray]:
     return [read_image(path) for path in sorted(IMAGES.glob("*.jpg"))]
 
 

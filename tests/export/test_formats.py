@@ -76,10 +76,10 @@ def test_a_source_that_cannot_be(tiny: Source, wrong, said) -> None:
 
 
 def use(tiny: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`export_model` opens this network, and looks at one small picture."""
+    """`export_model` opens this network, and looks at one small image."""
     monkeypatch.setattr(export, "load_source", lambda *_: tiny)
-    picture = np.full((96, 96, 3), 127, np.uint8)
-    monkeypatch.setattr(export, "comparison_pictures", lambda _: ([picture], "one picture"))
+    image = np.full((96, 96, 3), 127, np.uint8)
+    monkeypatch.setattr(export, "comparison_images", lambda _: ([image], "one image"))
 
 
 def test_torchscript_has_the_maps_and_the_settings_inside(
@@ -128,11 +128,11 @@ def test_difference_compares_each_with_the_nearest() -> None:
     assert px == pytest.approx(5, abs=1e-4) and score == pytest.approx(0.5)
 
 
-def test_a_graph_of_other_weights_is_noticed(tiny: Source, pictures) -> None:
+def test_a_graph_of_other_weights_is_noticed(tiny: Source, images) -> None:
     with pytest.raises(LitePoseError, match="differs from the network"):
         check_graph(tiny, lambda images: [2 * out for out in eager(tiny)(images)], 1e-4)
-    alike = compare(tiny, eager(tiny), pictures[:1])
-    assert alike.ok and alike.keypoint_px == 0 and alike.pictures == 1
+    alike = compare(tiny, eager(tiny), images[:1])
+    assert alike.ok and alike.keypoint_px == 0 and alike.images == 1
 
 
 @pytest.mark.parametrize("name", ["openvino", "ncnn", "int8-openvino"])

@@ -25,25 +25,25 @@ from litepose.export.quantize import best_oks
 pytestmark = pytest.mark.slow
 
 
-def check_people(source: Source, predictor, picture: np.ndarray) -> None:
+def check_people(source: Source, predictor, image: np.ndarray) -> None:
     """What `litepose.load` finds with the file is what PyTorch finds."""
-    ours = predictor.predict(picture)
-    theirs = look_eagerly(source)(make_input(picture, source.info, source.size_wh))
+    ours = predictor.predict(image)
+    theirs = look_eagerly(source)(make_input(image, source.info, source.size_wh))
     assert len(ours) == len(theirs) > 0
     px, score = difference(theirs, ours)
     assert px < 0.1 and score < 0.001
 
 
-def test_onnx(p: Source, p_graph, pictures, tmp_path: Path) -> None:
+def test_onnx(p: Source, p_graph, images, tmp_path: Path) -> None:
     path = tmp_path / "p.onnx"
     path.write_bytes(onnx.stamped(p_graph, p.properties).SerializeToString())
-    assert compare(p, onnx.open_runner(p, path), pictures).ok
+    assert compare(p, onnx.open_runner(p, path), images).ok
     predictor = litepose.load(path)
     assert predictor.info == p.info
-    check_people(p, predictor, pictures[-1])
+    check_people(p, predictor, images[-1])
 
 
-def test_openvino(p: Source, p_graph, pictures, tmp_path: Path, monkeypatch) -> None:
+def test_openvino(p: Source, p_graph, images, tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("openvino")
     from litepose.export import openvino
 
@@ -51,10 +51,10 @@ def test_openvino(p: Source, p_graph, pictures, tmp_path: Path, monkeypatch) -> 
     path = tmp_path / "p.xml"
     openvino.write(p, path)
     assert sorted(f.name for f in tmp_path.iterdir()) == ["p.bin", "p.xml"]
-    assert compare(p, openvino.open_runner(p, path), pictures).ok
+    assert compare(p, openvino.open_runner(p, path), images).ok
     predictor = litepose.load(path)
     assert predictor.info == p.info
-    check_people(p, predictor, pictures[-1])
+    check_people(p, predictor, images[-1])
 
 
 def test_ncnn(tmp_path: Path) -> None:
@@ -68,24 +68,24 @@ def test_ncnn(tmp_path: Path) -> None:
     assert ModelInfo.from_json(beside["litepose"]).name == "litepose-p"
 
 
-def test_one_size_and_the_decoder_inside(p: Source, pictures, tmp_path: Path) -> None:
+def test_one_size_and_the_decoder_inside(p: Source, images, tmp_path: Path) -> None:
     whole = replace(p, size_wh=(512, 384), decoder=True, flip=True)
     onnx.write(whole, tmp_path / "p.onnx")
     run = onnx.open_runner(whole, tmp_path / "p.onnx")
-    found = compare(whole, run, pictures)
+    found = compare(whole, run, images)
     assert found.ok and found.people > 0
     with pytest.raises(LitePoseError, match="first half"):
         litepose.load(tmp_path / "p.onnx")
 
 
-def test_one_size_loads(p: Source, pictures, tmp_path: Path) -> None:
+def test_one_size_loads(p: Source, images, tmp_path: Path) -> None:
     fixed = replace(p, size_wh=(512, 384))
     onnx.write(fixed, tmp_path / "p.onnx")
-    check_people(fixed, litepose.load(tmp_path / "p.onnx"), pictures[-1])
+    check_people(fixed, litepose.load(tmp_path / "p.onnx"), images[-1])
 
 
-def test_int8_onnx(p: Source, p_graph, pictures, tmp_path: Path) -> None:
-    images = [make_input(picture, p.info).images for picture in pictures]
+def test_int8_onnx(p: Source, p_graph, images, tmp_path: Path) -> None:
+    images = [make_input(image, p.info).images for image in images]
     small = int8_onnx.quantize(copy.deepcopy(p_graph), images, ["network.stem.conv"])
     int8_onnx.save(small, p, tmp_path / "p.onnx")
     assert (tmp_path / "p.onnx").stat().st_size < 4e6  # float: 9.7 MB
@@ -94,11 +94,11 @@ def test_int8_onnx(p: Source, p_graph, pictures, tmp_path: Path) -> None:
     stem = next(n for n in small.graph.node if n.op_type == "Conv")
     assert stem.input[1] == "network.stem.conv.weight"  # left in float
     predictor = litepose.load(tmp_path / "p.onnx")
-    theirs = look_eagerly(p)(make_input(pictures[-1], p.info))
+    theirs = look_eagerly(p)(make_input(images[-1], p.info))
     # Without VNNI onnxruntime adds pairs of 8-bit products in 16 bits, which overflow now and then;
     # `litepose export` judges each file on the machine that makes it.
     least = 0.8 if has_vnni() else 0.7
-    assert best_oks(theirs, predictor.predict(pictures[-1])).mean() > least
+    assert best_oks(theirs, predictor.predict(images[-1])).mean() > least
 
 
 def has_vnni() -> bool:
@@ -106,16 +106,16 @@ def has_vnni() -> bool:
     return not path.exists() or "vnni" in path.read_text()
 
 
-def test_int8_openvino(p: Source, p_graph, pictures, tmp_path: Path, monkeypatch) -> None:
+def test_int8_openvino(p: Source, p_graph, images, tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
     from litepose.export import int8_openvino, openvino
 
     monkeypatch.setattr(openvino, "build_graph", lambda _: p_graph)
-    images = [make_input(picture, p.info).images for picture in pictures]
+    images = [make_input(image, p.info).images for image in images]
     small = int8_openvino.quantize(openvino.convert(p), images, ["network.stem.conv"])
     int8_openvino.save(small, p, tmp_path / "p.xml")
     assert (tmp_path / "p.bin").stat().st_size < 4e6
-    theirs = look_eagerly(p)(make_input(pictures[-1], p.info))
-    found = litepose.load(tmp_path / "p.xml").predict(pictures[-1])
+    theirs = look_eagerly(p)(make_input(images[-1], p.info))
+    found = litepose.load(tmp_path / "p.xml").predict(images[-1])
     assert best_oks(theirs, found).mean() > 0.8

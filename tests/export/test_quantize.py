@@ -48,8 +48,8 @@ def gate(tiny, monkeypatch):
 
     monkeypatch.setattr(q, "by_agreement", judge_by)
     monkeypatch.setattr(q, "most_sensitive_first", lambda *_: [f"layer{i}" for i in range(40)])
-    picture = np.zeros((32, 32, 3), np.uint8)
-    return lambda converter: q.quantize(tiny, converter, [picture], None, lambda text: None)
+    image = np.zeros((32, 32, 3), np.uint8)
+    return lambda converter: q.quantize(tiny, converter, [image], None, lambda text: None)
 
 
 def test_the_most_sensitive_layers_stay_float_until_it_is_right(gate) -> None:
@@ -105,7 +105,7 @@ def test_agreement_is_the_oks_with_the_nearest() -> None:
     assert list(q.best_oks(theirs, Poses.empty(COCO17))) == [0, 0]
 
 
-def test_pictures_without_people_cannot_judge(tiny) -> None:
+def test_images_without_people_cannot_judge(tiny) -> None:
     from litepose.export.parity import eager, make_input
 
     inputs = [make_input(np.zeros((64, 64, 3), np.uint8), tiny.info)]

@@ -56,7 +56,7 @@ def test_a_limb_lies_where_its_keypoints_are() -> None:
 
 
 @pytest.mark.parametrize("score", [0.15, 0.25, 0.4])
-def test_low_scores_let_the_picture_through(score: float) -> None:
+def test_low_scores_let_the_image_through(score: float) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, GRAY.shape, np.uint8)
     drawn = draw_poses(image, pair(scores=(1.0, score)))
@@ -82,7 +82,7 @@ def test_widths_follow_the_size_of_the_person() -> None:
     assert 3 <= width(20) < width(100) < width(200) < 30
 
 
-def test_who_shows_a_single_keypoint_is_marked_by_the_size_of_the_picture() -> None:
+def test_who_shows_a_single_keypoint_is_marked_by_the_size_of_the_image() -> None:
     def marked(side: int) -> int:
         gray = np.full((side, side, 3), 128, np.uint8)
         one = pair((side / 2, side / 2), (side / 2, side / 2), scores=(1.0, 0.0))
@@ -135,7 +135,7 @@ def test_places_far_outside_do_no_harm(points: list[tuple[float, float]]) -> Non
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (300, 2, 3)])
-def test_tiny_pictures(shape: tuple[int, int, int]) -> None:
+def test_tiny_images(shape: tuple[int, int, int]) -> None:
     style = DrawStyle(label="score")
     assert draw_poses(np.zeros(shape, np.uint8), standing(200), style=style).shape == shape
 

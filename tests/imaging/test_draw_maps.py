@@ -1,4 +1,4 @@
-"""Heatmaps and tag maps over the picture."""
+"""Heatmaps and tag maps over the image."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_tags_fade_where_the_heatmap_is_cold() -> None:
     assert np.array_equal(IMAGE, before)
     x, y = BOX.to_image(np.array([42.0, 50.0])).astype(int)
     colorful = np.ptp(drawn.astype(int), axis=2)
-    assert colorful[y, x] > 30 and colorful[250, 380] == 0  # plain gray picture
+    assert colorful[y, x] > 30 and colorful[250, 380] == 0  # plain gray image
     assert np.ptp(draw_tags(None, tags, BOX, blobs(), keypoint=1).astype(int)[y, x]) < 30
 
 

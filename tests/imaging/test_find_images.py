@@ -1,4 +1,4 @@
-"""Folders, patterns and paths to pictures."""
+"""Folders, patterns and paths to images."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_a_link_to_nothing_and_names_that_are_not_near(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("empty", "folder .*empty holds no pictures"),
-        ("*.tiff", r"pattern .*\*\.tiff holds no pictures"),
+        ("empty", "folder .*empty holds no images"),
+        ("*.tiff", r"pattern .*\*\.tiff holds no images"),
         ("shot11.jpg", r"no file .*shot11\.jpg; did you mean .*shot1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Rows of pictures with titles, and prediction beside truth."""
+"""Rows of images with titles, and prediction beside truth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def plain(w: int, h: int, level: int) -> np.ndarray:
     return np.full((h, w, 3), level, np.uint8)
 
 
-def test_pictures_share_one_height_and_keep_their_shape() -> None:
+def test_images_share_one_height_and_keep_their_shape() -> None:
     sheet = side_by_side([plain(100, 200, 10), plain(50, 50, 20)], ["one", "two"])
     assert (sheet == 10).all(axis=2).sum() == 200 * 100
     assert (sheet == 20).all(axis=2).sum() == 200 * 200
@@ -32,7 +32,7 @@ def test_titles_are_written_above() -> None:
 
 @pytest.mark.parametrize(("images", "titles"), [(0, 0), (2, 1)])
 def test_wrong_counts(images: int, titles: int) -> None:
-    with pytest.raises(LitePoseError, match=f"got {images} pictures and {titles} titles"):
+    with pytest.raises(LitePoseError, match=f"got {images} images and {titles} titles"):
         side_by_side([plain(4, 4, 0)] * images, ["t"] * titles)
 
 

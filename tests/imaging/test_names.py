@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.clips import make_film
+from tests.clips import make_video
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging.find_images import list_images
@@ -41,15 +41,15 @@ for call in sys.argv[1:]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names there are always Unicode")
 def test_names_that_are_not_utf_8_do_not_kill_the_process(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.webm", 3)
+    video = make_video(tmp_path / "video.webm", 3)
     (tmp_path / BAD).mkdir()
-    for copy in (f"{BAD}.webm", f"{BAD}/film.webm"):
-        shutil.copy(film, tmp_path / copy)
+    for copy in (f"{BAD}.webm", f"{BAD}/video.webm"):
+        shutil.copy(video, tmp_path / copy)
     for suffix in (".onnx", ".xml"):
         shutil.copy(WEIGHTS, tmp_path / f"{BAD}{suffix}")
     calls = [
         f"litepose.video.frames({f'{BAD}.webm'!a})",
-        f"litepose.video.frames({f'{BAD}/film.webm'!a})",
+        f"litepose.video.frames({f'{BAD}/video.webm'!a})",
         f"litepose.video.frames({f'rtsp://127.0.0.1:9/{BAD}'!a})",
         f"litepose.video.frames({f'http://127.0.0.1:9/{BAD}.m3u8'!a}, limits=anywhere)",
         f"litepose.video.VideoWriter({f'{BAD}-2.webm'!a}, (64, 64), 25)",
@@ -79,7 +79,7 @@ LONG = "x" * 300
         lambda: frames(f"{LONG}.mp4"),
         lambda: frames("a\0.mp4"),
         lambda: frames("rtsp://[x"),
-        lambda: frames("https://[x/film.mp4"),
+        lambda: frames("https://[x/video.mp4"),
         lambda: frames("9" * 5000),
         lambda: expand(LONG),
         lambda: expand("a\0"),

@@ -68,7 +68,7 @@ def test_shrinking_does_not_alias(size_wh: tuple[int, int]) -> None:
     assert np.abs(small.astype(int) - 127).max() < 20
 
 
-def test_the_input_picture_is_not_changed() -> None:
+def test_the_input_image_is_not_changed() -> None:
     image = np.random.default_rng(2).integers(0, 256, (200, 300, 3), np.uint8)
     before = image.copy()
     input_of(image, letterbox((300, 200), 64, 32))

@@ -1,4 +1,4 @@
-"""Every way a picture comes in, and every way it can be wrong."""
+"""Every way an image comes in, and every way it can be wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.read import ReadLimits, read_image, read_picture
+from litepose.imaging.read import ReadLimits, load_image, read_image
 
 RED, GREEN, BLUE, GRAY = (250, 10, 10), (10, 250, 10), (10, 10, 250), (128, 128, 128)
 
@@ -27,11 +27,11 @@ def quarters(width: int = 64, height: int = 48) -> np.ndarray:
     return image
 
 
-def encoded(picture: Image.Image | np.ndarray, kind: str, **options) -> bytes:
-    if isinstance(picture, np.ndarray):
-        picture = Image.fromarray(picture)
+def encoded(image: Image.Image | np.ndarray, kind: str, **options) -> bytes:
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -44,7 +44,7 @@ def assert_same(image: np.ndarray, expected: np.ndarray, tolerance: int = 0) -> 
 def test_lossless_formats_come_back_exactly(kind: str, tmp_path: Path) -> None:
     data = encoded(quarters(), kind, **({"lossless": True} if kind == "WEBP" else {}))
     assert_same(read_image(data), quarters())
-    path = tmp_path / "picture.of.any.name"
+    path = tmp_path / "image.of.any.name"
     path.write_bytes(data)
     assert_same(read_image(path), quarters())
     assert_same(read_image(str(path)), quarters())
@@ -57,7 +57,7 @@ def test_jpeg_in_rgb_order() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_exif_orientation_is_applied_once(orientation: int, kind: str) -> None:
-    undo = {  # how a camera stores a picture that is to be shown upright
+    undo = {  # how a camera stores an image that is to be shown upright
         1: lambda a: a,
         2: lambda a: a[:, ::-1],
         3: lambda a: a[::-1, ::-1],
@@ -75,17 +75,17 @@ def test_exif_orientation_is_applied_once(orientation: int, kind: str) -> None:
     data = encoded(stored, kind, exif=exif, **options)
     assert_same(read_image(data), quarters(), 12)
     assert_same(read_image(Image.open(io.BytesIO(data))), quarters(), 12)
-    picture = read_picture(data, min_short_side=24)
-    assert picture.image_wh == (64, 48)
-    assert picture.image.shape == ((24, 32, 3) if kind == "JPEG" else (48, 64, 3))
+    image = load_image(data, min_short_side=24)
+    assert image.image_wh == (64, 48)
+    assert image.image.shape == ((24, 32, 3) if kind == "JPEG" else (48, 64, 3))
 
 
 def test_reduced_jpeg_never_falls_below_what_is_wanted() -> None:
     data = encoded(quarters(800, 480), "JPEG", quality=95, subsampling=0)
     for wanted, width in ((60, 100), (61, 200), (120, 200), (240, 400), (241, 800), (9999, 800)):
-        picture = read_picture(data, min_short_side=wanted)
-        assert picture.image.shape[1] == width and picture.image_wh == (800, 480)
-        assert np.abs(picture.image[0, 0].astype(int) - RED).max() < 12
+        image = load_image(data, min_short_side=wanted)
+        assert image.image.shape[1] == width and image.image_wh == (800, 480)
+        assert np.abs(image.image[0, 0].astype(int) - RED).max() < 12
     assert read_image(data).shape == (480, 800, 3)
 
 
@@ -108,7 +108,7 @@ def test_sixteen_bit_keeps_the_high_byte() -> None:
     assert_same(read_image(deep.astype(">u2")), expected)
 
 
-def test_transparent_pictures_lie_on_white() -> None:
+def test_transparent_images_lie_on_white() -> None:
     rgba = np.zeros((2, 3, 4), np.uint8)
     rgba[:, 0] = (200, 0, 100, 255)
     rgba[:, 1] = (200, 0, 100, 128)
@@ -152,7 +152,7 @@ def test_wrong_arrays(array: np.ndarray, says: str) -> None:
         read_image(array)
 
 
-def test_other_things_are_no_pictures() -> None:
+def test_other_things_are_no_images() -> None:
     with pytest.raises(LitePoseError, match="got NoneType"):
         read_image(None)  # type: ignore[arg-type]
 
@@ -223,13 +223,13 @@ def test_a_cut_off_jpeg_is_seen_behind_a_whole_thumbnail(monkeypatch) -> None:
     ("content", "says"),
     [
         (b"", r"x\.jpg is empty \(0 bytes\)"),
-        (b"these are words, not a picture", r"x\.jpg is not a JPEG.*these are words"),
+        (b"these are words, not an image", r"x\.jpg is not a JPEG.*these are words"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "HEIC"),
         (b"\xff\xd8\xff\xe0garbage behind the mark", r"x\.jpg has a broken header"),
         (b"RIFF\x24\0\0\0WAVEfmt 12345678901234", r"x\.jpg is not a JPEG.*WAVE"),
     ],
 )
-def test_files_that_are_no_pictures(content: bytes, says: str, tmp_path: Path) -> None:
+def test_files_that_are_no_images(content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(content)
     with pytest.raises(LitePoseError, match=says):
         read_image(tmp_path / "x.jpg")
@@ -249,7 +249,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_broken_exif_does_not_cost_the_picture() -> None:
+def test_broken_exif_does_not_cost_the_image() -> None:
     for exif in (b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12", b"Exif\0\0nonsense"):
         assert_same(
             read_image(encoded(quarters(), "JPEG", exif=exif, subsampling=0)), quarters(), 40
@@ -257,7 +257,7 @@ def test_broken_exif_does_not_cost_the_picture() -> None:
 
 
 @given(st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"]), st.data())
-def test_damaged_bytes_give_a_picture_or_a_sentence(kind: str, draw: st.DataObject) -> None:
+def test_damaged_bytes_give_a_image_or_a_sentence(kind: str, draw: st.DataObject) -> None:
     data = bytearray(encoded(noise()[:12, :16], kind))
     for _ in range(draw.draw(st.integers(1, 4))):
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))

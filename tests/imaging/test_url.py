@@ -1,4 +1,4 @@
-"""Pictures from the web: what is followed, and everything that is refused."""
+"""Images from the web: what is followed, and everything that is refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Pages(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def answer_picture(self, _: str) -> None:
+    def answer_image(self, _: str) -> None:
         self.send(200, png(), Content_Type="image/png", Content_Length=str(len(png())))
 
     def answer_unsized(self, _: str) -> None:
@@ -58,7 +58,7 @@ class Pages(BaseHTTPRequestHandler):
 
     def answer_hop(self, number: str) -> None:
         left = int(number) - 1
-        self.send(302, Location=f"/hop/{left}" if left else "/picture")
+        self.send(302, Location=f"/hop/{left}" if left else "/image")
 
     def answer_loop(self, _: str) -> None:
         self.send(301, Location="/loop")
@@ -110,9 +110,9 @@ def server() -> Iterator[str]:
     web.server_close()
 
 
-@pytest.mark.parametrize("page", ["picture", "unsized", "hop/5", "picture?a=b c&d=é"])
-def test_pictures_are_read(server: str, page: str) -> None:
-    image = read_image(f"{server}/{page}".replace("picture?", "picture/?"), LOCAL)
+@pytest.mark.parametrize("page", ["image", "unsized", "hop/5", "image?a=b c&d=é"])
+def test_images_are_read(server: str, page: str) -> None:
+    image = read_image(f"{server}/{page}".replace("image?", "image/?"), LOCAL)
     assert image.shape == (3, 5, 3) and (image == (255, 0, 0)).all()
 
 
@@ -120,7 +120,7 @@ def test_pictures_are_read(server: str, page: str) -> None:
     ("page", "says"),
     [
         ("gone", "answered 404 Not Found"),
-        ("part", "answered 206 Partial Content: no picture"),  # nobody asked for a part
+        ("part", "answered 206 Partial Content: no image"),  # nobody asked for a part
         ("page", "web page"),
         ("words", "is not a JPEG.*only words"),
         ("hop/6", "redirects more than 5 times"),
@@ -141,7 +141,7 @@ def test_answers_that_are_refused(server: str, page: str, says: str) -> None:
 @pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example", ".example", "[::odd"])
 def test_a_host_that_cannot_be_is_a_sentence(host: str) -> None:
     with pytest.raises(LitePoseError, match=r"example|odd"):
-        read_image(f"http://{host}/picture", LOCAL)
+        read_image(f"http://{host}/image", LOCAL)
 
 
 @pytest.mark.parametrize("page", ["dripping", "dripping_header"])
@@ -154,7 +154,7 @@ def test_a_server_that_never_ends_is_cut(server: str, page: str) -> None:
 
 def test_private_addresses_are_refused(server: str) -> None:
     with pytest.raises(LitePoseError, match=r"127\.0\.0\.1.*allow_private"):
-        read_image(f"{server}/picture")
+        read_image(f"{server}/image")
 
 
 def test_a_redirect_to_a_private_address_is_refused(server: str, monkeypatch) -> None:
@@ -184,7 +184,7 @@ def test_the_checked_address_is_the_one_connected_to(server: str, monkeypatch) -
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port_))]
 
     monkeypatch.setattr(fetch_module.socket, "getaddrinfo", lookup)
-    assert read_image(f"http://pictures.example:{port}/picture", LOCAL).shape == (3, 5, 3)
+    assert read_image(f"http://images.example:{port}/image", LOCAL).shape == (3, 5, 3)
 
 
 @pytest.mark.parametrize(
@@ -238,5 +238,5 @@ def test_a_server_that_is_not_there() -> None:
 
 def test_pixels_of_the_answer_are_limited_too(server: str) -> None:
     with pytest.raises(LitePoseError, match="limit of 10"):
-        read_image(f"{server}/picture", ReadLimits(allow_private=True, max_pixels=10))
-    assert np.array_equal(read_image(f"{server}/picture", LOCAL)[0, 0], (255, 0, 0))
+        read_image(f"{server}/image", ReadLimits(allow_private=True, max_pixels=10))
+    assert np.array_equal(read_image(f"{server}/image", LOCAL)[0, 0], (255, 0, 0))

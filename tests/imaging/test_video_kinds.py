@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.clips import make_film, serving
+from tests.clips import make_video, serving
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging import video_open
@@ -60,6 +60,6 @@ def test_the_reported_files_are_refused(shared: Path, name: str, no_opencv) -> N
 
 @pytest.mark.parametrize("suffix", [".webm", ".mp4", ".avi", ".ts"])
 def test_videos_are_known_by_their_first_bytes(tmp_path: Path, suffix: str) -> None:
-    data = make_film(tmp_path / f"film{suffix}", 5).read_bytes()
+    data = make_video(tmp_path / f"video{suffix}", 5).read_bytes()
     assert is_container(data[:200]) and not names_others(data)
     assert not is_container(data[1:201]), "nothing is skipped"

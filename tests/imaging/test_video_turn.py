@@ -28,7 +28,7 @@ MATRICES = {
 
 
 def corner(path: Path) -> Path:
-    """A film of a picture that no turn leaves as it is."""
+    """A video of an image that no turn leaves as it is."""
     image = np.full((64, 128, 3), 30, np.uint8)
     image[:24, :16], image[40:, 80:] = 220, 120
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25, WH)
@@ -39,7 +39,7 @@ def corner(path: Path) -> Path:
 
 
 def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
-    """The film with an index that says that frames are turned so."""
+    """The video with an index that says that frames are turned so."""
     data = bytearray(corner(path).read_bytes())
     at = data.index(b"tkhd") + 44
     a, b, c, d = (one << 16 for one in matrix)
@@ -62,9 +62,9 @@ def test_frames_come_upright(tmp_path: Path, name: str) -> None:
     path = turned(tmp_path / "turned.mp4", matrix)
     assert same([f.image for f in frames(path)], wanted)
     with serving() as site:
-        site.files["film"] = path.read_bytes()
-        film = frames(f"{site.url}/film", limits=ReadLimits(allow_private=True))
-        assert same([f.image for f in film], wanted)
+        site.files["video"] = path.read_bytes()
+        video = frames(f"{site.url}/video", limits=ReadLimits(allow_private=True))
+        assert same([f.image for f in video], wanted)
 
 
 def test_the_person_of_a_telephone_is_found(shared: Path) -> None:

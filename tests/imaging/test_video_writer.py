@@ -1,4 +1,4 @@
-"""Films out: playable whatever happens, at true times, and sentences before the work starts."""
+"""Videos out: playable whatever happens, at true times, and sentences before the work starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.clips import WH, number_of, picture, read_film
+from tests.clips import WH, image, number_of, read_video
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging import video_writer as video_write
@@ -20,16 +20,16 @@ from litepose.imaging.video_writer import VideoWriter
 
 
 def shown(path: Path) -> list[int]:
-    return [number_of(image) for image in read_film(path)]
+    return [number_of(image) for image in read_video(path)]
 
 
-def test_pictures_come_back_in_order_and_color(tmp_path: Path, capfd) -> None:
+def test_images_come_back_in_order_and_color(tmp_path: Path, capfd) -> None:
     red = np.full((96, 160, 3), (220, 20, 20), np.uint8)
-    with VideoWriter(tmp_path / "a.webm", WH, 25) as film:
+    with VideoWriter(tmp_path / "a.webm", WH, 25) as video:
         for i in range(5):
-            film.write(picture(i), i / 25)
-        film.write(red, 5 / 25)
-    *numbers, last = read_film(tmp_path / "a.webm")
+            video.write(image(i), i / 25)
+        video.write(red, 5 / 25)
+    *numbers, last = read_video(tmp_path / "a.webm")
     assert [number_of(image) for image in numbers] == list(range(5))
     blue, _, high = last[48, 80].tolist()
     assert high > 180 and blue < 60
@@ -48,50 +48,50 @@ def test_pictures_come_back_in_order_and_color(tmp_path: Path, capfd) -> None:
 )
 def test_times_are_kept_at_a_constant_rate(times, expected, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(video_write, "LONGEST_HOLD", 5 / 10)
-    with VideoWriter(tmp_path / "a.webm", WH, 10) as film:
+    with VideoWriter(tmp_path / "a.webm", WH, 10) as video:
         for i, time in enumerate(times):
-            film.write(picture(i), time / 10)
+            video.write(image(i), time / 10)
     assert shown(tmp_path / "a.webm") == expected
 
 
 def test_a_rate_beyond_reason_is_cut(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "a.webm", WH, 1000) as film:
-        assert film.fps == 60
-        film.write(picture(1), 0)
+    with VideoWriter(tmp_path / "a.webm", WH, 1000) as video:
+        assert video.fps == 60
+        video.write(image(1), 0)
 
 
 def test_other_sizes_are_fitted_in_whole_and_odd_ones_lose_nothing(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "a.webm", (161, 97), 25) as film:
-        film.write(np.full((97, 161, 3), 200, np.uint8), 0)
-        assert film.resized == 0
-        film.write(np.full((50, 20, 3), 200, np.uint8), 1 / 25)
-        assert film.resized == 1
-    first, second = read_film(tmp_path / "a.webm")
+    with VideoWriter(tmp_path / "a.webm", (161, 97), 25) as video:
+        video.write(np.full((97, 161, 3), 200, np.uint8), 0)
+        assert video.resized == 0
+        video.write(np.full((50, 20, 3), 200, np.uint8), 1 / 25)
+        assert video.resized == 1
+    first, second = read_video(tmp_path / "a.webm")
     assert first.shape == second.shape == (98, 162, 3) and first.min() > 180
     assert second[49, 81].min() > 180 and second[:, :50].max() < 40 and second[:, -50:].max() < 40
     assert second[4:-4, 81].min() > 150, "as high as there is room"
 
 
-def test_a_film_that_is_never_closed_plays(tmp_path: Path) -> None:
+def test_a_video_that_is_never_closed_plays(tmp_path: Path) -> None:
     code = (
         "import os, numpy as np\nfrom litepose.video import VideoWriter\n"
-        "film = VideoWriter('a.webm', (160, 96), 25)\nrng = np.random.default_rng(0)\n"
-        "for i in range(200): film.write(rng.integers(0, 255, (96, 160, 3), np.uint8), i / 25)\n"
+        "video = VideoWriter('a.webm', (160, 96), 25)\nrng = np.random.default_rng(0)\n"
+        "for i in range(200): video.write(rng.integers(0, 255, (96, 160, 3), np.uint8), i / 25)\n"
         "os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
-    assert len(read_film(tmp_path / "a.webm")) > 50, "all but the last seconds"
+    assert len(read_video(tmp_path / "a.webm")) > 50, "all but the last seconds"
 
 
-def test_a_full_disk_ends_the_film_while_it_can_be_ended(tmp_path: Path, monkeypatch) -> None:
+def test_a_full_disk_ends_the_video_while_it_can_be_ended(tmp_path: Path, monkeypatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(video_write, "_LOOK_EVERY", 0.0)
-    with VideoWriter(tmp_path / "a.webm", WH, 25) as film:
-        film.write(picture(0), 0)
-        film.write(picture(1), 1 / 25)
+    with VideoWriter(tmp_path / "a.webm", WH, 25) as video:
+        video.write(image(0), 0)
+        video.write(image(1), 1 / 25)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 1 << 20))
         with pytest.raises(LitePoseError, match=r"a\.webm has only 1 MB left"):
-            film.write(picture(2), 2 / 25)
+            video.write(image(2), 2 / 25)
     assert shown(tmp_path / "a.webm") == [0, 1]
 
 
@@ -116,14 +116,14 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path, monkeypatch) -> 
             VideoWriter("old.webm", WH, 25)
 
 
-def test_what_is_no_picture_of_a_film_is_refused(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "a.webm", WH, 25) as film:
-        film.write(picture(0), 0)
-        for image in (picture(0).astype(np.float32), picture(0)[..., 0], picture(0)[..., :2]):
+def test_what_is_no_image_of_a_video_is_refused(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.webm", WH, 25) as video:
+        video.write(image(0), 0)
+        for frame in (image(0).astype(np.float32), image(0)[..., 0], image(0)[..., :2]):
             with pytest.raises(LitePoseError, match="uint8 RGB"):
-                film.write(image, 0.04)
-        with pytest.raises(LitePoseError, match="the time of a picture"):
-            film.write(picture(0), math.nan)
+                video.write(frame, 0.04)
+        with pytest.raises(LitePoseError, match="the time of an image"):
+            video.write(image(0), math.nan)
     with pytest.raises(LitePoseError, match="was closed already"):
-        film.write(picture(1), 0.04)
-    assert len(read_film(tmp_path / "a.webm")) == 1
+        video.write(image(1), 0.04)
+    assert len(read_video(tmp_path / "a.webm")) == 1

@@ -1,4 +1,4 @@
-"""Pictures written whole, or an error and nothing changed."""
+"""Images written whole, or an error and nothing changed."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_what_is_written_is_read_back(suffix: str, tmp_path: Path) -> None:
 def test_quality_is_heard_and_color_kept_at_full_resolution(tmp_path: Path) -> None:
     small, large = (save_image(tmp_path / f"{q}.jpg", IMAGE, q) for q in (30, 95))
     assert small.stat().st_size < large.stat().st_size
-    with Image.open(large) as picture:
-        assert {layer[1:3] for layer in picture.layer} == {(1, 1)}
+    with Image.open(large) as image:
+        assert {layer[1:3] for layer in image.layer} == {(1, 1)}
 
 
 @pytest.mark.parametrize("make", [save_image, lambda path, _: check_writable(path)])
@@ -73,7 +73,7 @@ def test_checking_changes_nothing(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns == before
 
 
-def test_a_picture_that_the_format_cannot_hold(tmp_path: Path) -> None:
+def test_a_image_that_the_format_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(LitePoseError, match="70000x1"):
         save_image(tmp_path / "x.jpg", np.zeros((1, 70_000, 3), np.uint8))
     assert not list(tmp_path.iterdir())

@@ -96,7 +96,7 @@ def test_a_missing_runtime_is_named(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
-def test_a_file_of_one_size_takes_every_picture(graph, tmp_path, backend) -> None:
+def test_a_file_of_one_size_takes_every_image(graph, tmp_path, backend) -> None:
     pytest.importorskip(backend)
     path = save(fix_sides(graph, 512, 384), tmp_path / "fixed.onnx")
     model = litepose.load(path, backend=backend, threads=1)
@@ -110,7 +110,7 @@ def test_a_file_of_one_size_takes_every_picture(graph, tmp_path, backend) -> Non
         litepose.load(path, backend=backend, input_size=448)
 
 
-def test_a_file_of_many_pictures_at_once_is_refused(graph, tmp_path) -> None:
+def test_a_file_of_many_images_at_once_is_refused(graph, tmp_path) -> None:
     graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
     with pytest.raises(LitePoseError, match=r"takes inputs of \(4, 3, any, any\)"):
         litepose.load(save(graph, tmp_path / "four.onnx"))

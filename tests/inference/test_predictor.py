@@ -55,10 +55,10 @@ def test_lists_folders_and_patterns_give_lists(model, astronaut, tmp_path) -> No
         assert [p.to_json() for p in found] == [astronaut.to_json()] * 3
 
 
-def test_a_bad_picture_among_many_loses_nothing(model, astronaut, tmp_path) -> None:
+def test_a_bad_image_among_many_loses_nothing(model, astronaut, tmp_path) -> None:
     bad = tmp_path / "bad.jpg"
-    bad.write_text("not a picture")
-    with pytest.raises(PredictionError, match=r"1 of 3 pictures failed.*bad\.jpg") as caught:
+    bad.write_text("not an image")
+    with pytest.raises(PredictionError, match=r"1 of 3 images failed.*bad\.jpg") as caught:
         model.predict([ASTRONAUT, bad, ASTRONAUT])
     done = caught.value.predictions
     assert [p.error is None for p in done] == [True, False, True]
@@ -66,18 +66,18 @@ def test_a_bad_picture_among_many_loses_nothing(model, astronaut, tmp_path) -> N
 
 
 def test_eight_threads_give_the_sequential_results(model) -> None:
-    pictures = [ASTRONAUT, SCENE] * 8
-    alone = [model.predict(p).to_json() for p in pictures]
+    images = [ASTRONAUT, SCENE] * 8
+    alone = [model.predict(p).to_json() for p in images]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda p: model.predict(p).to_json(), pictures))
+        together = list(pool.map(lambda p: model.predict(p).to_json(), images))
     assert together == alone
 
 
 def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
-    """Two workers, bad pictures among good ones: nothing lost, nothing swapped, nothing changed."""
+    """Two workers, bad images among good ones: nothing lost, nothing swapped, nothing changed."""
     model = litepose.load("p", threads=2, input_size=256)
     bad = tmp_path / "bad.jpg"
-    bad.write_text("not a picture")
+    bad.write_text("not an image")
     sources = [ASTRONAUT, SCENE, bad, read_image(SCENE), ASTRONAUT, bad, SCENE]
     assert len(sources) >= predictor.MANY_FROM and model.side_by_side()[1] == 2
     found = list(model.predict_many(iter(sources)))
@@ -86,7 +86,7 @@ def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
             assert one.poses is None and "bad.jpg" in one.error
         else:
             assert one.poses.to_json() == model.predict(source).to_json()
-    assert found[0].source == str(ASTRONAUT) and found[3].source == "picture 3"
+    assert found[0].source == str(ASTRONAUT) and found[3].source == "image 3"
 
 
 def test_large_inputs_are_looked_at_one_by_one() -> None:
@@ -105,8 +105,8 @@ def test_limits_reach_every_worker(tmp_path) -> None:
     assert all(one.error is None for one in model.predict_many([ASTRONAUT] * 8))
 
 
-def test_flip_test_mirrors_with_the_picture(model) -> None:
-    """With the flip test a picture and its mirror image give mirrored people."""
+def test_flip_test_mirrors_with_the_image(model) -> None:
+    """With the flip test an image and its mirror image give mirrored people."""
     image = np.ascontiguousarray(read_image(SCENE)[:, :560])  # square: no padding on one side
     straight = model.predict(image, flip_test=True)
     mirrored = model.predict(np.ascontiguousarray(image[:, ::-1]), flip_test=True)
@@ -210,7 +210,7 @@ def test_wrong_options_are_refused(change, said) -> None:
         PredictOptions(**change)
 
 
-def test_drawing_leaves_the_picture_alone(astronaut) -> None:
+def test_drawing_leaves_the_image_alone(astronaut) -> None:
     image = read_image(ASTRONAUT)
     before = image.copy()
     drawn = litepose.draw(image, astronaut)

@@ -1,4 +1,4 @@
-"""Moving pictures through a model: the same people as in single pictures, ids, and no lag."""
+"""Videos through a model: the same people as in single images, ids, and no lag."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_frames_have_the_people_that_their_pictures_have(model: Predictor, folder: Path) -> None:
+def test_frames_have_the_people_that_their_images_have(model: Predictor, folder: Path) -> None:
     seen = list(model.stream(folder))
     assert [frame.number for frame in seen] == [0, 1, 2, 3, 4, 6, 7, 8]
     assert seen[-1].seconds == pytest.approx(8 / 25)
@@ -60,7 +60,7 @@ def test_ids_stay_and_smoothing_tracks_as_well(model: Predictor, folder: Path) -
 
 
 class Live:
-    """A camera whose picture says when it was made."""
+    """A camera whose image says when it was made."""
 
     name, fps, count, live = "camera", 25.0, None, True
 
@@ -92,19 +92,19 @@ def test_a_live_source_is_not_read_ahead(monkeypatch) -> None:
         return plain(self, image, options)
 
     monkeypatch.setattr(Predictor, "inspect", slow)
-    film = Frames(lambda: source, "camera", 30.0)
-    seen = list(model.stream(film))
-    assert film.dropped + len(seen) == 2000
+    video = Frames(lambda: source, "camera", 30.0)
+    seen = list(model.stream(video))
+    assert video.dropped + len(seen) == 2000
     assert source.closed.wait(30)
     assert len(looked) == len(seen) < 2000 and set(looked) == {threading.main_thread()}
 
 
 def test_stopping_early_closes_the_source(model: Predictor, folder: Path) -> None:
-    film = litepose.video.frames(folder)
-    stream = model.stream(film)
+    video = litepose.video.frames(folder)
+    stream = model.stream(video)
     next(stream)
     stream.close()
-    assert list(film) == []
+    assert list(video) == []
 
 
 def test_errors_name_the_frame(model: Predictor, folder: Path, monkeypatch) -> None:

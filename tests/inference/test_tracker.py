@@ -113,7 +113,7 @@ def test_empty_frames_and_uneven_times():
         assert len(tracker.update(nobody, now + 0.01).track_ids) == 0
 
 
-def test_a_film_that_starts_anew_and_a_cut_forget_everybody():
+def test_a_video_that_starts_anew_and_a_cut_forget_everybody():
     here, there = people((0, 0), (200, 0)), people((90, 0), (330, 0))
     tracker = Tracker()
     for i in range(10):

@@ -1,4 +1,4 @@
-"""Where training pictures come from, and which keypoints are trained."""
+"""Where training images come from, and which keypoints are trained."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def test_a_skeleton_is_named_or_a_file() -> None:
 def test_people_whose_drawing_was_interrupted_are_drawn_again(tmp_path: Path) -> None:
     left = tmp_path / "2-0" / "images" / "drawn" / "000000000001.jpg"
     left.parent.mkdir(parents=True)
-    left.write_bytes(b"half a picture")
+    left.write_bytes(b"half an image")
     (tmp_path / "2-0" / "annotations").mkdir()
     assert len(open_source(Source(synthetic=2), "", None, tmp_path)) == 2
     drawn = left.read_bytes()
     open_source(Source(synthetic=2), "", None, tmp_path)
-    assert drawn != b"half a picture" and left.read_bytes() == drawn
+    assert drawn != b"half an image" and left.read_bytes() == drawn
 
 
 def test_a_pack_trains_on_what_its_split_trains_on(tmp_path: Path) -> None:
@@ -55,5 +55,5 @@ def test_a_pack_trains_on_what_its_split_trains_on(tmp_path: Path) -> None:
     assert 0 < len(opened(split="some")) < 8
     assert opened(packed="some.lpc") == opened(split="some")
     for source in ({"split": "none"}, {"packed": "none.lpc"}):
-        with pytest.raises(LitePoseError, match="no picture with labeled people"):
+        with pytest.raises(LitePoseError, match="no image with labeled people"):
             opened(**source)

@@ -147,7 +147,7 @@ def test_doubtful_cells_spare_labeled_people():
     assert doubtful_cells(start, target, 0.3).tolist() == [True, False, False, False]
 
 
-def test_a_loss_that_is_not_finite_names_the_pictures():
+def test_a_loss_that_is_not_finite_names_the_images():
     maps, targets = case()
     maps.heatmaps[0][0, 0, 0, 0] = torch.nan
     weights = weights_of(torch.ones(2, 16, 16, dtype=torch.bool), torch.ones(2, 4), targets)

@@ -55,7 +55,7 @@ def test_pixels_are_normalized_as_the_network_wants(tiny):
     torch.testing.assert_close(pixels, torch.ones(1, 3, 2, 2))  # pixel / 127.5 - 1
 
 
-def test_a_flipping_teacher_sees_the_mirrored_picture_mirrored(tiny):
+def test_a_flipping_teacher_sees_the_mirrored_image_mirrored(tiny):
     teacher = Teacher(*tiny, TeacherConfig(model="tiny", flip=True))
     sizes = [(16, 16), (32, 32)]
     seen = teacher.heatmaps(images(), sizes)
@@ -67,7 +67,7 @@ def test_a_flipping_teacher_sees_the_mirrored_picture_mirrored(tiny):
     assert (seen[0] - seen[0][:, flip_index]).abs().max() > 0.01
 
 
-def test_only_incomplete_pictures_leave_out_what_the_teacher_sees(tiny):
+def test_only_incomplete_images_leave_out_what_the_teacher_sees(tiny):
     model, info = tiny
     objective = Objective(config_from_dict(TABLE), info, None)
     batch = batch_of_two(images())

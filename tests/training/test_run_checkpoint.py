@@ -84,16 +84,16 @@ def test_weights_without_their_state_are_not_overwritten(people, tmp_path):
     assert (output / "best.safetensors").read_bytes() == kept
 
 
-def test_a_bad_validation_picture_costs_no_work(people, tmp_path):
+def test_a_bad_validation_image_costs_no_work(people, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(people, broken)
-    picture = next((broken / "images" / "val").iterdir())
-    whole = picture.read_bytes()
-    picture.write_bytes(b"")
+    image = next((broken / "images" / "val").iterdir())
+    whole = image.read_bytes()
+    image.write_bytes(b"")
     settings = {"epochs": 1, "data": {"root": str(broken)}}
     with pytest.raises(LitePoseError, match=r"max_unreadable.* is empty"):
         train(config(broken, tmp_path / "run", **settings))
-    picture.write_bytes(whole)
+    image.write_bytes(whole)
     assert train(config(broken, tmp_path / "run", **settings), resume=True).finished
     train(config(people, tmp_path / "whole", epochs=1))
     assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))

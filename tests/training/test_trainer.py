@@ -38,7 +38,7 @@ def test_of_equal_aps_the_latest_is_best(people, tmp_path):
     assert read_header(tmp_path / "run" / "best.safetensors").extra["epochs"] == "2"
 
 
-def test_validation_pictures_of_nobody_are_refused(people, tmp_path):
+def test_validation_images_of_nobody_are_refused(people, tmp_path):
     empty = tmp_path / "empty"
     shutil.copytree(people, empty)
     path = next((empty / "annotations").glob("*val*.json"))
@@ -103,8 +103,8 @@ def test_accumulated_batches_step_together(people, tmp_path):
         torch.testing.assert_close(one[name], other[name], rtol=1e-3, atol=1e-4)
 
 
-def test_a_loss_gone_wrong_names_the_pictures(people, tmp_path):
-    with pytest.raises(LitePoseError, match="pictures of the batch"):
+def test_a_loss_gone_wrong_names_the_images(people, tmp_path):
+    with pytest.raises(LitePoseError, match="images of the batch"):
         train(config(people, tmp_path / "run", optimizer={"lr": 1e30, "warmup": 0, "clip": 0}))
 
 

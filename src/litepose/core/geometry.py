@@ -1,7 +1,7 @@
-"""Geometry of points and pictures: affine maps, letterboxing and its inverse, mirrors.
+"""Geometry of points and images: affine maps, letterboxing and its inverse, mirrors.
 
 The one sentence about pixels: coordinates are continuous, pixel (column i, row j) covers
-[i, i+1) x [j, j+1), so its center is at (i + 0.5, j + 0.5), and a picture covers [0, W] x [0, H];
+[i, i+1) x [j, j+1), so its center is at (i + 0.5, j + 0.5), and an image covers [0, W] x [0, H];
 the same holds for map cells, so a map cell's center is at `stride * (i + 0.5)` input pixels.
 OpenCV warps by pixel centers instead; `Affine.for_warp` converts.
 """
@@ -43,7 +43,7 @@ class Affine:
 
     @classmethod
     def mirror(cls, width: float) -> Affine:
-        """Left-right mirror of a picture of that width: x -> width - x."""
+        """Left-right mirror of an image of that width: x -> width - x."""
         return cls(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
 
     def __call__(self, points_xy: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ class Affine:
     def inverse(self) -> Affine:
         """Raises LitePoseError where the map flattens the plane."""
         if abs(np.linalg.det(self.matrix[:, :2])) < 1e-12:
-            raise LitePoseError("this affine map flattens the picture and has no inverse")
+            raise LitePoseError("this affine map flattens the image and has no inverse")
         linear = np.linalg.inv(self.matrix[:, :2])
         return Affine(np.column_stack([linear, -linear @ self.matrix[:, 2]]))
 
@@ -71,7 +71,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How a picture lies in the network's input: resized to `content_wh`, in the top left corner.
+    """How an image lies in the network's input: resized to `content_wh`, in the top left corner.
 
     `input_wh` is the whole input; what the content leaves free is padding (black).
     `part`: left, top, right, bottom in image pixels of the part that is the content; None for all.
@@ -105,16 +105,16 @@ class Letterbox:
 def letterbox(
     image_wh: tuple[int, int], short_side: int, multiple: int, max_aspect: float = 4.0
 ) -> Letterbox:
-    """Scale a picture so that its short side is `short_side`; pad each side to a `multiple`.
+    """Scale an image so that its short side is `short_side`; pad each side to a `multiple`.
 
-    A picture longer than `max_aspect` times its short side is scaled by its long side instead, so
+    An image longer than `max_aspect` times its short side is scaled by its long side instead, so
     that a 1x10000 strip does not become an input of millions of pixels.
-    Raises LitePoseError for an empty picture or sizes below 1.
+    Raises LitePoseError for an empty image or sizes below 1.
     """
     w, h = image_wh
     if min(w, h) < 1 or short_side < 1 or multiple < 1:
         raise LitePoseError(
-            f"cannot fit a {w}x{h} picture to short side {short_side} and multiple {multiple}:"
+            f"cannot fit a {w}x{h} image to short side {short_side} and multiple {multiple}:"
             " all must be at least 1"
         )
     scale = min(short_side / min(w, h), short_side * max_aspect / max(w, h))
@@ -126,7 +126,7 @@ def letterbox(
 def letterbox_part(
     whole: Letterbox, part: tuple[float, float, float, float], multiple: int
 ) -> Letterbox:
-    """Only this part of the picture (left, top, right, bottom), at the scale of `whole`."""
+    """Only this part of the image (left, top, right, bottom), at the scale of `whole`."""
     scale = whole.to_input.matrix
     sides = ((part[2] - part[0]) * scale[0, 0], (part[3] - part[1]) * scale[1, 1])
     content = (max(1, round(sides[0])), max(1, round(sides[1])))
@@ -135,12 +135,12 @@ def letterbox_part(
 
 
 def letterbox_into(image_wh: tuple[int, int], input_wh: tuple[int, int]) -> Letterbox:
-    """Scale a picture so that it just fits an input whose size is given.
+    """Scale an image so that it just fits an input whose size is given.
 
-    Raises LitePoseError for an empty picture or input.
+    Raises LitePoseError for an empty image or input.
     """
     if min(*image_wh, *input_wh) < 1:
-        raise LitePoseError(f"cannot fit a picture of {image_wh} into an input of {input_wh}")
+        raise LitePoseError(f"cannot fit an image of {image_wh} into an input of {input_wh}")
     scale = min(input_wh[0] / image_wh[0], input_wh[1] / image_wh[1])
     w, h = (
         min(max(1, round(side * scale)), most)
@@ -150,7 +150,7 @@ def letterbox_into(image_wh: tuple[int, int], input_wh: tuple[int, int]) -> Lett
 
 
 def mirror_keypoints(keypoints_xy: np.ndarray, width: float, flip_index: np.ndarray) -> np.ndarray:
-    """Keypoints (..., K, 2) of the mirrored picture: x -> width - x, left and right exchanged."""
+    """Keypoints (..., K, 2) of the mirrored image: x -> width - x, left and right exchanged."""
     mirrored = keypoints_xy[..., flip_index, :].copy()
     mirrored[..., 0] = width - mirrored[..., 0]
     return mirrored

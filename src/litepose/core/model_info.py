@@ -17,7 +17,7 @@ TagKind = Literal["learned", "positional"]
 
 @dataclass(frozen=True)
 class InputRule:
-    """How a picture becomes the network's input: RGB, `(pixel - mean) / std`, pixels in 0..255.
+    """How an image becomes the network's input: RGB, `(pixel - mean) / std`, pixels in 0..255.
 
     size: short side in pixels; multiple: both sides are padded to it;
     views: short sides of the views that are merged when nothing else is asked for, smallest first;
@@ -59,7 +59,7 @@ class DecodeSettings:
 
     heat_threshold: a heatmap peak below this is no candidate
     tag_threshold:  a candidate joins a person whose mean tag is nearer than this
-    max_candidates: strongest peaks kept per keypoint, so also the most people per picture
+    max_candidates: strongest peaks kept per keypoint, so also the most people per image
     fill:           look again, near the person's tag, for each missing keypoint
     duplicate_oks:  two people more alike than this are one; above 1 keeps all
     person_threshold: people scoring below this are not reported by default

@@ -19,13 +19,13 @@ SCHEMA = 2  # 1, of litepose 0.1.0, said "centre" for "center"; it is still read
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """N people with K keypoints each, best first, in pixels of the picture they were found in.
+    """N people with K keypoints each, best first, in pixels of the image they were found in.
 
     keypoints_xy:  (N, K, 2) float32; pixel centers are at .5
     keypoint_scores: (N, K) float32 in [0, 1]; 0 where the keypoint was not found, and its place is
                    then the middle of the person's found ones, never NaN and never a corner
     person_scores: (N,) float32 in [0, 1]
-    image_wh:      size of the picture, or None where unknown
+    image_wh:      size of the image, or None where unknown
     track_ids:     (N,) int64 from the tracker, or None
     centers_xy:    (N, 2) float32, where the tags say each person's middle is; None for models whose
                    tags are not positional
@@ -122,7 +122,7 @@ class Poses:
         return np.concatenate([low, high], axis=1)
 
     def moved(self, affine: Affine, image_wh: tuple[int, int] | None = None) -> Poses:
-        """The same people in the coordinates of another picture."""
+        """The same people in the coordinates of another image."""
         centers = None if self.centers_xy is None else affine(self.centers_xy)
         points = affine(self.keypoints_xy)
         return replace(self, keypoints_xy=points, centers_xy=centers, image_wh=image_wh)
@@ -239,11 +239,11 @@ class Poses:
 
     @classmethod
     def from_coco(cls, results: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> Poses:
-        """Read the COCO results entries of one picture, as `to_coco` writes them."""
+        """Read the COCO results entries of one image, as `to_coco` writes them."""
         if results is None or not all(isinstance(entry, Mapping) for entry in results):
             raise LitePoseError("COCO results are a list of records with keypoints and a score")
         if len({entry.get("image_id") for entry in results}) > 1:
-            raise LitePoseError("these COCO results belong to several pictures; give those of one")
+            raise LitePoseError("these COCO results belong to several images; give those of one")
         k = skeleton.num_keypoints
         try:
             flat = [np.asarray(entry["keypoints"], np.float32).reshape(k, 3) for entry in results]

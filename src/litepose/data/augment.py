@@ -3,7 +3,7 @@
 Source: Lite Pose, training settings (HigherHRNet's: rotation +-30 degrees, 0.75-1.5 of the short
 side, shift +-40 px at 200 px scale, flip 0.5). Ours composes everything, the mirror included, into
 one map of continuous coordinates (the official code flips with `size - x - 1` before truncating, a
-bias of up to a cell), shrinks pictures by area before a strong reduction, and adds color, cut-out
+bias of up to a cell), shrinks images by area before a strong reduction, and adds color, cut-out
 and a mosaic of four. What is drawn (`Draw`) is apart from how it is applied, so that the batched
 augmentation of augment_device.py uses the same draws.
 """
@@ -28,14 +28,14 @@ _GRAY = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True)
 class AugmentSettings:
-    """How far pictures are changed; the defaults are the official ranges.
+    """How far images are changed; the defaults are the official ranges.
 
-    rotation: degrees to either side; scale: the crop's side, times the picture's `side`;
+    rotation: degrees to either side; scale: the crop's side, times the image's `side`;
     shift: of the crop's middle, per axis, as a share of the crop's side (40 px of 200);
     person_px: least and greatest size at which a person counts, the square root of width x height
     of the box around their keypoints in the network's input; others are masked out;
     flip, mosaic: how often (0 to 1); color: strength of brightness, contrast, saturation and hue
-    changes (0 to 1); cutout: patches at most, each up to a quarter of the picture's side.
+    changes (0 to 1); cutout: patches at most, each up to a quarter of the image's side.
     """
 
     rotation: float = 30.0
@@ -69,7 +69,7 @@ class AugmentSettings:
 
     @classmethod
     def none(cls) -> AugmentSettings:
-        """The whole picture, centerd, unchanged: for validation losses and overfitting tests."""
+        """The whole image, centerd, unchanged: for validation losses and overfitting tests."""
         return cls(rotation=0, scale=(1, 1), shift=0, flip=0, side="long")
 
 
@@ -128,7 +128,7 @@ def to_input(
 def warp(
     sample: Sample, affine: Affine, size_wh: tuple[int, int], flip_index: np.ndarray | None = None
 ) -> Sample:
-    """The sample seen through an affine map, in a picture of `size_wh`; its border is not valid.
+    """The sample seen through an affine map, in an image of `size_wh`; its border is not valid.
 
     flip_index: exchanges left and right keypoints; given exactly when `affine` mirrors.
     """
@@ -151,7 +151,7 @@ def warp(
 def _nearest_view(
     views: Sequence[np.ndarray], image_wh: tuple[int, int], affine: Affine
 ) -> np.ndarray:
-    """The view whose input showed the picture about as large as `affine` does."""
+    """The view whose input showed the image about as large as `affine` does."""
     zoom = abs(float(np.linalg.det(affine.matrix[:, :2]))) ** 0.5
     return min(
         views, key=lambda view: abs(math.log(MAP_STRIDE * view.shape[1] / (zoom * image_wh[0])))
@@ -165,7 +165,7 @@ def _warp_heat(
     size_wh: tuple[int, int],
     flip_index: np.ndarray | None,
 ) -> np.ndarray:
-    """Heatmaps (h, w, K) over a picture -> those over its warped picture, at MAP_STRIDE."""
+    """Heatmaps (h, w, K) over an image -> those over its warped image, at MAP_STRIDE."""
     to_image = Affine.scale_shift((image_wh[0] / heat.shape[1], image_wh[1] / heat.shape[0]))
     cells = (Affine.scale_shift((1 / MAP_STRIDE, 1 / MAP_STRIDE)) @ affine @ to_image).for_warp()
     map_wh = (size_wh[0] // MAP_STRIDE, size_wh[1] // MAP_STRIDE)
@@ -210,7 +210,7 @@ def augment(
     size_wh: tuple[int, int],
     flip_index: np.ndarray,
 ) -> Sample:
-    """One sample, changed at random, as a picture of `size_wh`."""
+    """One sample, changed at random, as an image of `size_wh`."""
     drawn = draw(settings, rng)
     height, width = sample.image.shape[:2]
     affine = to_input(drawn, settings, (width, height), size_wh)
@@ -257,7 +257,7 @@ def mosaic(
     size_wh: tuple[int, int],
     flip_index: np.ndarray,
 ) -> Sample:
-    """Four samples, each changed at random, around a random middle of one picture.
+    """Four samples, each changed at random, around a random middle of one image.
 
     It has the first one's id, and its `labeled` is what all four label.
     """
@@ -320,7 +320,7 @@ def joined_confidence(samples: Sequence[Sample]) -> np.ndarray | None:
 
 
 def cut_out(sample: Sample, drawn: Draw) -> Sample:
-    """Gray patches over the picture; keypoints under one stay labeled, but hidden."""
+    """Gray patches over the image; keypoints under one stay labeled, but hidden."""
     height, width = sample.image.shape[:2]
     image = sample.image.copy()
     boxes = patch_boxes(drawn, (width, height))
@@ -348,7 +348,7 @@ def hide_under(sample: Sample, boxes: np.ndarray) -> np.ndarray:
 
 
 def _shrunk(image: np.ndarray, affine: Affine) -> tuple[np.ndarray, Affine]:
-    """Halve a picture by area until the affine shrinks it less than twice: no aliasing."""
+    """Halve an image by area until the affine shrinks it less than twice: no aliasing."""
     zoom = abs(np.linalg.det(affine.matrix[:, :2])) ** 0.5
     factor = 2 ** int(np.floor(np.log2(max(1.0, 1 / max(zoom, 1e-6)))))
     if factor == 1:

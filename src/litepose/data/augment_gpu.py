@@ -1,8 +1,8 @@
 """The whole packed dataset in the device's memory, and augmentation there, a batch at a time.
 
 Ours. The random choices and the people are the ones of augment.py and loader.py, so a run sees the
-same pictures as one fed by the loader; only the pixels are warped on the device: the batch's
-pictures are laid on one canvas and sampled through one affine each (grid_sample). A mosaic is not
+same images as one fed by the loader; only the pixels are warped on the device: the batch's
+images are laid on one canvas and sampled through one affine each (grid_sample). A mosaic is not
 offered here.
 """
 
@@ -40,8 +40,8 @@ from litepose.data.packed import PackedDataset
 from litepose.data.sample import Batch, Sample
 
 
-class DevicePictures:
-    """All pictures and masks of a packed dataset as bytes on a device."""
+class DeviceImages:
+    """All images and masks of a packed dataset as bytes on a device."""
 
     def __init__(self, packed: PackedDataset, device: torch.device | str) -> None:
         self.packed = packed
@@ -52,7 +52,7 @@ class DevicePictures:
         try:
             self.pixels = torch.empty(int(self.starts[-1]), dtype=torch.uint8, device=self.device)
         except RuntimeError as wrong:  # out of memory, in the words of the device
-            size = f"{self.starts[-1] / 2**30:.1f} GiB of pictures"
+            size = f"{self.starts[-1] / 2**30:.1f} GiB of images"
             raise LitePoseError(f"{size} do not fit on {self.device}: {wrong}") from None
         for i in range(len(packed)):
             image = torch.from_numpy(packed.image(i).copy().reshape(-1))
@@ -64,7 +64,7 @@ class DevicePictures:
         }
 
     def canvas(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pictures (B, 3, H, W) float32 and masks (B, 1, H, W) float32, each in the top left."""
+        """Images (B, 3, H, W) float32 and masks (B, 1, H, W) float32, each in the top left."""
         width = max(self.sizes_wh[i][0] for i in indices)
         height = max(self.sizes_wh[i][1] for i in indices)
         shape = (len(indices), height, width)
@@ -85,9 +85,9 @@ class DevicePictures:
         return ((bits[:, None] >> places) & 1).reshape(-1)[: w * h].view(h, w)
 
 
-def to_device(packed: PackedDataset, device: torch.device | str) -> DevicePictures:
-    """Decode every picture onto the device. Raises LitePoseError where they do not fit."""
-    return DevicePictures(packed, device)
+def to_device(packed: PackedDataset, device: torch.device | str) -> DeviceImages:
+    """Decode every image onto the device. Raises LitePoseError where they do not fit."""
+    return DeviceImages(packed, device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,15 +102,15 @@ class _Plan:
 
 
 class DeviceLoader:
-    """As `Loader`, from pictures on a device: `epoch(epoch, start_batch)` gives Batches there."""
+    """As `Loader`, from images on a device: `epoch(epoch, start_batch)` gives Batches there."""
 
     def __init__(
-        self, pictures: DevicePictures, augmentation: AugmentSettings, settings: LoaderSettings
+        self, images: DeviceImages, augmentation: AugmentSettings, settings: LoaderSettings
     ) -> None:
         if augmentation.mosaic:
             raise LitePoseError("a mosaic cannot be made on the device; set mosaic to 0")
-        self.pictures = pictures
-        self.dataset = pictures.packed
+        self.images = images
+        self.dataset = images.packed
         self.augmentation = augmentation
         self.settings = settings
         self.unreadable: dict[int, str] = {}
@@ -151,10 +151,10 @@ class DeviceLoader:
         size = plan.size_wh[0]
         k = self.dataset.skeleton.num_keypoints
         if not plan.indices:
-            empty = torch.zeros((0, 3, size, size), dtype=torch.uint8, device=self.pictures.device)
+            empty = torch.zeros((0, 3, size, size), dtype=torch.uint8, device=self.images.device)
             coarse = empty[:, 0, ::MAP_STRIDE, ::MAP_STRIDE].bool()
             return collate_people([], k, empty, coarse)
-        pixels, masks = self.pictures.canvas(plan.indices)
+        pixels, masks = self.images.canvas(plan.indices)
         images = warp_batch(pixels, plan.affines, size)
         valid = warp_batch(masks, plan.affines, size)
         images = recolor(images, plan.drawn)
@@ -168,9 +168,9 @@ class DeviceLoader:
 
 
 def warp_batch(canvas: torch.Tensor, affines: list[Affine], size: int) -> torch.Tensor:
-    """(B, C, H, W) -> (B, C, size, size) float32, each picture through its own affine, bilinear.
+    """(B, C, H, W) -> (B, C, size, size) float32, each image through its own affine, bilinear.
 
-    Where a picture shrinks by 2 or more, the whole batch is sampled finer and averaged.
+    Where an image shrinks by 2 or more, the whole batch is sampled finer and averaged.
     """
     zoom = min(abs(np.linalg.det(a.matrix[:, :2])) ** 0.5 for a in affines)
     finer = 2 ** int(np.floor(np.log2(max(1.0, 1 / max(zoom, 1e-6)))))

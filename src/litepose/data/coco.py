@@ -37,9 +37,9 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What is annotated about one picture, without its pixels: N people of K keypoints.
+    """What is annotated about one image, without its pixels: N people of K keypoints.
 
-    keypoints_xy (N, K, 2) float32 in pixels of the picture; visibility (N, K) uint8;
+    keypoints_xy (N, K, 2) float32 in pixels of the image; visibility (N, K) uint8;
     areas (N,) float32; boxes_xywh (N, 4) float32; annotation_ids (N,) int64.
     `crowd_index` is CrowdPose's measure of overlap in [0, 1], None elsewhere.
     """
@@ -94,10 +94,10 @@ def read_records(path: Path, skeleton: Skeleton | None) -> tuple[Skeleton, list[
 def records_of(
     data: Mapping[str, Any], skeleton: Skeleton | None, where: str = "the annotations"
 ) -> tuple[Skeleton, list[Record]]:
-    """Records of every picture of COCO-form annotations, in order, and the annotations' skeleton.
+    """Records of every image of COCO-form annotations, in order, and the annotations' skeleton.
 
     `skeleton` None takes the file's own. People with no labeled keypoint and crowds become
-    `ignored` regions. Annotations of other categories or of pictures not listed are left out.
+    `ignored` regions. Annotations of other categories or of images not listed are left out.
     Raises LitePoseError that names the annotation where one is damaged.
     """
     category = keypoint_category(data["categories"], where, skeleton)
@@ -113,10 +113,10 @@ def records_of(
         except (KeyError, TypeError, ValueError, OverflowError) as wrong:
             what = wrong if isinstance(wrong, LitePoseError) else f"bad or missing field {wrong}"
             raise LitePoseError(
-                f"{where}, picture {image.get('id')}: {what} (litepose data doctor lists all)"
+                f"{where}, image {image.get('id')}: {what} (litepose data doctor lists all)"
             ) from None
     if len({record.image_id for record in records}) != len(records):
-        raise LitePoseError(f"{where} lists a picture id twice (litepose data doctor lists all)")
+        raise LitePoseError(f"{where} lists an image id twice (litepose data doctor lists all)")
     return own, records
 
 

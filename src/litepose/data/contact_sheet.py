@@ -18,7 +18,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
-from litepose.data.datasets import CocoDataset, PoseDataset, UnreadablePictureError
+from litepose.data.datasets import CocoDataset, PoseDataset, UnreadableImageError
 from litepose.data.sample import Sample
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.grid import side_by_side
@@ -41,7 +41,7 @@ def sample_poses(sample: Sample | Record, skeleton: Skeleton) -> Poses:
 
 
 def draw_sample(sample: Sample, skeleton: Skeleton) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: the picture with its labels; what is not valid is darkened."""
+    """(H, W, 3) uint8 RGB: the image with its labels; what is not valid is darkened."""
     image = sample.image.copy()
     image[~sample.valid_mask] //= 3
     return draw_poses(image, sample_poses(sample, skeleton))
@@ -82,9 +82,9 @@ def readable_samples(
     Raises LitePoseError where none can be.
     """
     if count < 1:
-        raise LitePoseError(f"the count of pictures to show must be 1 or more; got {count}")
+        raise LitePoseError(f"the count of images to show must be 1 or more; got {count}")
     if not len(dataset):
-        raise LitePoseError("the dataset lists no pictures, so there is nothing to show")
+        raise LitePoseError("the dataset lists no images, so there is nothing to show")
     samples: list[Sample] = []
     reasons: list[str] = []
     for index in np.random.default_rng(seed).permutation(len(dataset)).tolist():
@@ -92,19 +92,19 @@ def readable_samples(
             break
         try:
             samples.append(dataset[index])
-        except UnreadablePictureError as wrong:
+        except UnreadableImageError as wrong:
             reasons.append(str(wrong))
     if not samples:
         more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
         raise LitePoseError(
-            f"none of the {len(reasons)} pictures can be read: {'; '.join(reasons[:3])}{more}"
+            f"none of the {len(reasons)} images can be read: {'; '.join(reasons[:3])}{more}"
             " (litepose data doctor lists what is wrong)"
         )
     return samples, reasons
 
 
 def to_fiftyone(dataset: CocoDataset, name: str) -> Any:
-    """A FiftyOne dataset with keypoints and boxes of every picture; `fiftyone.launch_app` shows it.
+    """A FiftyOne dataset with keypoints and boxes of every image; `fiftyone.launch_app` shows it.
 
     Raises LitePoseError where FiftyOne is not installed or its database does not start.
     """
@@ -113,7 +113,7 @@ def to_fiftyone(dataset: CocoDataset, name: str) -> Any:
     except ImportError:
         raise LitePoseError(
             "FiftyOne is not installed: pip install fiftyone, or leave --fiftyone out for a sheet"
-            " of pictures"
+            " of images"
         ) from None
     skeleton = dataset.skeleton
     try:
@@ -150,7 +150,7 @@ def _fiftyone_sample(fo: Any, dataset: CocoDataset, index: int) -> Any:
 
 
 def _tile(sample: Sample, skeleton: Skeleton, side: int) -> np.ndarray:
-    """Drawn at the tile's own size: marks keep their width however large the picture is."""
+    """Drawn at the tile's own size: marks keep their width however large the image is."""
     height, width = sample.image.shape[:2]
     scale = side / max(height, width)
     w, h = max(1, round(width * scale)), max(1, round(height * scale))

@@ -1,4 +1,4 @@
-"""Annotated pictures as Samples: COCO-form files, selections of them and mixtures.
+"""Annotated images as Samples: COCO-form files, selections of them and mixtures.
 
 Source: COCO keypoints, CrowdPose and LSP in COCO's JSON form. Ours maps every dataset to one
 `target` skeleton by keypoint names and says which keypoints a dataset never labels, so that several
@@ -23,8 +23,8 @@ from litepose.data.skeleton_toml import load_skeleton
 from litepose.imaging.read import read_image
 
 
-class UnreadablePictureError(LitePoseError):
-    """One picture or its mask is missing, damaged or of another size; the next may be fine."""
+class UnreadableImageError(LitePoseError):
+    """One image or its mask is missing, damaged or of another size; the next may be fine."""
 
 
 class PoseDataset(Protocol):
@@ -39,14 +39,14 @@ class PoseDataset(Protocol):
 
 
 class CocoDataset:
-    """Pictures of one annotation file in the keypoints of `skeleton`.
+    """Images of one annotation file in the keypoints of `skeleton`.
 
     skeleton: what its keypoints mean: a Skeleton, a TOML file, or None to read it from the file
     target:   the skeleton to deliver, by keypoint names; None keeps the file's own
-    people_only: leave out pictures with nobody annotated, as the official training does
+    people_only: leave out images with nobody annotated, as the official training does
 
     `records` are the annotations without pixels, `labeled` (K,) is False for keypoints that this
-    file never labels, `dataset[i]` reads a picture (UnreadablePictureError where it cannot).
+    file never labels, `dataset[i]` reads an image (UnreadableImageError where it cannot).
     Raises LitePoseError where files are missing or damaged.
     """
 
@@ -65,7 +65,7 @@ class CocoDataset:
         self.image_folder = Path(image_folder)
         self._real_folder = self.image_folder.resolve()
         if not self.image_folder.is_dir():
-            raise LitePoseError(f"there is no picture folder {self.image_folder}")
+            raise LitePoseError(f"there is no image folder {self.image_folder}")
         given = load_skeleton(skeleton) if isinstance(skeleton, str | Path) else skeleton
         own, records = read_records(self.annotation_json, given)
         for record in records:
@@ -99,7 +99,7 @@ class CocoDataset:
         )
 
     def select(self, indices: Sequence[int]) -> CocoDataset:
-        """The same dataset with only these pictures, in this order."""
+        """The same dataset with only these images, in this order."""
         chosen = object.__new__(CocoDataset)
         chosen.__dict__ = {**self.__dict__, "records": [self.records[i] for i in indices]}
         return chosen
@@ -111,11 +111,11 @@ class CocoDataset:
         return changed
 
     def image_path(self, index: int) -> Path:
-        """Where a picture lies. Raises LitePoseError where a link leads out of the folder."""
+        """Where an image lies. Raises LitePoseError where a link leads out of the folder."""
         path = self.image_folder / self.records[index].file_name
         if not path.resolve().is_relative_to(self._real_folder):
             raise LitePoseError(
-                f"the picture {path} leads out of its folder by a link; copy it into the folder"
+                f"the image {path} leads out of its folder by a link; copy it into the folder"
             )
         return path
 
@@ -124,11 +124,11 @@ class CocoDataset:
         try:
             image = read_image(path)
         except LitePoseError as wrong:
-            raise UnreadablePictureError(str(wrong)) from None
+            raise UnreadableImageError(str(wrong)) from None
         height, width = image.shape[:2]
         if (width, height) != self.records[index].image_wh:
             w, h = self.records[index].image_wh
-            raise UnreadablePictureError(
+            raise UnreadableImageError(
                 f"{path} is {width}x{height}, its annotations say {w}x{h};"
                 " the keypoints would not fit"
             )
@@ -138,8 +138,8 @@ class CocoDataset:
 class Mixture:
     """Several datasets of one skeleton as one, each with its share of an epoch.
 
-    Shares are relative: `[(coco, 3), (lsp, 1)]` draws three COCO pictures for one of LSP. An epoch
-    has `length` pictures (as many as all datasets together where None); which, says `draw`.
+    Shares are relative: `[(coco, 3), (lsp, 1)]` draws three COCO images for one of LSP. An epoch
+    has `length` images (as many as all datasets together where None); which, says `draw`.
     """
 
     def __init__(
@@ -156,11 +156,11 @@ class Mixture:
                     f" {dataset.skeleton.name}: give each the same target"
                 )
             if not len(dataset):
-                raise LitePoseError("a dataset of the mixture has no pictures")
+                raise LitePoseError("a dataset of the mixture has no images")
         shares = np.array([share for _, share in parts], float)
         self.starts = np.cumsum([0, *(len(dataset) for dataset in self.datasets)])
         self.length = length or int(self.starts[-1])
-        # Cumulative rounding: parts differ from their share by less than one picture.
+        # Cumulative rounding: parts differ from their share by less than one image.
         self.counts = np.diff(np.round(np.cumsum([0, *shares]) / shares.sum() * self.length))
         self.records = [record for dataset in self.datasets for record in dataset.records]
 
@@ -172,7 +172,7 @@ class Mixture:
         return self.datasets[part][index - int(self.starts[part])]
 
     def draw(self, seed: int, epoch: int) -> np.ndarray:
-        """(length,) indices of one epoch. A part gives each picture before it repeats one."""
+        """(length,) indices of one epoch. A part gives each image before it repeats one."""
         rng = np.random.default_rng((seed, epoch))
         drawn = []
         for start, dataset, count in zip(self.starts, self.datasets, self.counts, strict=False):
@@ -183,12 +183,12 @@ class Mixture:
 
 
 def check_inside(file_name: str) -> None:
-    """Raises LitePoseError for a file name that could leave the picture folder."""
+    """Raises LitePoseError for a file name that could leave the image folder."""
     posix, windows = PurePosixPath(file_name), PureWindowsPath(file_name)
     leaves = ".." in posix.parts or ".." in windows.parts
     if not file_name or leaves or posix.is_absolute() or windows.anchor or "\0" in file_name:
         raise LitePoseError(
-            f"the annotations name a picture outside their folder: {file_name!r};"
+            f"the annotations name an image outside their folder: {file_name!r};"
             " names must be relative and without '..'"
         )
 
@@ -196,7 +196,7 @@ def check_inside(file_name: str) -> None:
 def valid_mask(record: Record) -> np.ndarray:
     """(H, W) bool: False over crowds and people without a labeled keypoint.
 
-    Raises UnreadablePictureError where a segmentation is damaged.
+    Raises UnreadableImageError where a segmentation is damaged.
     """
     width, height = record.image_wh
     mask = np.ones((height, width), bool)
@@ -204,8 +204,8 @@ def valid_mask(record: Record) -> np.ndarray:
         try:
             mask &= ~region_mask(region.segmentation, region.box_xywh, record.image_wh)
         except LitePoseError as wrong:
-            raise UnreadablePictureError(
-                f"picture {record.image_id}, annotation {region.annotation_id}: {wrong}"
+            raise UnreadableImageError(
+                f"image {record.image_id}, annotation {region.annotation_id}: {wrong}"
             ) from None
     return mask
 

@@ -65,7 +65,7 @@ COCO: Mapping[str, Archive] = {
 CROWDPOSE_ADVICE = (
     "CrowdPose lies on a Google Drive that needs a browser: follow the links on"
     " https://github.com/Jeff-sjtu/CrowdPose (images.zip and the annotations), then put the"
-    " pictures in FOLDER/images and crowdpose_trainval.json and crowdpose_test.json in"
+    " images in FOLDER/images and crowdpose_trainval.json and crowdpose_test.json in"
     " FOLDER/annotations. litepose data doctor FOLDER checks the result"
 )
 

@@ -9,7 +9,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
 from litepose.data.datasets import CocoDataset
 
-# Annotation file and picture folders of a split, the first that are there; {split} is filled in.
+# Annotation file and image folders of a split, the first that are there; {split} is filled in.
 LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("annotations/person_keypoints_{split}.json", ("images/{split}", "{split}", "images")),
     ("annotations/crowdpose_{split}.json", ("images",)),
@@ -19,7 +19,7 @@ LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("{split}/_annotations.coco.json", ("{split}",)),
     ("{split}.json", ("images/{split}", "{split}", "images")),
 )
-# One annotated person a picture, others in view unlabeled.
+# One annotated person an image, others in view unlabeled.
 SINGLE_PERSON_SETS = ("lsp", "lspet")
 
 
@@ -63,9 +63,9 @@ def check_unused(root: Path, split: str) -> None:
     """
     there = [root / form.format(split=split) for form, _ in LAYOUTS]
     there = [path for path in there if path.exists()]
-    pictures = root / "images" / split
-    if pictures.is_dir() and any(pictures.iterdir()):
-        there.append(pictures)
+    images = root / "images" / split
+    if images.is_dir() and any(images.iterdir()):
+        there.append(images)
     if there:
         names = ", ".join(str(path.relative_to(root)) for path in there)
         raise LitePoseError(
@@ -90,7 +90,7 @@ def find_files(root: str | Path, split: str) -> DatasetFiles:
         there = [folder for folder in folders if folder.is_dir()]
         if not there:
             wanted = ", ".join(str(folder.relative_to(root)) for folder in folders)
-            raise LitePoseError(f"{root} has {annotation.name} but no picture folder: {wanted}")
+            raise LitePoseError(f"{root} has {annotation.name} but no image folder: {wanted}")
         return DatasetFiles(annotation, there[0], toml if toml.is_file() else None)
     splits = _splits_there(root)
     raise LitePoseError(

@@ -19,10 +19,10 @@ import torch
 
 from litepose.core.errors import LitePoseError
 from litepose.data.augment import MAP_STRIDE, AugmentSettings, augment, mosaic
-from litepose.data.datasets import Mixture, PoseDataset, UnreadablePictureError
+from litepose.data.datasets import Mixture, PoseDataset, UnreadableImageError
 from litepose.data.sample import Batch, Sample
 
-# So many unreadable pictures in a row mean a missing folder, not damaged files.
+# So many unreadable images in a row mean a missing folder, not damaged files.
 MOST_IN_A_ROW = 100
 
 
@@ -30,12 +30,12 @@ MOST_IN_A_ROW = 100
 class LoaderSettings:
     """How samples become batches.
 
-    batch_size: pictures per batch and process
+    batch_size: images per batch and process
     size: side of the square input, a multiple of 4; of several, batches take turns
     workers: threads that prepare batches ahead; 0 prepares each when asked
     rank, world: this process and how many there are
     shuffle: a new order every epoch, the incomplete last batch left out; False: all, in order
-    max_unreadable: share of the dataset's pictures that may be unreadable before the run stops
+    max_unreadable: share of the dataset's images that may be unreadable before the run stops
     """
 
     batch_size: int
@@ -62,19 +62,19 @@ class LoaderSettings:
         return (self.size,) if isinstance(self.size, int) else self.size
 
     def size_wh(self, number: int) -> tuple[int, int]:
-        """Of the pictures of batch `number`."""
+        """Of the images of batch `number`."""
         side = self.sizes[number % len(self.sizes)]
         return side, side
 
 
 class Loader:
-    """Batches of a dataset, epoch by epoch; `unreadable` has the pictures that were replaced."""
+    """Batches of a dataset, epoch by epoch; `unreadable` has the images that were replaced."""
 
     def __init__(
         self, dataset: PoseDataset, augmentation: AugmentSettings, settings: LoaderSettings
     ) -> None:
         if not len(dataset):
-            raise LitePoseError("the dataset has no pictures to load")
+            raise LitePoseError("the dataset has no images to load")
         self.dataset = dataset
         self.augmentation = augmentation
         self.settings = settings
@@ -87,7 +87,7 @@ class Loader:
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from `start_batch` on.
 
-        Raises LitePoseError where more pictures than `max_unreadable` cannot be read.
+        Raises LitePoseError where more images than `max_unreadable` cannot be read.
         """
         order = epoch_order(self.dataset, self.settings, epoch)
         numbers = range(start_batch, self.batches_per_epoch)
@@ -127,17 +127,17 @@ class Loader:
         return augment(sample, rng, self.augmentation, size_wh, flip_index)
 
     def _read(self, index: int) -> Sample:
-        """A picture, or the first readable one after it."""
+        """An image, or the first readable one after it."""
         total = len(self.dataset)
         for at in range(index, index + min(total, MOST_IN_A_ROW)):
             try:
                 return self.dataset[at % total]
-            except UnreadablePictureError as wrong:
+            except UnreadableImageError as wrong:
                 self.unreadable[at % total] = str(wrong)
                 if len(self.unreadable) > self.settings.max_unreadable * total:
                     break
-        raise UnreadablePictureError(
-            f"{len(self.unreadable)} of {total} pictures cannot be read so far, and"
+        raise UnreadableImageError(
+            f"{len(self.unreadable)} of {total} images cannot be read so far, and"
             f" {self.settings.max_unreadable:.0%} may be (data.max_unreadable); `litepose data"
             f" doctor` lists all, among them: {'; '.join(list(self.unreadable.values())[:5])}"
         )
@@ -201,7 +201,7 @@ def collate(samples: list[Sample], size_wh: tuple[int, int], num_keypoints: int)
 def collate_people(
     samples: list[Sample], num_keypoints: int, images: torch.Tensor, valid_mask: torch.Tensor
 ) -> Batch:
-    """The Batch of these pictures and masks with the samples' people, on the pictures' device."""
+    """The Batch of these images and masks with the samples' people, on the images' device."""
     b, people = len(samples), max((len(s.keypoints_xy) for s in samples), default=0)
     points = np.zeros((b, people, num_keypoints, 2), np.float32)
     visibility = np.zeros((b, people, num_keypoints), np.uint8)

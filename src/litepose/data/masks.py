@@ -38,14 +38,14 @@ def decode_counts(text: str | bytes) -> list[int]:
 
 
 def decode_rle(counts: Sequence[int] | str | bytes, size_hw: tuple[int, int]) -> np.ndarray:
-    """Run lengths -> (H, W) bool. Raises LitePoseError where they do not fill the picture."""
+    """Run lengths -> (H, W) bool. Raises LitePoseError where they do not fill the image."""
     height, width = size_hw
     runs = np.asarray(
         decode_counts(counts) if isinstance(counts, str | bytes) else counts, dtype=np.int64
     )
     if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
         raise LitePoseError(
-            f"a run-length mask must fill its {width}x{height} picture; its runs sum to"
+            f"a run-length mask must fill its {width}x{height} image; its runs sum to"
             f" {int(runs.sum())}"
         )
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
@@ -57,14 +57,14 @@ def region_mask(
 ) -> np.ndarray:
     """The place of one annotation, (H, W) bool: its segmentation, or its box where it has none.
 
-    Raises LitePoseError where the segmentation is damaged or of another picture size.
+    Raises LitePoseError where the segmentation is damaged or of another image size.
     """
     width, height = image_wh
     if isinstance(segmentation, Mapping):
         size = tuple(segmentation.get("size", ()))
         if size != (height, width) or "counts" not in segmentation:
             raise LitePoseError(
-                f"a run-length mask of a {width}x{height} picture needs counts and size"
+                f"a run-length mask of a {width}x{height} image needs counts and size"
                 f" {[height, width]}; its size is {list(size)}"
             )
         return decode_rle(segmentation["counts"], (height, width))

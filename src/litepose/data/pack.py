@@ -1,8 +1,8 @@
-"""Packed datasets (`litepose data pack`): pictures resized and decoded once, with their labels.
+"""Packed datasets (`litepose data pack`): images resized and decoded once, with their labels.
 
-Ours. A file is: 8 bytes magic, 8 bytes (little-endian) place of the header, the pictures one after
+Ours. A file is: 8 bytes magic, 8 bytes (little-endian) place of the header, the images one after
 the other (plain RGB bytes, or JPEG/WebP for carrying), the arrays, and last the header: JSON with
-the skeleton and each array's type, shape and place. Nothing in it can run code. Plain pictures are
+the skeleton and each array's type, shape and place. Nothing in it can run code. Plain images are
 read through a memory map; a pack may be split in pieces `name-000.lpc`, `name-001.lpc`...
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.data.coco import Record
-from litepose.data.datasets import PoseDataset, UnreadablePictureError
+from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.sample import Sample
 from litepose.imaging.preprocess import shrink
 
@@ -37,7 +37,7 @@ _ALIGN = 64
 
 @dataclass(frozen=True)
 class PackSettings:
-    """short_side: larger pictures are reduced to it; quality: of JPEG or WebP, 1 to 100;
+    """short_side: larger images are reduced to it; quality: of JPEG or WebP, 1 to 100;
     piece_bytes: a piece ends before it grows beyond this (None: one file)."""
 
     short_side: int = 256
@@ -58,10 +58,10 @@ class PackSettings:
 
 @dataclass(frozen=True)
 class PackReport:
-    """What `pack` wrote, and the pictures it had to leave out: place in the dataset -> reason."""
+    """What `pack` wrote, and the images it had to leave out: place in the dataset -> reason."""
 
     paths: tuple[Path, ...]
-    pictures: int
+    images: int
     bytes: int
     unreadable: dict[int, str] = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ def pack(
 ) -> PackReport:
     """Write a dataset to `path` (`.lpc`), or to numbered pieces beside it.
 
-    Unreadable pictures are left out and reported. Each file appears only when it is whole.
+    Unreadable images are left out and reported. Each file appears only when it is whole.
     Raises LitePoseError where it cannot be written (a full disk, say); then nothing is replaced.
     """
     path = Path(path)
@@ -117,9 +117,9 @@ def pack(
             if progress:
                 progress(done, len(dataset))
         if piece is None:
-            raise LitePoseError(f"none of the dataset's {len(dataset)} pictures can be packed")
+            raise LitePoseError(f"none of the dataset's {len(dataset)} images can be packed")
         piece.close(last=True)
-        pictures = len(dataset) - len(unreadable)
+        images = len(dataset) - len(unreadable)
         for temporary, final in written:
             temporary.replace(final)
     except OSError as wrong:
@@ -131,7 +131,7 @@ def pack(
         for temporary, _ in written:
             temporary.unlink(missing_ok=True)
     paths = tuple(final for _, final in written)
-    return PackReport(paths, pictures, sum(p.stat().st_size for p in paths), unreadable)
+    return PackReport(paths, images, sum(p.stat().st_size for p in paths), unreadable)
 
 
 def _piece_path(path: Path, number: int) -> Path:
@@ -141,12 +141,12 @@ def _piece_path(path: Path, number: int) -> Path:
 def _encoded(
     dataset: PoseDataset, settings: PackSettings
 ) -> Iterator[tuple[int, Sample | None, bytes]]:
-    """Each picture in order: its sample and pixel bytes, or None and the reason."""
+    """Each image in order: its sample and pixel bytes, or None and the reason."""
 
     def prepare(index: int) -> tuple[int, Sample | None, bytes]:
         try:
             sample = shrink_sample(dataset[index], settings.short_side)
-        except UnreadablePictureError as wrong:
+        except UnreadableImageError as wrong:
             return index, None, str(wrong).encode()
         if settings.encoding == "raw":
             return index, sample, sample.image.tobytes()
@@ -162,7 +162,7 @@ def _encoded(
 
 
 class _Piece:
-    """One file being written: pictures go straight to disk, the rest is kept until `close`."""
+    """One file being written: images go straight to disk, the rest is kept until `close`."""
 
     def __init__(
         self, final: Path, dataset: PoseDataset, settings: PackSettings, number: int

@@ -18,7 +18,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, Region
-from litepose.data.datasets import UnreadablePictureError, map_record, mapping_between
+from litepose.data.datasets import UnreadableImageError, map_record, mapping_between
 from litepose.data.pack import MAGIC, SCHEMA
 from litepose.data.sample import Sample
 
@@ -87,8 +87,8 @@ class Piece:
 
     def _check(self) -> None:
         a, count = self.arrays, len(self)
-        per_picture = ("image_ids", "sizes_wh", "labeled", "people_complete", "crowd_index")
-        fits = all(len(a[name]) == count for name in per_picture)
+        per_image = ("image_ids", "sizes_wh", "labeled", "people_complete", "crowd_index")
+        fits = all(len(a[name]) == count for name in per_image)
         for kind, names in _COUNTED.items():
             starts = a[f"{kind}_starts"]
             fits = fits and len(starts) == count + 1 and starts[0] == 0
@@ -126,7 +126,7 @@ class PackedDataset:
 
     path: `name.lpc`, also where only `name-000.lpc`... are there
     target: the skeleton to deliver, by keypoint names; None keeps the file's own
-    people_only: leave out pictures with nobody annotated, as CocoDataset does
+    people_only: leave out images with nobody annotated, as CocoDataset does
     Raises LitePoseError where a file is damaged, a piece is missing or no keypoint name is shared.
     """
 
@@ -180,7 +180,7 @@ class PackedDataset:
         )
 
     def find(self, index: int) -> tuple[Piece, int]:
-        """The piece a picture is in, and its place there."""
+        """The piece an image is in, and its place there."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self._places[index]
@@ -195,7 +195,7 @@ class PackedDataset:
             return data.reshape(height, width, 3)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
         if image is None or image.shape != (height, width, 3):
-            raise UnreadablePictureError(f"picture {index} of {piece.path} is damaged")
+            raise UnreadableImageError(f"image {index} of {piece.path} is damaged")
         return image
 
     def mask_bits(self, index: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """People whom a teacher found, beside those who are labeled.
 
 A file of COCO results (as `litepose evaluate` writes them) says whom a better model, or the same
-one with more passes, found in the pictures of a dataset. Whoever is no labeled person becomes one
+one with more passes, found in the images of a dataset. Whoever is no labeled person becomes one
 more person of the sample; each keypoint's score is the height of its target.
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One annotated picture, in the skeleton that is trained (K keypoints).
+    """One annotated image, in the skeleton that is trained (K keypoints).
 
     image:        (H, W, 3) uint8 RGB
     keypoints_xy: (N, K, 2) float32, pixels of `image`
@@ -20,7 +20,7 @@ class Sample:
     labeled:     (K,) bool; False for keypoints that this dataset never labels
     people_complete: False where people may be in view that nobody labeled
     taught:       views of a teacher, each (h, w, K) uint8: its heatmaps in 1/255 over the whole
-                  picture; empty for none. Warping leaves one: made where people looked as large
+                  image; empty for none. Warping leaves one: made where people looked as large
     confidence:   (N, K) float32 in [0, 1], how sure each keypoint is; None means labels, all 1
     """
 

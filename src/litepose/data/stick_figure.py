@@ -1,7 +1,7 @@
 """One drawn person: a random pose, its 17 COCO keypoints, and the paint.
 
 Ours, for machines without data: cartoon people of capsules with clothes, lit from their own left
-(so left and right limbs differ in tone from any side), drawn back to front into the picture and,
+(so left and right limbs differ in tone from any side), drawn back to front into the image and,
 in parallel, into a map that says whose pixel it is.
 """
 
@@ -126,7 +126,7 @@ def _limb(
 
 
 class Canvas:
-    """A picture and the map of whose pixels it shows, painted together.
+    """An image and the map of whose pixels it shows, painted together.
 
     `owner` None paints over pixels that are the person's already.
     """

@@ -34,7 +34,7 @@ CATEGORY = {
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What is drawn: picture size, people (fewest, most), their heights as shares of the picture's;
+    """What is drawn: image size, people (fewest, most), their heights as shares of the image's;
     how often furniture stands in front of somebody, and how often there is a crowd far behind.
     """
 
@@ -56,14 +56,14 @@ class SceneSettings:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A drawn picture (H, W, 3) RGB and its COCO annotations, ids left to the writer."""
+    """A drawn image (H, W, 3) RGB and its COCO annotations, ids left to the writer."""
 
     image: np.ndarray
     annotations: list[dict[str, Any]]
 
 
 def draw_scene(rng: np.random.Generator, settings: SceneSettings = SceneSettings()) -> Scene:
-    """One picture with people. The same `rng` state draws the same picture."""
+    """One image with people. The same `rng` state draws the same image."""
     width, height = settings.size_wh
     canvas = Canvas(_background(rng, width, height))
     if rng.uniform() < settings.crowd:
@@ -88,9 +88,9 @@ def synthesize(
     split: str = "train2017",
     settings: SceneSettings = SceneSettings(),
 ) -> Path:
-    """Draw `count` pictures and their annotations in COCO's layout; returns the annotation file.
+    """Draw `count` images and their annotations in COCO's layout; returns the annotation file.
 
-    Picture i depends on (seed, split, i) only. Raises LitePoseError where the folder has files of
+    Image i depends on (seed, split, i) only. Raises LitePoseError where the folder has files of
     this split already, or cannot be written.
     """
     folder = Path(folder)
@@ -140,7 +140,7 @@ def _figures(rng: np.random.Generator, settings: SceneSettings) -> list[Figure]:
 
 
 def _background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """A wall with a texture and pictures on it, above a floor."""
+    """A wall with a texture and images on it, above a floor."""
     blots = rng.integers(0, 256, size=(9, 9, 1)) + rng.integers(-45, 46, size=(9, 9, 3))
     blots = np.clip(blots, 0, 255).astype(np.uint8)
     clouds = cv2.resize(blots, (width, height), interpolation=cv2.INTER_CUBIC)

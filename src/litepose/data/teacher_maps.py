@@ -15,7 +15,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
-from litepose.data.datasets import PoseDataset, UnreadablePictureError
+from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.sample import Sample
 
 SCALE = 255  # a probability of 1
@@ -38,7 +38,7 @@ class Answered:
 
 
 class Answers:
-    """The answers in a folder, by picture id.
+    """The answers in a folder, by image id.
 
     Raises LitePoseError where the folder is missing or its answers are for another skeleton.
     """
@@ -52,18 +52,18 @@ class Answers:
             )
 
     def __getitem__(self, image_id: int) -> np.ndarray:
-        """(h, w, K) uint8 over the whole picture, in 1/255.
+        """(h, w, K) uint8 over the whole image, in 1/255.
 
-        Raises UnreadablePictureError where the file is missing, damaged or of other keypoints.
+        Raises UnreadableImageError where the file is missing, damaged or of other keypoints.
         """
         path = answer_path(self.folder, image_id)
         try:
             with np.load(path, allow_pickle=False) as stored:
                 heat = stored["heat"]
         except Exception as wrong:  # zip, header and decompression errors share no base class
-            raise UnreadablePictureError(f"no answer can be read from {path}: {wrong}") from None
+            raise UnreadableImageError(f"no answer can be read from {path}: {wrong}") from None
         if heat.dtype != np.uint8 or heat.ndim != 3 or heat.shape[2] != self.num_keypoints:
-            raise UnreadablePictureError(
+            raise UnreadableImageError(
                 f"{path} holds {heat.dtype} {heat.shape}, not heatmaps of"
                 f" {self.num_keypoints} keypoints"
             )

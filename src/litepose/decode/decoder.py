@@ -1,4 +1,4 @@
-"""Maps of one picture -> Poses in that picture's pixels: the fast path, and the default."""
+"""Maps of one image -> Poses in that image's pixels: the fast path, and the default."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from litepose.decode.peaks import find_candidates
 
 
 def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:
-    """People of one picture from one or more looks at it (flip passes already unflipped).
+    """People of one image from one or more looks at it (flip passes already unflipped).
 
-    Positions are in image pixels, not clipped to the picture; people come best first; those below
+    Positions are in image pixels, not clipped to the image; people come best first; those below
     `info.decode.person_threshold` are left out before their missing keypoints are sought.
     Raises LitePoseError where a map holds NaN or infinity.
     """
@@ -39,7 +39,7 @@ def decode_field(field: MergedMaps, box: Letterbox, info: ModelInfo) -> Poses:
 def poses_of(
     people: People, stride: int, tag_stride: int, box: Letterbox, info: ModelInfo
 ) -> Poses:
-    """People in heatmap cells of `stride` input pixels -> Poses in pixels of the picture."""
+    """People in heatmap cells of `stride` input pixels -> Poses in pixels of the image."""
     points = box.to_image(_absent_to_middle(people.cells_xy, people.scores) * np.float32(stride))
     centers = None
     if info.tag_kind == "positional":

@@ -1,7 +1,7 @@
-"""Several looks at one picture (mirrored, at other scales) become one set of maps.
+"""Several looks at one image (mirrored, at other scales) become one set of maps.
 
 Source: the official test-time augmentation. Ours merges at the finest stride of the first pass
-instead of at picture size; tags come from the passes at the first pass's scale only.
+instead of at image size; tags come from the passes at the first pass's scale only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BLOCK_PX = 16  # side of the blocks that the decoder looks at first, in input pi
 
 
 class Pass(NamedTuple):
-    """One look: the network's maps for one picture (B = 1) and how the picture lay in the input."""
+    """One look: the network's maps for one image (B = 1) and how the image lay in the input."""
 
     maps: Maps
     box: Letterbox
@@ -50,7 +50,7 @@ def tag_places(tags: np.ndarray, tag_stride: int) -> np.ndarray:
 
 
 class MergedMaps(NamedTuple):
-    """The merged maps of one picture, cut into square blocks of `block` cells a side.
+    """The merged maps of one image, cut into square blocks of `block` cells a side.
 
     cells: (K, R * block, C * block) sums of the heatmaps of all strides and passes; right of the
         true columns and below the true rows at least one cell of -inf, which is also what a step

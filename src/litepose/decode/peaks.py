@@ -1,6 +1,6 @@
 """Heatmap peaks with sub-pixel places and tags, at the resolution that the maps have.
 
-Source: the official decoder's NMS and top-k. Ours never enlarges the maps to picture size: only
+Source: the official decoder's NMS and top-k. Ours never enlarges the maps to image size: only
 blocks with a cell above the threshold are read, and only such cells look at their eight neighbors;
 a plateau gives one peak; the sub-pixel shift is the vertex of a parabola, not a fixed quarter.
 """

@@ -45,7 +45,7 @@ def official_input(
     """Size of the network's input, and the affine from its pixels to image pixels.
 
     The short side becomes the input size, the other a multiple of 64 (a fraction of a pixel over a
-    multiple is cut); the picture is scaled about its center pixel, the rest is border.
+    multiple is cut); the image is scaled about its center pixel, the rest is border.
     """
     w, h = image_wh
     base = _up_to_64(min_scale * input_size)

@@ -13,8 +13,8 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
-from litepose.evaluation.ground_truth import PictureFound, PictureTruth
-from litepose.evaluation.matching import FEWEST_PICTURES, Interval, PictureMatch, ap_intervals
+from litepose.evaluation.ground_truth import ImageFound, ImageTruth
+from litepose.evaluation.matching import FEWEST_IMAGES, ImageMatch, Interval, ap_intervals
 from litepose.evaluation.oks import PckReference, compute_pck, pck_lengths
 
 PEOPLE_GROUPS = ((1, 1), (2, 3), (4, 9), (10, None))
@@ -22,10 +22,10 @@ PEOPLE_GROUPS = ((1, 1), (2, 3), (4, 9), (10, None))
 
 @dataclass(frozen=True)
 class GroupScore:
-    """AP of the pictures with so many labeled people; None where there is no such picture."""
+    """AP of the images with so many labeled people; None where there is no such image."""
 
     people: str
-    pictures: int
+    images: int
     ap: Interval | None
 
 
@@ -60,22 +60,22 @@ class PeopleAt:
         return 2 * self.precision * self.recall / total if total else 0.0
 
 
-def ap_by_people(matches: Sequence[PictureMatch], resamples: int = 1000) -> list[GroupScore]:
-    """AP of pictures with 1, 2-3, 4-9 and 10 or more people to be found, and its interval, which
-    fewer than FEWEST_PICTURES do not have."""
+def ap_by_people(matches: Sequence[ImageMatch], resamples: int = 1000) -> list[GroupScore]:
+    """AP of images with 1, 2-3, 4-9 and 10 or more people to be found, and its interval, which
+    fewer than FEWEST_IMAGES do not have."""
     out = []
     for low, high in PEOPLE_GROUPS:
         chosen = [m for m in matches if low <= m.num_people <= (high or m.num_people)]
         name = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
-        intervals = ap_intervals(chosen, resamples, fewest=FEWEST_PICTURES)
+        intervals = ap_intervals(chosen, resamples, fewest=FEWEST_IMAGES)
         out.append(GroupScore(name, len(chosen), intervals.get("ap")))
     return out
 
 
 def score_keypoints(
-    truths: Sequence[PictureTruth],
-    found: Sequence[PictureFound],
-    matches: Sequence[PictureMatch],
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageFound],
+    matches: Sequence[ImageMatch],
     skeleton: Skeleton,
 ) -> list[KeypointScore]:
     """One row per keypoint, from the pairs of people that match at OKS 0.5."""
@@ -98,10 +98,10 @@ def score_keypoints(
     ]
 
 
-def people_at(matches: Sequence[PictureMatch], scores: Sequence[float]) -> list[PeopleAt]:
+def people_at(matches: Sequence[ImageMatch], scores: Sequence[float]) -> list[PeopleAt]:
     """Precision and recall of people at score thresholds, for choosing what to draw.
 
-    Ground truth that leaves people out counts their finding as wrong: take complete pictures.
+    Ground truth that leaves people out counts their finding as wrong: take complete images.
     """
     total = sum(m.num_people for m in matches)
     of = np.concatenate([np.zeros(0), *(m.scores for m in matches)])
@@ -116,7 +116,7 @@ def people_at(matches: Sequence[PictureMatch], scores: Sequence[float]) -> list[
     return out
 
 
-def mean_oks(matches: Sequence[PictureMatch]) -> float | None:
+def mean_oks(matches: Sequence[ImageMatch]) -> float | None:
     """Mean OKS (0..100) of the people that match at OKS 0.5; None where nobody does."""
     values = [
         match.oks[i, match.partner[0, i]]
@@ -127,9 +127,9 @@ def mean_oks(matches: Sequence[PictureMatch]) -> float | None:
 
 
 def pck(
-    truths: Sequence[PictureTruth],
-    found: Sequence[PictureFound],
-    matches: Sequence[PictureMatch],
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageFound],
+    matches: Sequence[ImageMatch],
     skeleton: Skeleton,
     share: float = 0.2,
     reference: PckReference = "torso",

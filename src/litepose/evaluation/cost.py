@@ -46,7 +46,7 @@ else:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """params: trained numbers;  macs: multiply-accumulates of one picture of `input_wh`;
+    """params: trained numbers;  macs: multiply-accumulates of one image of `input_wh`;
     traffic: bytes that its convolutions read and write, weights too, were no cache to help them."""
 
     params: int
@@ -65,7 +65,7 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Latency:
-    """One picture in memory -> Poses: making the input, the network, the decoder, all three."""
+    """One image in memory -> Poses: making the input, the network, the decoder, all three."""
 
     pre: Percentiles
     net: Percentiles
@@ -90,7 +90,7 @@ def network_cost(info: ModelInfo, input_wh: tuple[int, int] | None = None) -> Ne
     width, height = input_wh or (info.input.size, info.input.size)
     with torch.device("meta"):
         network = build_network(info).eval()
-        picture = torch.empty(1, 3, height, width)
+        image = torch.empty(1, 3, height, width)
     params = sum(p.numel() for p in network.parameters())
     numbers = [params]
     for layer in network.modules():
@@ -99,7 +99,7 @@ def network_cost(info: ModelInfo, input_wh: tuple[int, int] | None = None) -> Ne
                 lambda _, seen, made: numbers.append(seen[0].numel() + made.numel())
             )
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(picture)
+        network(image)
     return NetworkCost(params, counter.get_total_flops() // 2, 4 * sum(numbers), (width, height))
 
 
@@ -110,9 +110,9 @@ def measure_latency(
     warm_up: int = 5,
     options: PredictOptions | None = None,
 ) -> Latency:
-    """Predict the pictures in turn, `runs` times in all, after `warm_up` that do not count."""
+    """Predict the images in turn, `runs` times in all, after `warm_up` that do not count."""
     if not images or runs < 1:
-        raise LitePoseError("measuring latency needs at least one picture and one run")
+        raise LitePoseError("measuring latency needs at least one image and one run")
     rows: list[Timings] = []
     for i in range(warm_up + runs):
         seen = predictor.inspect(images[i % len(images)], options)
@@ -150,7 +150,7 @@ def peak_memory_mb(
     backend: str | None = None,
     input_size: int | None = None,
 ) -> float:
-    """Peak memory (MiB) of a fresh process that loads a model and predicts a picture.
+    """Peak memory (MiB) of a fresh process that loads a model and predicts an image.
 
     Raises LitePoseError with the process's own last words where it fails.
     """

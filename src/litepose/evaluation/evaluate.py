@@ -1,7 +1,7 @@
-"""A model over a dataset -> report, COCO results file and a picture of what went well and wrong.
+"""A model over a dataset -> report, COCO results file and an image of what went well and wrong.
 
-Source: ours. Pictures that cannot be read are counted and left out; what was done is on disk after
-every picture, so a run that was stopped is judged on what it did and can be taken up again.
+Source: ours. Images that cannot be read are counted and left out; what was done is on disk after
+every image, so a run that was stopped is judged on what it did and can be taken up again.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import cv2
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
-from litepose.data.datasets import PoseDataset, UnreadablePictureError
+from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.evaluation.example_grid import choose_examples, draw_sheet
-from litepose.evaluation.ground_truth import PictureFound, PictureTruth, group_results, truth_of
+from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_results, truth_of
 from litepose.evaluation.keypoint_overlap import Unknown
-from litepose.evaluation.matching import match_pictures
+from litepose.evaluation.matching import match_images
 from litepose.evaluation.report import EvaluationReport, judge, judge_complete
 from litepose.inference.backend import weights_sha256
 from litepose.inference.results import PredictOptions
@@ -53,7 +53,7 @@ class PosePredictor(Protocol):
 class EvaluateOptions:
     """How to look, and at what.
 
-    flip_test, scales, views: as in PredictOptions;  limit: only the first so many pictures
+    flip_test, scales, views: as in PredictOptions;  limit: only the first so many images
     weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
     unknown: what the model lacks of the dataset, as `open_to_judge` gives it, for the report
     resume: take up the stopped run in the output folder, of the same model (its weights are
@@ -73,7 +73,7 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
-            raise LitePoseError(f"the limit is a number of pictures, 1 or more; got {self.limit}")
+            raise LitePoseError(f"the limit is a number of images, 1 or more; got {self.limit}")
 
     def view_sizes(self, rule: InputRule) -> tuple[int, ...]:
         return PredictOptions(scales=self.scales, views=self.views).view_sizes(rule)
@@ -86,12 +86,12 @@ def evaluate(
     options: EvaluateOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:
-    """Predict every picture of a dataset and judge the people found.
+    """Predict every image of a dataset and judge the people found.
 
     output: a folder for `report.json`, `report.txt`, `results.json` (COCO) and `sheet.png`; None
-    writes nothing.  progress: called with the pictures done and all of them.
-    Ctrl-C ends the run early with a report on the pictures done. Raises LitePoseError where the
-    skeletons differ, the folder cannot be written, no picture could be judged, or a run that is to
+    writes nothing.  progress: called with the images done and all of them.
+    Ctrl-C ends the run early with a report on the images done. Raises LitePoseError where the
+    skeletons differ, the folder cannot be written, no image could be judged, or a run that is to
     be taken up is damaged or of something else.
     """
     options = options or EvaluateOptions()
@@ -122,7 +122,7 @@ def evaluate(
 
 
 class _Run:
-    """One evaluation on its way: results by picture, in memory and in the partial file."""
+    """One evaluation on its way: results by image, in memory and in the partial file."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class _Run:
     ) -> None:
         self.predictor, self.dataset, self.options = predictor, dataset, options
         count = len(dataset) if options.limit is None else min(options.limit, len(dataset))
-        self.pictures = range(count)
+        self.images = range(count)
         self.results: dict[int, list[dict[str, Any]]] = {}  # by place in the dataset
         self.unreadable: dict[int, str] = {}
         self.seconds = 0.0
@@ -163,11 +163,11 @@ class _Run:
             self._note(header)
 
     def over_all(self, progress: Callable[[int, int], None] | None) -> None:
-        for done, i in enumerate(self.pictures):
+        for done, i in enumerate(self.images):
             if i not in self.results and i not in self.unreadable:
                 self._one(i)
             if progress:
-                progress(done + 1, len(self.pictures))
+                progress(done + 1, len(self.images))
 
     def close(self) -> None:
         if self.partial:
@@ -191,7 +191,7 @@ class _Run:
     def write(self, output: Path, report: EvaluationReport) -> None:
         truths, found = self._records()
         skeleton, places = self.dataset.skeleton, sorted(self.results)
-        matches = match_pictures(truths, found, skeleton)
+        matches = match_images(truths, found, skeleton)
         sheet = draw_sheet(
             choose_examples(truths, found, matches),
             truths,
@@ -214,9 +214,9 @@ class _Run:
         record = self.dataset.records[i]
         try:
             image = self.dataset[i].image
-        except UnreadablePictureError as wrong:
+        except UnreadableImageError as wrong:
             self.unreadable[i] = f"{record.file_name}: {wrong}"
-            self._note({"picture": i, "unreadable": self.unreadable[i]})
+            self._note({"image": i, "unreadable": self.unreadable[i]})
             return
         start = perf_counter()
         # Whoever is left out here is missing from the curve of precision over recall.
@@ -226,7 +226,7 @@ class _Run:
         )
         self.seconds += perf_counter() - start
         self.results[i] = poses.to_coco(record.image_id)
-        self._note({"picture": i, "people": self.results[i], "seconds": perf_counter() - start})
+        self._note({"image": i, "people": self.results[i], "seconds": perf_counter() - start})
 
     def _note(self, line: dict[str, Any]) -> None:
         if self.partial:
@@ -244,19 +244,19 @@ class _Run:
                 f"{path} comes from {what}; start without resuming, or choose another output folder"
             )
         for line in lines[1:]:
-            if line["picture"] not in self.pictures:
+            if line["image"] not in self.images:
                 continue
             if "unreadable" in line:
-                self.unreadable[line["picture"]] = line["unreadable"]
+                self.unreadable[line["image"]] = line["unreadable"]
             else:
-                self.results[line["picture"]] = line["people"]
+                self.results[line["image"]] = line["people"]
                 self.seconds += line["seconds"]
         os.truncate(path, size)
 
-    def _records(self) -> tuple[list[PictureTruth], list[PictureFound]]:
+    def _records(self) -> tuple[list[ImageTruth], list[ImageFound]]:
         if not self.results:
             raise LitePoseError(
-                f"no picture could be judged: {len(self.unreadable)} of {len(self.pictures)}"
+                f"no image could be judged: {len(self.unreadable)} of {len(self.images)}"
                 " could not be read, the rest was not reached"
             )
         places = sorted(self.results)
@@ -294,4 +294,4 @@ def _is_line(line: Any, header: bool) -> bool:
     if header or not isinstance(line, dict):
         return isinstance(line, dict)
     looked_at = isinstance(line.get("people"), list) and isinstance(line.get("seconds"), float)
-    return isinstance(line.get("picture"), int) and (looked_at or "unreadable" in line)
+    return isinstance(line.get("image"), int) and (looked_at or "unreadable" in line)

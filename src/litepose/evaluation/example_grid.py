@@ -1,4 +1,4 @@
-"""A picture of what a model does: its best and worst people, whom it missed, whom it invented.
+"""An image of what a model does: its best and worst people, whom it missed, whom it invented.
 
 Source: ours. Each example is shown twice, what was found on the left and what is labeled on the
 right; the person in question alone on its own side, everybody on the other.
@@ -15,8 +15,8 @@ import numpy as np
 from litepose.core.geometry import Affine
 from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
-from litepose.evaluation.ground_truth import PictureFound, PictureTruth
-from litepose.evaluation.matching import PictureMatch
+from litepose.evaluation.ground_truth import ImageFound, ImageTruth
+from litepose.evaluation.matching import ImageMatch
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.text import text_mask
 
@@ -26,23 +26,23 @@ _SMALLEST = 32.0**2  # smaller people cannot be judged by eye, nor does COCO cou
 
 
 class Example(NamedTuple):
-    """One person: the picture's position, the found and the true row (None: nobody), a caption."""
+    """One person: the image's position, the found and the true row (None: nobody), a caption."""
 
-    picture: int
+    image: int
     found: int | None
     true: int | None
     caption: str
 
 
 def choose_examples(
-    truths: Sequence[PictureTruth],
-    found: Sequence[PictureFound],
-    matches: Sequence[PictureMatch],
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageFound],
+    matches: Sequence[ImageMatch],
     columns: int = 4,
 ) -> dict[str, list[Example]]:
-    """Title of a row -> its examples at OKS 0.5, at most one of a picture, most telling first.
+    """Title of a row -> its examples at OKS 0.5, at most one of an image, most telling first.
 
-    Invented people are taken from pictures with everybody labeled, where there are such.
+    Invented people are taken from images with everybody labeled, where there are such.
     """
     pairs: list[tuple[float, Example]] = []
     missed: list[tuple[float, Example]] = []
@@ -63,7 +63,7 @@ def choose_examples(
             score, near = float(people.scores[n]), match.oks[n].max(initial=0.0)
             caption = f"score {score:.2f}, best OKS {near:.2f}"
             invented.append((score, Example(i, int(n), None, caption)))
-    whole = " (pictures with everybody labeled)" if only_complete else ""
+    whole = " (images with everybody labeled)" if only_complete else ""
     return {
         "Best: found most exactly": _first(pairs, columns),
         "Worst: found least exactly": _first([(-v, e) for v, e in pairs], columns),
@@ -74,14 +74,14 @@ def choose_examples(
 
 def draw_sheet(
     examples: dict[str, list[Example]],
-    truths: Sequence[PictureTruth],
-    found: Sequence[PictureFound],
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageFound],
     skeleton: Skeleton,
     read: Callable[[int], np.ndarray],
 ) -> np.ndarray:
     """(H, W, 3) uint8 RGB: one row per title, only words where it has no example.
 
-    `read(i)` gives picture i, (H, W, 3) uint8 RGB.
+    `read(i)` gives image i, (H, W, 3) uint8 RGB.
     """
     titles = [title if row else f"{title}: none" for title, row in examples.items()]
     wide, high = 2 * _CELL + 2 * _GAP, _CELL + _CAPTION
@@ -95,10 +95,10 @@ def draw_sheet(
         _write(sheet, titles[r], (_GAP, top + 7), _TITLE_SIZE)
         for c, example in enumerate(row):
             left = _GAP + c * (wide + _GAP)
-            truth, people = truths[example.picture], found[example.picture]
-            pair = _pair(example, truth, people, skeleton, read(example.picture))
+            truth, people = truths[example.image], found[example.image]
+            pair = _pair(example, truth, people, skeleton, read(example.image))
             sheet[top + _TITLE : top + _TITLE + _CELL, left : left + pair.shape[1]] = pair
-            caption = f"{example.caption}   picture {truth.image_id}   found | labeled"
+            caption = f"{example.caption}   image {truth.image_id}   found | labeled"
             _write(sheet, caption, (left, top + _TITLE + _CELL + 3), 12)
     return sheet
 
@@ -106,18 +106,18 @@ def draw_sheet(
 def _first(ranked: list[tuple[float, Example]], count: int) -> list[Example]:
     chosen: dict[int, Example] = {}
     for _, example in sorted(ranked, key=lambda pair: -pair[0]):
-        chosen.setdefault(example.picture, example)
+        chosen.setdefault(example.image, example)
     return list(chosen.values())[:count]
 
 
 def _pair(
     example: Example,
-    truth: PictureTruth,
-    people: PictureFound,
+    truth: ImageTruth,
+    people: ImageFound,
     skeleton: Skeleton,
     image: np.ndarray,
 ) -> np.ndarray:
-    """The picture around the person, twice: with what was found and with what is labeled."""
+    """The image around the person, twice: with what was found and with what is labeled."""
     seen = Poses(people.keypoints_xy, people.keypoint_scores, people.scores, skeleton)
     real = _true_poses(truth, skeleton)
     person = real[example.true] if example.true is not None else seen[example.found]
@@ -130,7 +130,7 @@ def _pair(
 
 
 def _cell(image: np.ndarray, to_cell: Affine) -> np.ndarray:
-    """(_CELL, _CELL, 3): that part of the picture; shrunk by areas first, or it would flicker."""
+    """(_CELL, _CELL, 3): that part of the image; shrunk by areas first, or it would flicker."""
     h, w = image.shape[:2]
     shrink = min(1.0, to_cell.matrix[0, 0])
     small_wh = max(1, round(w * shrink)), max(1, round(h * shrink))
@@ -140,7 +140,7 @@ def _cell(image: np.ndarray, to_cell: Affine) -> np.ndarray:
     return cv2.warpAffine(small, warp, (_CELL, _CELL), borderValue=_OUTSIDE)
 
 
-def _true_poses(truth: PictureTruth, skeleton: Skeleton) -> Poses:
+def _true_poses(truth: ImageTruth, skeleton: Skeleton) -> Poses:
     """Labels as poses: hidden keypoints paler than visible ones."""
     scores = np.choose(np.minimum(truth.visibility, 2), [0.0, 0.4, 1.0])
     return Poses(truth.keypoints_xy, scores, np.ones(len(scores)), skeleton)

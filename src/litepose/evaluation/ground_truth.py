@@ -1,4 +1,4 @@
-"""Ground truth and results of an evaluation as arrays, one record of each kind per picture.
+"""Ground truth and results of an evaluation as arrays, one record of each kind per image.
 
 Source: COCO's annotation and results formats, CrowdPose's in COCO's form (read by data/coco.py).
 Ours differs: keypoints are put into the wanted skeleton by name, people that are neither right nor
@@ -24,8 +24,8 @@ AreaRule = Literal["annotated", "box"]
 
 
 @dataclass(frozen=True, eq=False)
-class PictureTruth:
-    """What is annotated in one picture: M people in one skeleton of K keypoints.
+class ImageTruth:
+    """What is annotated in one image: M people in one skeleton of K keypoints.
 
     keypoints_xy: (M, K, 2) float64, pixels;  visibility: (M, K) 0 unlabeled, 1 hidden, 2 visible
     areas: (M,) pixels squared;  boxes_xywh: (M, 4);  crowd: (M,) bool, a region of many people
@@ -54,8 +54,8 @@ class PictureTruth:
 
 
 @dataclass(frozen=True, eq=False)
-class PictureFound:
-    """What a model found in one picture: N people, best first.
+class ImageFound:
+    """What a model found in one image: N people, best first.
 
     keypoints_xy: (N, K, 2) float64, pixels;  keypoint_scores: (N, K);  scores: (N,)
     """
@@ -70,13 +70,13 @@ def read_truth(
     skeleton: Skeleton,
     image_ids: Collection[int] | None = None,
     area_rule: AreaRule = "annotated",
-) -> list[PictureTruth]:
-    """COCO annotations (a dict or their file) -> one record per picture, ordered by id.
+) -> list[ImageTruth]:
+    """COCO annotations (a dict or their file) -> one record per image, ordered by id.
 
-    Keypoints that the annotations do not name are unlabeled. `image_ids` chooses pictures, None
+    Keypoints that the annotations do not name are unlabeled. `image_ids` chooses images, None
     takes all.
     Raises LitePoseError where the annotations are missing or damaged, share no keypoint with the
-    skeleton, or do not have a chosen picture.
+    skeleton, or do not have a chosen image.
     """
     if isinstance(ground_truth, Mapping):
         own, records = records_of(check_form(ground_truth, "the ground truth"), None)
@@ -92,13 +92,13 @@ def read_truth(
     chosen = sorted(by_id if image_ids is None else {int(i) for i in image_ids})
     absent = [i for i in chosen if i not in by_id]
     if absent:
-        raise LitePoseError(f"the ground truth has no picture with id {absent[0]}")
+        raise LitePoseError(f"the ground truth has no image with id {absent[0]}")
     return [truth_of(by_id[i], source, area_rule) for i in chosen]
 
 
 def truth_of(
     record: Record, source: np.ndarray | None = None, area_rule: AreaRule = "annotated"
-) -> PictureTruth:
+) -> ImageTruth:
     """One dataset record as ground truth; `source` (K,) as of `Skeleton.mapping_from`.
 
     Area rule "box" takes 0.53 of each box, as CrowdPose does, "annotated" the record's areas.
@@ -113,7 +113,7 @@ def truth_of(
         [record.boxes_xywh, np.reshape([r.box_xywh for r in regions], (-1, 4))]
     ).astype(np.float64)
     areas = np.concatenate([record.areas.astype(np.float64), [r.area for r in regions]])
-    return PictureTruth(
+    return ImageTruth(
         image_id=record.image_id,
         keypoints_xy=np.pad(keypoints_xy, (*rest, (0, 0))),
         visibility=np.pad(visibility, rest),
@@ -125,10 +125,10 @@ def truth_of(
     )
 
 
-def found_of(poses: Poses) -> PictureFound:
-    """What a predictor found in one picture, as the matching wants it."""
+def found_of(poses: Poses) -> ImageFound:
+    """What a predictor found in one image, as the matching wants it."""
     order = np.argsort(-poses.person_scores, kind="stable")
-    return PictureFound(
+    return ImageFound(
         poses.keypoints_xy[order].astype(np.float64),
         poses.scores[order].astype(np.float64),
         poses.person_scores[order].astype(np.float64),
@@ -136,11 +136,11 @@ def found_of(poses: Poses) -> PictureFound:
 
 
 def group_results(
-    results: Iterable[Mapping[str, Any]], truths: Sequence[PictureTruth], skeleton: Skeleton
-) -> list[PictureFound]:
-    """COCO results entries -> what was found in each picture of `truths`, best first.
+    results: Iterable[Mapping[str, Any]], truths: Sequence[ImageTruth], skeleton: Skeleton
+) -> list[ImageFound]:
+    """COCO results entries -> what was found in each image of `truths`, best first.
 
-    Entries of other pictures are left out.
+    Entries of other images are left out.
     Raises LitePoseError where an entry lacks a field or its numbers do not fit the skeleton.
     """
     k = skeleton.num_keypoints
@@ -155,14 +155,14 @@ def group_results(
                 f" ({skeleton.name}): {wrong}"
             ) from None
         if not (np.isfinite(triples).all() and np.isfinite(score)):
-            raise LitePoseError(f"a result of picture {image_id} holds numbers that are not finite")
+            raise LitePoseError(f"a result of image {image_id} holds numbers that are not finite")
         if image_id in entries:
             entries[image_id].append((score, triples))
     return [_found(entries[t.image_id], k) for t in truths]
 
 
-def _found(entries: list[tuple[float, np.ndarray]], k: int) -> PictureFound:
+def _found(entries: list[tuple[float, np.ndarray]], k: int) -> ImageFound:
     scores = np.array([score for score, _ in entries], np.float64)
     triples = np.array([keypoints for _, keypoints in entries]).reshape(-1, k, 3)
     order = np.argsort(-scores, kind="stable")
-    return PictureFound(triples[order, :, :2], triples[order, :, 2], scores[order])
+    return ImageFound(triples[order, :, :2], triples[order, :, 2], scores[order])

@@ -36,14 +36,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Unknown:
-    """As LeftOut, with `people` of each picture."""
+    """As LeftOut, with `people` of each image."""
 
     keypoints: Sequence[str]
     of_keypoints: int
     people: Sequence[int]
 
     def of(self, places: Iterable[int]) -> LeftOut:
-        """What is left out of these pictures, by place in the dataset."""
+        """What is left out of these images, by place in the dataset."""
         lost = sum(self.people[i] for i in places)
         return LeftOut(self.keypoints, self.of_keypoints, lost)
 

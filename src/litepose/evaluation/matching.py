@@ -1,8 +1,8 @@
-"""Who was found: COCO's matching once per picture, then AP and its bootstrap interval from it.
+"""Who was found: COCO's matching once per image, then AP and its bootstrap interval from it.
 
 Source: COCO's evaluation (people matched greedily, best score first, at ten OKS thresholds; AP is
 the mean of the precision envelope at 101 recalls); percentile bootstrap (Efron, 1979).
-Ours differs: a picture is matched once and pictures are then resampled as weights, so a thousand
+Ours differs: an image is matched once and images are then resampled as weights, so a thousand
 resamples cost a second and not a thousand evaluations. `average_precision` equals `coco_ap`.
 """
 
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from litepose.core.skeleton import Skeleton
-from litepose.evaluation.ground_truth import PictureFound, PictureTruth
+from litepose.evaluation.ground_truth import ImageFound, ImageTruth
 from litepose.evaluation.oks import compute_oks
 
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-FEWEST_PICTURES = 5  # of fewer, resamples say nothing of other pictures: of one they are all alike
+FEWEST_IMAGES = 5  # of fewer, resamples say nothing of other images: of one they are all alike
 RECALLS = np.linspace(0.0, 1.0, 101)
-MOST_PEOPLE = 20  # COCO judges the best 20 people of a picture
+MOST_PEOPLE = 20  # COCO judges the best 20 people of an image
 AREA_RANGES: Mapping[str, tuple[float, float]] = {
     "all": (0.0, 1e10),
     "medium": (32.0**2, 96.0**2),
@@ -29,8 +29,8 @@ AREA_RANGES: Mapping[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class PictureMatch:
-    """N found people of one picture against M annotated ones, at T = 10 OKS thresholds.
+class ImageMatch:
+    """N found people of one image against M annotated ones, at T = 10 OKS thresholds.
 
     scores: (N,) best first;  oks: (N, M);  partner: (T, N) the true person's row, -1 for nobody
     neutral: (T, N) bool, neither right nor wrong (matched to a crowd, or of another size)
@@ -61,9 +61,9 @@ class PictureMatch:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the 95 % interval of what other pictures of the kind would have given, 0..100.
+    """A value and the 95 % interval of what other images of the kind would have given, 0..100.
 
-    low, high: None where there are too few pictures to tell
+    low, high: None where there are too few images to tell
     """
 
     value: float
@@ -71,13 +71,13 @@ class Interval:
     high: float | None
 
 
-def match_pictures(
-    truths: Sequence[PictureTruth],
-    found: Sequence[PictureFound],
+def match_images(
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageFound],
     skeleton: Skeleton,
     area: str = "all",
-) -> list[PictureMatch]:
-    """Match every picture. `area` is a key of AREA_RANGES: people of other sizes are neutral."""
+) -> list[ImageMatch]:
+    """Match every image. `area` is a key of AREA_RANGES: people of other sizes are neutral."""
     sigmas = np.array(skeleton.oks_sigmas)
     return [
         _match(truth, people, sigmas, AREA_RANGES[area])
@@ -85,7 +85,7 @@ def match_pictures(
     ]
 
 
-def average_precision(matches: Sequence[PictureMatch]) -> np.ndarray | None:
+def average_precision(matches: Sequence[ImageMatch]) -> np.ndarray | None:
     """(T,) AP at each OKS threshold, 0..100; None where nobody is to be found."""
     ranking = _rank(matches)
     if not ranking.people.sum():
@@ -93,12 +93,10 @@ def average_precision(matches: Sequence[PictureMatch]) -> np.ndarray | None:
     return _precision(ranking, np.ones(len(matches)))
 
 
-def bootstrap_ap(
-    matches: Sequence[PictureMatch], resamples: int = 1000, seed: int = 0
-) -> np.ndarray:
-    """(R, T) AP at each OKS threshold of R resamples of the pictures, 0..100.
+def bootstrap_ap(matches: Sequence[ImageMatch], resamples: int = 1000, seed: int = 0) -> np.ndarray:
+    """(R, T) AP at each OKS threshold of R resamples of the images, 0..100.
 
-    The same seed and number of pictures draw the same pictures, so the difference of two models'
+    The same seed and number of images draw the same images, so the difference of two models'
     samples is a paired comparison. A resample without people is left out.
     """
     if not matches:
@@ -111,11 +109,11 @@ def bootstrap_ap(
 
 
 def ap_intervals(
-    matches: Sequence[PictureMatch], resamples: int = 1000, seed: int = 0, fewest: int = 0
+    matches: Sequence[ImageMatch], resamples: int = 1000, seed: int = 0, fewest: int = 0
 ) -> dict[str, Interval]:
     """AP, AP50 and AP75 (`ap`, `ap50`, `ap75`) with their intervals; empty where nobody is.
 
-    fewest: where fewer pictures than this have somebody to be found, values come without interval
+    fewest: where fewer images than this have somebody to be found, values come without interval
     """
     point = average_precision(matches)
     if point is None:
@@ -138,20 +136,20 @@ def ap_intervals(
 
 @dataclass(frozen=True, eq=False)
 class _Ranking:
-    """All found people that are right or wrong, best first: (T, D), and pictures' counts (P,)."""
+    """All found people that are right or wrong, best first: (T, D), and images' counts (P,)."""
 
-    picture: np.ndarray
+    image: np.ndarray
     right: np.ndarray
     wrong: np.ndarray
     people: np.ndarray
 
 
-def _rank(matches: Sequence[PictureMatch]) -> _Ranking:
+def _rank(matches: Sequence[ImageMatch]) -> _Ranking:
     t = len(OKS_THRESHOLDS)
     order = np.argsort(-_joined([m.scores for m in matches], (0,)), kind="stable")
-    picture = np.repeat(np.arange(len(matches)), [len(m.scores) for m in matches])
+    image = np.repeat(np.arange(len(matches)), [len(m.scores) for m in matches])
     return _Ranking(
-        picture=picture[order],
+        image=image[order],
         right=_joined([m.right for m in matches], (t, 0))[:, order].astype(np.float64),
         wrong=_joined([m.wrong for m in matches], (t, 0))[:, order].astype(np.float64),
         people=np.array([m.num_people for m in matches], np.float64),
@@ -163,12 +161,12 @@ def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
 
 
 def _precision(ranking: _Ranking, weights: np.ndarray) -> np.ndarray:
-    """(T,) AP with picture i counted weights[i] times.
+    """(T,) AP with image i counted weights[i] times.
 
-    A repeated picture's people stand side by side in the ranking, so adding them at once leaves the
+    A repeated image's people stand side by side in the ranking, so adding them at once leaves the
     precision envelope as it is.
     """
-    weight = weights[ranking.picture]
+    weight = weights[ranking.image]
     right = np.cumsum(ranking.right * weight, axis=1)  # (T, D)
     wrong = np.cumsum(ranking.wrong * weight, axis=1)
     precision = right / (right + wrong + np.spacing(1))
@@ -182,11 +180,11 @@ def _precision(ranking: _Ranking, weights: np.ndarray) -> np.ndarray:
 
 
 def _match(
-    truth: PictureTruth,
-    found: PictureFound,
+    truth: ImageTruth,
+    found: ImageFound,
     sigmas: np.ndarray,
     area_range: tuple[float, float],
-) -> PictureMatch:
+) -> ImageMatch:
     """COCO's greedy matching: each found person, best score first, takes the most similar true one.
 
     A person to be found is preferred to a neutral one; only a crowd is taken twice.
@@ -213,7 +211,7 @@ def _match(
     found_area = np.ptp(points, axis=1).prod(axis=1) if n else np.zeros(0)
     other_size = (found_area < low) | (found_area > high)
     neutral = np.where(partner >= 0, np.append(neutral_truth, False)[partner], other_size)
-    return PictureMatch(
+    return ImageMatch(
         image_id=truth.image_id,
         scores=found.scores[:MOST_PEOPLE],
         oks=oks,

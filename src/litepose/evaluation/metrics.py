@@ -18,8 +18,8 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
 from litepose.evaluation.ground_truth import (
     GroundTruth,
-    PictureFound,
-    PictureTruth,
+    ImageFound,
+    ImageTruth,
     group_results,
     read_truth,
 )
@@ -43,7 +43,7 @@ class CocoReport:
 
 @dataclass(frozen=True)
 class CrowdReport:
-    """CrowdPose's nine numbers, 0..100; None where the pictures hold none of that kind."""
+    """CrowdPose's nine numbers, 0..100; None where the images hold none of that kind."""
 
     ap: float | None
     ap50: float | None
@@ -65,7 +65,7 @@ def coco_ap(
 ) -> CocoReport:
     """COCO's AP and AR of results entries (`Poses.to_coco`) against a COCO annotation file.
 
-    image_ids: judge these pictures only; only_complete: leave out pictures marked
+    image_ids: judge these images only; only_complete: leave out images marked
     `people_complete: false`, where finding an unlabeled person would count against the model.
     Raises LitePoseError for what `read_truth` refuses and where faster-coco-eval is missing.
     """
@@ -75,9 +75,9 @@ def coco_ap(
 
 
 def coco_report(
-    truths: Sequence[PictureTruth], found: Sequence[PictureFound], skeleton: Skeleton
+    truths: Sequence[ImageTruth], found: Sequence[ImageFound], skeleton: Skeleton
 ) -> CocoReport:
-    """`coco_ap` of what was read already: one record of each kind per picture."""
+    """`coco_ap` of what was read already: one record of each kind per image."""
     return CocoReport(*_run_evaluator(truths, found, skeleton, "keypoints"))
 
 
@@ -89,28 +89,28 @@ def crowdpose_ap(
 ) -> CrowdReport:
     """CrowdPose's AP, AR and AP by crowding, as its own evaluator counts them.
 
-    Raises LitePoseError as `coco_ap`, and where a picture has no `crowdIndex`.
+    Raises LitePoseError as `coco_ap`, and where an image has no `crowdIndex`.
     """
     truths = read_truth(ground_truth, skeleton, image_ids, area_rule="box")
     return crowdpose_report(truths, group_results(results, truths, skeleton), skeleton)
 
 
 def crowdpose_report(
-    truths: Sequence[PictureTruth], found: Sequence[PictureFound], skeleton: Skeleton
+    truths: Sequence[ImageTruth], found: Sequence[ImageFound], skeleton: Skeleton
 ) -> CrowdReport:
     """`crowdpose_ap` of what was read already (areas by the rule "box")."""
     without = [t.image_id for t in truths if t.crowd_index is None]
     if without:
         raise LitePoseError(
-            f"CrowdPose's measures need a crowdIndex for every picture; picture {without[0]} has"
+            f"CrowdPose's measures need a crowdIndex for every image; image {without[0]} has"
             " none. Use the COCO measures for this file"
         )
     return CrowdReport(*_run_evaluator(truths, found, skeleton, "keypoints_crowd"))
 
 
 def _run_evaluator(
-    truths: Sequence[PictureTruth],
-    found: Sequence[PictureFound],
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageFound],
     skeleton: Skeleton,
     kind: Literal["keypoints", "keypoints_crowd"],
 ) -> list[float | None]:
@@ -123,7 +123,7 @@ def _run_evaluator(
             "judging needs faster-coco-eval: pip install 'litepose[train]'"
         ) from None
     if not truths:
-        raise LitePoseError("there is no picture to judge: the choice of pictures is empty")
+        raise LitePoseError("there is no image to judge: the choice of images is empty")
     truth_coco = COCO(truth_to_coco(truths, skeleton), print_function=_silent)
     found_coco = truth_coco.loadRes(_found_to_coco(truths, found))
     judge = COCOeval_faster(
@@ -142,7 +142,7 @@ def _run_evaluator(
 def _silent(*_: object) -> None: ...
 
 
-def truth_to_coco(truths: Sequence[PictureTruth], skeleton: Skeleton) -> dict[str, Any]:
+def truth_to_coco(truths: Sequence[ImageTruth], skeleton: Skeleton) -> dict[str, Any]:
     """Back to the evaluator's form: one category, ids from 1 (it takes id 0 for "unmatched")."""
     annotations: list[dict[str, Any]] = []
     for truth in truths:
@@ -168,7 +168,7 @@ def truth_to_coco(truths: Sequence[PictureTruth], skeleton: Skeleton) -> dict[st
 
 
 def _found_to_coco(
-    truths: Sequence[PictureTruth], found: Sequence[PictureFound]
+    truths: Sequence[ImageTruth], found: Sequence[ImageFound]
 ) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for truth, people in zip(truths, found, strict=True):

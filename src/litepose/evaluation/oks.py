@@ -15,7 +15,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
-from litepose.evaluation.ground_truth import PictureTruth
+from litepose.evaluation.ground_truth import ImageTruth
 
 PckReference = Literal["head", "torso", "box"]
 
@@ -93,7 +93,7 @@ def compute_pck(
 
 
 def pck_lengths(
-    truth: PictureTruth, skeleton: Skeleton, reference: PckReference = "torso"
+    truth: ImageTruth, skeleton: Skeleton, reference: PckReference = "torso"
 ) -> np.ndarray:
     """(M,) the length PCK is a share of, NaN where its ends are not labeled.
 

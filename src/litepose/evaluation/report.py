@@ -1,6 +1,6 @@
 """What an evaluation says: every number of a run, as text to read and JSON to keep.
 
-Ours: COCO's and CrowdPose's families with a 95 % interval beside every AP, pictures whose people
+Ours: COCO's and CrowdPose's families with a 95 % interval beside every AP, images whose people
 are all labeled apart from the rest, and the breakdowns of breakdown.py.
 """
 
@@ -22,14 +22,14 @@ from litepose.evaluation.breakdown import (
     people_at,
     score_keypoints,
 )
-from litepose.evaluation.ground_truth import PictureFound, PictureTruth
+from litepose.evaluation.ground_truth import ImageFound, ImageTruth
 from litepose.evaluation.keypoint_overlap import LeftOut
 from litepose.evaluation.matching import (
-    FEWEST_PICTURES,
+    FEWEST_IMAGES,
     MOST_PEOPLE,
     Interval,
     ap_intervals,
-    match_pictures,
+    match_images,
 )
 from litepose.evaluation.metrics import (
     CocoReport,
@@ -44,20 +44,20 @@ SCORE_STEPS = tuple(round(0.05 * i, 2) for i in range(20))
 
 @dataclass(frozen=True)
 class Judgment:
-    """Every number of one set of pictures. Intervals by name: ap, ap50, ap75, ap_medium, ap_large;
-    without low and high where fewer than FEWEST_PICTURES pictures have such people.
+    """Every number of one set of images. Intervals by name: ap, ap50, ap75, ap_medium, ap_large;
+    without low and high where fewer than FEWEST_IMAGES images have such people.
 
-    complete_pictures: those with everybody labeled;  pck: PCK at 0.2 of the torso
-    pictures_found_cut, pictures_labeled_beyond: with more than MOST_PEOPLE people found (the best
+    complete_images: those with everybody labeled;  pck: PCK at 0.2 of the torso
+    images_found_cut, images_labeled_beyond: with more than MOST_PEOPLE people found (the best
     are judged) or labeled (so that not all can be found)
-    crowd: only where the pictures have a crowd index
+    crowd: only where the images have a crowd index
     """
 
-    pictures: int
+    images: int
     people: int
-    complete_pictures: int
-    pictures_found_cut: int
-    pictures_labeled_beyond: int
+    complete_images: int
+    images_found_cut: int
+    images_labeled_beyond: int
     coco: CocoReport
     intervals: Mapping[str, Interval]
     crowd: CrowdReport | None
@@ -77,9 +77,9 @@ class Judgment:
 class EvaluationReport:
     """One evaluation run.
 
-    judged: all pictures judged; complete: of them those with everybody labeled, None where that
+    judged: all images judged; complete: of them those with everybody labeled, None where that
     is all or none;  settings: how people were looked for;  unreadable: what could not be read;
-    interrupted: stopped before the last picture;  seconds: spent in predicting
+    interrupted: stopped before the last image;  seconds: spent in predicting
     left_out: keypoints that the model lacks, and people with none but those
     """
 
@@ -98,20 +98,20 @@ class EvaluationReport:
         """What must be known to read the numbers, as sentences."""
         notes = []
         if self.interrupted:
-            notes.append("STOPPED EARLY: these are the numbers of the pictures done so far")
+            notes.append("STOPPED EARLY: these are the numbers of the images done so far")
         if self.left_out:
             notes.append(str(self.left_out))
-        whole = self.judged.complete_pictures
+        whole = self.judged.complete_images
         wrong = "finding an unlabeled person counts as wrong"
         if not whole:
-            notes.append(f"no picture has everybody labeled: {wrong}")
-        elif whole < self.judged.pictures:
-            notes.append(f"{whole} pictures have everybody labeled; in the others {wrong}")
-        cut, beyond = self.judged.pictures_found_cut, self.judged.pictures_labeled_beyond
+            notes.append(f"no image has everybody labeled: {wrong}")
+        elif whole < self.judged.images:
+            notes.append(f"{whole} images have everybody labeled; in the others {wrong}")
+        cut, beyond = self.judged.images_found_cut, self.judged.images_labeled_beyond
         if cut or beyond:
             notes.append(
-                f"only the best {MOST_PEOPLE} people found in a picture are judged, which is COCO's"
-                f" rule; more are found in {cut} and labeled in {beyond} pictures"
+                f"only the best {MOST_PEOPLE} people found in an image are judged, which is COCO's"
+                f" rule; more are found in {cut} and labeled in {beyond} images"
             )
         return notes
 
@@ -128,20 +128,20 @@ class EvaluationReport:
         all_ = self.judged
         settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
         lines = [
-            f"{self.model} on {self.dataset}: {all_.pictures} pictures, {all_.people} people,"
+            f"{self.model} on {self.dataset}: {all_.images} images, {all_.people} people,"
             f" {self.seconds:.0f} s",
             f"settings: {settings}",
         ]
         for note in self.notes:
             lines += wrap(note, 100, subsequent_indent="  ")
         if self.unreadable:
-            lines.append(f"{len(self.unreadable)} pictures could not be read and are left out:")
+            lines.append(f"{len(self.unreadable)} images could not be read and are left out:")
             lines += [f"  {what}" for what in self.unreadable[:5]]
         return lines
 
     def _families(self) -> list[str]:
         sides = [self.judged] if self.complete is None else [self.judged, self.complete]
-        titles = ("all pictures [95 %]", "complete ones [95 %]")[: len(sides)]
+        titles = ("all images [95 %]", "complete ones [95 %]")[: len(sides)]
         lines = ["measure     " + "".join(f"{title:>24}" for title in titles)]
         for name in asdict(self.judged.coco):
             cells = [_with_interval(getattr(s.coco, name), s.intervals.get(name)) for s in sides]
@@ -156,10 +156,10 @@ class EvaluationReport:
         return lines
 
     def _groups(self) -> list[str]:
-        lines = ["people in view   pictures             AP [95 %]"]
+        lines = ["people in view   images             AP [95 %]"]
         for group in self.judged.by_people:
             cell = _with_interval(group.ap.value if group.ap else None, group.ap)
-            lines.append(f"{group.people:<14}{group.pictures:>11}{cell:>22}")
+            lines.append(f"{group.people:<14}{group.images:>11}{cell:>22}")
         return lines
 
     def _keypoints(self) -> list[str]:
@@ -176,7 +176,7 @@ class EvaluationReport:
 
     def _thresholds(self) -> list[str]:
         side = self.complete or self.judged
-        where = "complete pictures" if self.complete else "all pictures"
+        where = "complete images" if self.complete else "all images"
         lines = [f"people shown from score   shown   precision   recall   F1   ({where})"]
         best = side.best_score
         for at in side.people_at:
@@ -190,25 +190,25 @@ class EvaluationReport:
 
 
 def judge(
-    truths: Sequence[PictureTruth],
-    found: Sequence[PictureFound],
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageFound],
     skeleton: Skeleton,
     resamples: int = 1000,
 ) -> Judgment:
-    """Every number of these pictures. Raises LitePoseError where there is none to judge."""
-    matches = match_pictures(truths, found, skeleton)
-    intervals = ap_intervals(matches, resamples, fewest=FEWEST_PICTURES)
+    """Every number of these images. Raises LitePoseError where there is none to judge."""
+    matches = match_images(truths, found, skeleton)
+    intervals = ap_intervals(matches, resamples, fewest=FEWEST_IMAGES)
     for size in ("medium", "large"):
-        sized = match_pictures(truths, found, skeleton, size)
-        of_size = ap_intervals(sized, resamples, fewest=FEWEST_PICTURES)
+        sized = match_images(truths, found, skeleton, size)
+        of_size = ap_intervals(sized, resamples, fewest=FEWEST_IMAGES)
         intervals |= {f"ap_{size}": of_size["ap"]} if of_size else {}
     crowded = all(t.crowd_index is not None for t in truths)
     return Judgment(
-        pictures=len(truths),
+        images=len(truths),
         people=sum(t.num_people for t in truths),
-        complete_pictures=sum(t.people_complete for t in truths),
-        pictures_found_cut=sum(len(f.scores) > MOST_PEOPLE for f in found),
-        pictures_labeled_beyond=sum(t.num_people > MOST_PEOPLE for t in truths),
+        complete_images=sum(t.people_complete for t in truths),
+        images_found_cut=sum(len(f.scores) > MOST_PEOPLE for f in found),
+        images_labeled_beyond=sum(t.num_people > MOST_PEOPLE for t in truths),
         coco=coco_report(truths, found, skeleton),
         intervals=intervals,
         crowd=crowdpose_report(truths, found, skeleton) if crowded else None,
@@ -221,12 +221,12 @@ def judge(
 
 
 def judge_complete(
-    truths: Sequence[PictureTruth],
-    found: Sequence[PictureFound],
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageFound],
     skeleton: Skeleton,
     resamples: int = 1000,
 ) -> Judgment | None:
-    """`judge` of the pictures with everybody labeled; None where that is all of them or none."""
+    """`judge` of the images with everybody labeled; None where that is all of them or none."""
     whole = [i for i, truth in enumerate(truths) if truth.people_complete]
     if len(whole) in (0, len(truths)):
         return None

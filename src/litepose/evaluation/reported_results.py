@@ -1,8 +1,8 @@
-"""The ledger: what bundled models put out on validation pictures, and the AP claimed for it.
+"""The ledger: what bundled models put out on validation images, and the AP claimed for it.
 
 Ours. An entry is one compressed JSON file that holds the labels, every person found and the
 numbers that model card and README quote, so that anybody can compute them again without the
-pictures; and the hash of the weights, so that weights cannot change without their numbers.
+images; and the hash of the weights, so that weights cannot change without their numbers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from litepose.models.checkpoint import write_atomically
 SCHEMA = 1
 SUFFIX = ".ledger.json.gz"
 MAX_DRIFT = 0.1  # of any number, in points
-MAX_BYTES = 64 << 20  # unpacked; an entry of thousands of pictures is smaller
+MAX_BYTES = 64 << 20  # unpacked; an entry of thousands of images is smaller
 NUMBERS = ("ap", "ap50", "ap75", "ap_medium", "ap_large", "ar")
 
 
@@ -41,8 +41,8 @@ class Entry:
     """One claim and what it rests on.
 
     model: its name;  weights_sha256: of its file;  dataset, settings, date: how it was made
-    claimed: numbers 0..100 by name, those of completely labeled pictures end in `_complete`
-    truth: COCO annotations without pictures;  results: COCO results of everybody found
+    claimed: numbers 0..100 by name, those of completely labeled images end in `_complete`
+    truth: COCO annotations without images;  results: COCO results of everybody found
     skeleton: as of `Skeleton.to_dict`; None: that of the zoo's model of that name
     """
 
@@ -97,7 +97,7 @@ def record(
         raise LitePoseError("the evaluation was not completed, so nothing was recorded")
     records = dataset.records[: options.limit]
     truth = truth_to_coco([truth_of(record) for record in records], dataset.skeleton)
-    truth["images"] = [_picture(record) for record in records]
+    truth["images"] = [_image(record) for record in records]
     for one in results:
         one["keypoints"] = [round(value, 3) for value in one["keypoints"]]
     entry = Entry(
@@ -140,7 +140,7 @@ def verify(entry: Entry, weights: Path | None = None) -> Verdict:
 
 
 def compute(entry: Entry) -> dict[str, float]:
-    """The numbers of all pictures, and of the completely labeled ones where that is a part."""
+    """The numbers of all images, and of the completely labeled ones where that is a part."""
     skeleton = (
         Skeleton.from_dict(entry.skeleton)
         if entry.skeleton
@@ -184,7 +184,7 @@ def _zoo_files(model: str) -> list[Path]:
     return [path for path in found if path is not None]
 
 
-def _picture(record: Record) -> dict[str, Any]:
+def _image(record: Record) -> dict[str, Any]:
     return {
         "id": record.image_id,
         "file_name": record.file_name,

@@ -1,6 +1,6 @@
 """Graphs that hold the decoder's first half: candidates in, people out. Needs no torch.
 
-The graph gives, per picture, `scores` (K, M), `xy` (K, M, 2) in input pixels and `tags` (K, M, T);
+The graph gives, per image, `scores` (K, M), `xy` (K, M, 2) in input pixels and `tags` (K, M, T);
 `people_of` groups them with the same functions as the default decoder. Missing keypoints are not
 filled: that looks into the maps again, which stay inside the graph.
 """
@@ -20,10 +20,10 @@ from litepose.decode.peaks import Candidates
 def people_of(
     scores: np.ndarray, xy: np.ndarray, tags: np.ndarray, box: Letterbox, info: ModelInfo
 ) -> Poses:
-    """People of one picture, best first, in its pixels.
+    """People of one image, best first, in its pixels.
 
     scores: (K, M), 0 where there is no candidate; xy: (K, M, 2) input pixels; tags: (K, M, T);
-    box: how the picture lay in the input.
+    box: how the image lay in the input.
     """
     settings, stride = info.decode, info.strides[-1]
     keypoint, place = np.nonzero(scores > 0)

@@ -24,7 +24,7 @@ from litepose.imaging.find_images import list_images
 from litepose.imaging.read import read_image
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "images"  # in a checkout
-MOST_PICTURES = 16  # to compare on
+MOST_IMAGES = 16  # to compare on
 MOST_CALIBRATION = 64
 
 
@@ -37,7 +37,7 @@ class ExportRequest:
     decoder, flip: the decoder's first half, and the look at the mirror image, inside the graph
     half: weights are stored as float16 (onnx)
     images: folder, pattern or file to compare on; None: the examples of a checkout, else drawn ones
-    calibration: the same, for int8;  data, split: annotated pictures to judge int8 by
+    calibration: the same, for int8;  data, split: annotated images to judge int8 by
     """
 
     model: str
@@ -64,7 +64,7 @@ class ExportReport:
     written: tuple[Path, ...]
     model: str
     format: str
-    pictures: str
+    images: str
     parity: Parity
     int8: QuantizeReport | None = None
     difference: float | None = None
@@ -76,7 +76,7 @@ class ExportReport:
             "files": [str(path) for path in self.written],
             "model": self.model,
             "format": self.format,
-            "pictures": self.pictures,
+            "images": self.images,
             "parity": parity,
             "difference": self.difference,
             "int8": None if self.int8 is None else self.int8.to_dict(),
@@ -105,12 +105,12 @@ def check(request: ExportRequest) -> Format:
         raise LitePoseError(f"half weights are for onnx; {request.format} stores its own way")
     if form.int8 and request.calibration is None:
         raise LitePoseError(
-            f"the format {request.format} needs pictures like those to come, to find the ranges of"
+            f"the format {request.format} needs images like those to come, to find the ranges of"
             " its numbers: --calibration DIR (not the ones you judge it by)"
         )
     if not form.int8 and (request.calibration or request.data):
         raise LitePoseError(
-            f"calibration and annotated pictures are for int8; {request.format} takes neither"
+            f"calibration and annotated images are for int8; {request.format} takes neither"
         )
     return form
 
@@ -123,8 +123,8 @@ def export_model(request: ExportRequest, say: Say = lambda text: None) -> Export
     (`quantize.RefusedError`).
     """
     form = check(request)
-    pictures, what = comparison_pictures(request.images)
-    calibration = [] if request.calibration is None else calibration_pictures(request.calibration)
+    images, what = comparison_images(request.images)
+    calibration = [] if request.calibration is None else calibration_images(request.calibration)
     source = load_source(
         request.model, request.size_wh, request.decoder, request.flip, request.half
     )
@@ -149,7 +149,7 @@ def export_model(request: ExportRequest, say: Say = lambda text: None) -> Export
             run = module.open_runner(source, staged)
             tolerance = HALF_TOLERANCE if source.half else TOLERANCE
             apart = None if source.decoder else check_graph(source, run, tolerance)
-        parity = compare(source, run, pictures)
+        parity = compare(source, run, images)
         if not form.int8 and not parity.ok:
             raise LitePoseError(
                 f"the exported file is too far from PyTorch: {parity.text()}; allowed are 0.5 px,"
@@ -168,18 +168,18 @@ def put_in_place(staged: Path, target: Path, suffixes: Sequence[str]) -> tuple[P
     return tuple(reversed(written))
 
 
-def comparison_pictures(images: str | None) -> tuple[list[np.ndarray], str]:
-    """Pictures to compare on, and what they are, in words."""
+def comparison_images(images: str | None) -> tuple[list[np.ndarray], str]:
+    """Images to compare on, and what they are, in words."""
     if images is None and not EXAMPLES.is_dir():
         settings = SceneSettings((640, 480))
         drawn = [draw_scene(np.random.default_rng(seed), settings).image for seed in range(4)]
-        return drawn, "4 drawn scenes (no example pictures here; --images DIR takes yours)"
-    paths = spread(list_images(images or EXAMPLES), MOST_PICTURES)
-    return [read_image(path) for path in paths], f"{len(paths)} pictures of {images or 'examples'}"
+        return drawn, "4 drawn scenes (no example images here; --images DIR takes yours)"
+    paths = spread(list_images(images or EXAMPLES), MOST_IMAGES)
+    return [read_image(path) for path in paths], f"{len(paths)} images of {images or 'examples'}"
 
 
-def calibration_pictures(folder: str) -> list[np.ndarray]:
-    """At most 64 pictures, spread evenly. Raises LitePoseError where there are none."""
+def calibration_images(folder: str) -> list[np.ndarray]:
+    """At most 64 images, spread evenly. Raises LitePoseError where there are none."""
     return [read_image(path) for path in spread(list_images(folder), MOST_CALIBRATION)]
 
 

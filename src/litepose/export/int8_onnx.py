@@ -1,4 +1,4 @@
-"""8-bit ONNX by onnxruntime: weights per channel, activations per tensor, ranges from pictures.
+"""8-bit ONNX by onnxruntime: weights per channel, activations per tensor, ranges from images.
 
 Everything between the first and the last convolution is quantized, not the convolutions alone: each
 crossing between 8 bits and float costs more than the 8 bits save. Source: our own.
@@ -41,7 +41,7 @@ def quantize(
             quantize_static(
                 exact,
                 target,
-                _Pictures(images),
+                _Images(images),
                 op_types_to_quantize=_OPERATORS,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -93,7 +93,7 @@ def _tail(graph: onnx.GraphProto) -> list[str]:
     return tail
 
 
-class _Pictures(CalibrationDataReader):
+class _Images(CalibrationDataReader):
     def __init__(self, images: Sequence[np.ndarray]) -> None:
         self._rest = iter(images)
 

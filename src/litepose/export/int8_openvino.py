@@ -1,4 +1,4 @@
-"""8-bit OpenVINO files by nncf: weights per channel, activations per tensor, ranges from pictures.
+"""8-bit OpenVINO files by nncf: weights per channel, activations per tensor, ranges from images.
 
 Source: our own.
 """

@@ -1,6 +1,6 @@
 """Does the exported file say what PyTorch says, and how much sooner?
 
-People found in real pictures are compared, keypoint by keypoint, with those of the network as it
+People found in real images are compared, keypoint by keypoint, with those of the network as it
 was trained, in PyTorch eager. On noise, which holds no people, the outputs themselves are compared.
 Source: our own.
 """
@@ -38,7 +38,7 @@ Look = Callable[["Input"], Poses]
 
 
 class Input(NamedTuple):
-    """A picture as the network takes it, (1, 3, H, W), and how it lies in there."""
+    """An image as the network takes it, (1, 3, H, W), and how it lies in there."""
 
     images: np.ndarray
     box: Letterbox
@@ -46,13 +46,13 @@ class Input(NamedTuple):
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the file and PyTorch are apart on real pictures, in pixels of the picture.
+    """How far the file and PyTorch are apart on real images, in pixels of the image.
 
     people, people_torch: found by each; keypoint_px, score: the largest difference over the people
-    of both; file_ms, torch_ms: one look of the network at the first picture, medians, alternating
+    of both; file_ms, torch_ms: one look of the network at the first image, medians, alternating
     """
 
-    pictures: int
+    images: int
     people: int
     people_torch: int
     keypoint_px: float
@@ -67,7 +67,7 @@ class Parity:
 
     def text(self) -> str:
         return (
-            f"{self.pictures} pictures, {self.people} people (PyTorch {self.people_torch}): largest"
+            f"{self.images} images, {self.people} people (PyTorch {self.people_torch}): largest"
             f" difference {self.keypoint_px:.4f} px, score {self.score:.5f}; network"
             f" {self.file_ms:.1f} ms, PyTorch {self.torch_ms:.1f} ms"
             f" ({self.torch_ms / self.file_ms:.1f} times as long)"
@@ -75,7 +75,7 @@ class Parity:
 
 
 def make_input(image: np.ndarray, info: ModelInfo, size_wh: tuple[int, int] | None = None) -> Input:
-    """A picture (H, W, 3) uint8 as an input; of its own size, or in the one size of a file."""
+    """An image (H, W, 3) uint8 as an input; of its own size, or in the one size of a file."""
     image_wh, rule = (image.shape[1], image.shape[0]), info.input
     if size_wh is None:
         box = letterbox(image_wh, rule.size, rule.multiple)
@@ -131,10 +131,10 @@ def as_maps(outputs: Sequence[np.ndarray], info: ModelInfo) -> Maps:
     return Maps(tuple(heatmaps), info.strides, tags, info.tag_stride)
 
 
-def compare(source: Source, run: Runner, pictures: Sequence[np.ndarray]) -> Parity:
-    """Both on the same pictures, (H, W, 3) uint8 each."""
+def compare(source: Source, run: Runner, images: Sequence[np.ndarray]) -> Parity:
+    """Both on the same images, (H, W, 3) uint8 each."""
     theirs_of, ours_of = look_eagerly(source), look_through(source, run)
-    inputs = [make_input(image, source.info, source.size_wh) for image in pictures]
+    inputs = [make_input(image, source.info, source.size_wh) for image in images]
     people = people_torch = 0
     keypoint_px = score = 0.0
     for seen in inputs:

@@ -58,7 +58,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class QuantizeReport:
-    """What was measured. `float_ms`, `int8_ms`: the network on the first calibration picture;
+    """What was measured. `float_ms`, `int8_ms`: the network on the first calibration image;
     None where the model was not right enough to be timed."""
 
     measure: str
@@ -91,17 +91,17 @@ class RefusedError(LitePoseError):
 def quantize(
     source: Source,
     module: Any,
-    pictures: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
     judge_by: CocoDataset | None,
     say: Say,
 ) -> tuple[Any, QuantizeReport]:
     """The model in 8 bits, of the kind that `module` (int8_onnx or int8_openvino) makes.
 
-    pictures: (H, W, 3) uint8, to calibrate on; judge_by: annotated pictures for AP, or None.
+    images: (H, W, 3) uint8, to calibrate on; judge_by: annotated images for AP, or None.
     Raises RefusedError where it is not right enough with any rung of the ladder, or not faster.
     """
-    inputs = [make_input(image, source.info, source.size_wh) for image in pictures]
-    images = [one.images for one in inputs]
+    inputs = [make_input(image, source.info, source.size_wh) for image in images]
+    tensors = [one.images for one in inputs]
     model = module.prepare(source)
     run_float = module.run(model)
     if judge_by is None:
@@ -113,7 +113,7 @@ def quantize(
     for count in LADDER:
         if count and not order:
             say("looking for the layers that suffer most ...")
-            order = most_sensitive_first(source.module, images[:SENSITIVITY_INPUTS])
+            order = most_sensitive_first(source.module, tensors[:SENSITIVITY_INPUTS])
         kept = tuple(order[:count])
         small = module.quantize(model, images, kept)
         run = module.run(small)
@@ -130,7 +130,7 @@ def quantize(
             f" more; it is {tried} layers left in float. Nothing was written",
             report,
         )
-    took = measure({"float": lambda: run_float(images[0]), "int8": lambda: run(images[0])})
+    took = measure({"float": lambda: run_float(tensors[0]), "int8": lambda: run(tensors[0])})
     report = QuantizeReport(
         accuracy.what, accuracy.least, tuple(rungs), kept, took["float"], took["int8"]
     )
@@ -145,7 +145,7 @@ def quantize(
 
 
 def by_ap(source: Source, run_float: Runner, dataset: CocoDataset) -> Judge:
-    """Average precision on annotated pictures, at most a point below the float model's."""
+    """Average precision on annotated images, at most a point below the float model's."""
 
     def points(run: Runner) -> float:
         judged = evaluate(RunnerPredictor(source, run), dataset, None, ONE_NUMBER).judged
@@ -153,7 +153,7 @@ def by_ap(source: Source, run_float: Runner, dataset: CocoDataset) -> Judge:
         return ap or 0.0
 
     least = points(run_float) - MOST_AP_FALL
-    what = f"AP on {len(dataset)} pictures (float {least + MOST_AP_FALL:.2f})"
+    what = f"AP on {len(dataset)} images (float {least + MOST_AP_FALL:.2f})"
     return lambda run: Accuracy(points(run), least, what)
 
 
@@ -166,10 +166,10 @@ def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> 
     expected = [look(one) for one in inputs]
     if not sum(map(len, expected)):
         raise LitePoseError(
-            f"the float model finds nobody in the {len(inputs)} calibration pictures: they cannot"
-            " tell whether 8 bits change anything; give pictures with people, or --data"
+            f"the float model finds nobody in the {len(inputs)} calibration images: they cannot"
+            " tell whether 8 bits change anything; give images with people, or --data"
         )
-    what = f"OKS agreement with the float model on the {len(inputs)} calibration pictures"
+    what = f"OKS agreement with the float model on the {len(inputs)} calibration images"
 
     def judge(run: Runner) -> Accuracy:
         other = look_through(source, run)

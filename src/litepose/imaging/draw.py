@@ -1,10 +1,10 @@
-"""Poses drawn over a picture.
+"""Poses drawn over an image.
 
 Source: our own. Left limbs are light and warm in a dark casing, right limbs dark and cool in a
 light casing, the torso is white: sides differ by lightness first, so that color-blind readers and
 gray printers tell them apart. Opacity grows with the score, widths with the person's size.
 Each person is drawn, anti-aliased, on a small layer of premultiplied color that is laid over the
-picture once: what is translucent there really lets the picture through.
+image once: what is translucent there really lets the image through.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from litepose.imaging.text import draw_label
 
 _SHIFT = 4  # OpenCV takes coordinates in 1/16 pixel
 _FULL = 2.0  # opacity per score: a keypoint is solid from 0.5 on
-_UNKNOWN = 0.25  # size of who shows a single keypoint, as a share of the picture's long side
+_UNKNOWN = 0.25  # size of who shows a single keypoint, as a share of the image's long side
 _CAP = 7  # corners of each rounded end of a limb
 
 Side = Literal["left", "right", "middle"]
@@ -117,7 +117,7 @@ def draw_poses(
     threshold: float = 0.1,
     style: DrawStyle = DrawStyle(),
 ) -> np.ndarray:
-    """A new picture with everybody's keypoints that score above `threshold` (and above 0).
+    """A new image with everybody's keypoints that score above `threshold` (and above 0).
 
     image: (H, W, 3) uint8 RGB, not changed; poses: in its pixels. Small people come last, on top.
     """

@@ -1,6 +1,6 @@
-"""What the network puts out, made visible: heatmaps and tag maps, alone or over the picture.
+"""What the network puts out, made visible: heatmaps and tag maps, alone or over the image.
 
-Source: our own. A map is laid on the picture by the same geometry that decoding uses, so a peak
+Source: our own. A map is laid on the image by the same geometry that decoding uses, so a peak
 lies where the keypoint found there is drawn. Color scales run evenly from dark to light, which
 color-blind readers and gray printers see as well.
 """
@@ -19,7 +19,7 @@ _TAG_COLORS = cv2.COLORMAP_VIRIDIS
 def draw_heatmaps(
     image: np.ndarray | None, heatmaps: np.ndarray, box: Letterbox, keypoint: int | None = None
 ) -> np.ndarray:
-    """(h, w, 3) uint8 RGB of the original's size: heat over the picture, or alone on black.
+    """(h, w, 3) uint8 RGB of the original's size: heat over the image, or alone on black.
 
     image: (h, w, 3) uint8 RGB, not changed, or None for the heat alone
     heatmaps: (K, H, W), about 0..1, over the whole network input
@@ -29,7 +29,7 @@ def draw_heatmaps(
     heat = _on_image(heat, box).clip(0, 1)
     if image is None:
         return _colored(heat, _HEAT_COLORS)
-    # Like light thrown on the picture: added, and weak heat lifted, or it would drown in the gray.
+    # Like light thrown on the image: added, and weak heat lifted, or it would drown in the gray.
     return cv2.add(_faded(image, box), _colored(heat**0.7, _HEAT_COLORS))
 
 
@@ -70,7 +70,7 @@ def draw_tags(
 
 
 def _on_image(plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR) -> np.ndarray:
-    """A map (H, W) or (H, W, 3) over the network's input -> the picture's pixels."""
+    """A map (H, W) or (H, W, 3) over the network's input -> the image's pixels."""
     cell = (box.input_wh[0] / plane.shape[1], box.input_wh[1] / plane.shape[0])
     affine = box.to_image @ Affine.scale_shift(cell)
     plane = np.ascontiguousarray(plane, np.uint8 if plane.dtype == np.uint8 else np.float32)
@@ -98,7 +98,7 @@ def _plane_colors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _faded(image: np.ndarray, box: Letterbox) -> np.ndarray:
-    """The picture in dim gray: color then means the map."""
+    """The image in dim gray: color then means the map."""
     assert (image.shape[1], image.shape[0]) == box.image_wh
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return cv2.cvtColor(cv2.convertScaleAbs(gray, alpha=0.55), cv2.COLOR_GRAY2RGB)

@@ -1,4 +1,4 @@
-"""Which pictures a folder, a glob pattern or a path means, and the nearest name to a missing one.
+"""Which images a folder, a glob pattern or a path means, and the nearest name to a missing one.
 
 Source: our own.
 """
@@ -13,22 +13,22 @@ from pathlib import Path
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.imaging.names import local_path
 
-PICTURE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 )  # fmt: skip
 _NAMES_LOOKED_AT = 5000  # a folder may hold millions; a hint is not worth reading them all
 
 
 def list_images(source: str | Path) -> list[Path]:
-    """The pictures in a folder (not below it), of a pattern (`shots/**/*.jpg`), or the one file.
+    """The images in a folder (not below it), of a pattern (`shots/**/*.jpg`), or the one file.
 
-    Folders and patterns give the files with a picture's suffix, in natural order (2 before 10),
+    Folders and patterns give the files with an image's suffix, in natural order (2 before 10),
     and without hidden ones (`.x.jpg`), as `ls` does; a path to one file gives that file whatever
     its name. Links to nothing are given too, so that whoever reads them says so.
     Raises LitePoseError where nothing is found.
     """
     if not str(source):
-        raise LitePoseError("the name of the picture is empty; for the folder here give '.'")
+        raise LitePoseError("the name of the image is empty; for the folder here give '.'")
     path = local_path(source)
     if path.is_dir():
         found = [p for p in _entries(path) if not p.name.startswith(".")]
@@ -40,11 +40,11 @@ def list_images(source: str | Path) -> list[Path]:
         return [path]
     else:
         raise LitePoseError(missing_message(path))
-    named = [p for p in found if p.suffix.lower() in PICTURE_SUFFIXES]
-    pictures = [p for p in named if _may_be_file(p)]
-    if not pictures:
-        raise LitePoseError(f"{what} holds no pictures ({' '.join(sorted(PICTURE_SUFFIXES))})")
-    return sorted(pictures, key=lambda p: [_natural_key(part) for part in p.parts])
+    named = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES]
+    images = [p for p in named if _may_be_file(p)]
+    if not images:
+        raise LitePoseError(f"{what} holds no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
+    return sorted(images, key=lambda p: [_natural_key(part) for part in p.parts])
 
 
 def missing_message(path: Path) -> str:

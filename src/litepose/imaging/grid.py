@@ -1,4 +1,4 @@
-"""Several pictures on one sheet, with titles: prediction beside truth, variants beside each other.
+"""Several images on one sheet, with titles: prediction beside truth, variants beside each other.
 
 Source: our own.
 """
@@ -22,14 +22,14 @@ _PAPER, _WORDS = 252, (40, 38, 46)
 def side_by_side(
     images: Sequence[np.ndarray], titles: Sequence[str] = (), height: int | None = None
 ) -> np.ndarray:
-    """(h, w, 3) uint8 RGB: pictures in a row on white, at one height, each below its title.
+    """(h, w, 3) uint8 RGB: images in a row on white, at one height, each below its title.
 
-    height: of every picture; the tallest one's where left out
-    Raises LitePoseError where there is no picture, or titles are not as many as pictures.
+    height: of every image; the tallest one's where left out
+    Raises LitePoseError where there is no image, or titles are not as many as images.
     """
     if not images or (titles and len(titles) != len(images)):
         raise LitePoseError(
-            f"a row needs pictures, and as many titles (or none); got {len(images)} pictures and"
+            f"a row needs images, and as many titles (or none); got {len(images)} images and"
             f" {len(titles)} titles"
         )
     tall = height or max(image.shape[0] for image in images)
@@ -51,7 +51,7 @@ def side_by_side(
 def draw_comparison(
     image: np.ndarray, predicted: Poses, truth: Poses, style: DrawStyle | None = None
 ) -> np.ndarray:
-    """Prediction beside ground truth, as one picture; `image` (H, W, 3) is not changed."""
+    """Prediction beside ground truth, as one image; `image` (H, W, 3) is not changed."""
     style = style or DrawStyle()
     panels = [draw_poses(image, poses, style=style) for poses in (predicted, truth)]
     found, labeled = (f"{len(poses)} people" for poses in (predicted, truth))

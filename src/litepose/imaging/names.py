@@ -56,7 +56,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def without_password(url: str) -> str:
-    """As it may be shown: rtsp://me:secret@host/film -> rtsp://host/film."""
+    """As it may be shown: rtsp://me:secret@host/video -> rtsp://host/video."""
     return re.sub(r"^([^/?#]*://)[^/?#]*@", r"\1", url)
 
 

@@ -1,4 +1,4 @@
-"""A picture into the network's input: resized, normalized, planes instead of pixels.
+"""An image into the network's input: resized, normalized, planes instead of pixels.
 
 Source: our own. The official code warps with one bilinear affine; ours averages when it shrinks
 by 2 or more, so that a large photograph does not alias, and pads right and below (see Letterbox).
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from litepose.core.geometry import Letterbox
-from litepose.imaging.read import Picture
+from litepose.imaging.read import LoadedImage
 
 Part = tuple[float, float, float, float]
 
@@ -22,10 +22,10 @@ Part = tuple[float, float, float, float]
 def to_input(
     image: np.ndarray, box: Letterbox, mean: Sequence[float], std: Sequence[float], out: np.ndarray
 ) -> None:
-    """Write `(pixel - mean) / std` of the letterboxed picture into `out`; padding is black.
+    """Write `(pixel - mean) / std` of the letterboxed image into `out`; padding is black.
 
-    image: (H, W, 3) uint8 RGB, the whole picture, or `box.part` of it where there is one; it may
-        come reduced, as `read_picture` does
+    image: (H, W, 3) uint8 RGB, the whole image, or `box.part` of it where there is one; it may
+        come reduced, as `load_image` does
     mean, std: three numbers each, of pixels in 0..255
     out: (3, *reversed(box.input_wh)) float32, rows contiguous
     """
@@ -40,20 +40,20 @@ def to_input(
         out[c, :h, w:] = table[0]
 
 
-def cut(picture: Picture, part: Sequence[float]) -> tuple[np.ndarray, Part]:
-    """The pixels of a part (left, top, right, bottom in original pixels) of a picture, not copied,
-    and where exactly they lie: a reduced picture can only be cut between its own pixels."""
-    height, width = picture.image.shape[:2]
-    x, y = width / picture.image_wh[0], height / picture.image_wh[1]
+def cut(loaded: LoadedImage, part: Sequence[float]) -> tuple[np.ndarray, Part]:
+    """The pixels of a part (left, top, right, bottom in original pixels) of an image, not copied,
+    and where exactly they lie: a reduced image can only be cut between its own pixels."""
+    height, width = loaded.image.shape[:2]
+    x, y = width / loaded.image_wh[0], height / loaded.image_wh[1]
     left, top = int(part[0] * x), int(part[1] * y)
     right, bottom = math.ceil(part[2] * x), math.ceil(part[3] * y)
-    return picture.image[top:bottom, left:right], (left / x, top / y, right / x, bottom / y)
+    return loaded.image[top:bottom, left:right], (left / x, top / y, right / x, bottom / y)
 
 
 def shrink(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     """Resize without aliasing: the mean of pixels when shrinking by 2 or more, else bilinear.
 
-    Halving is a special case in OpenCV, ten times as fast as the general mean, so large pictures
+    Halving is a special case in OpenCV, ten times as fast as the general mean, so large images
     are halved while that divides evenly.
     """
     w, h = size_wh

@@ -1,9 +1,9 @@
-"""Pictures in: path, URL, bytes, Pillow picture or array -> (H, W, 3) uint8 RGB.
+"""Images in: path, URL, bytes, Pillow image or array -> (H, W, 3) uint8 RGB.
 
 Source: our own. The header is read first (Pillow) and judged before a pixel is decoded. Plain JPEG
 is decoded by OpenCV, 2 to 5 times as fast; everything else by Pillow, which says what is wrong
 with a file where OpenCV prints or stays silent. EXIF orientation is applied in `_decode` only.
-Transparent pictures are laid on white, as a viewer shows them; 16-bit ones keep their high byte;
+Transparent images are laid on white, as a viewer shows them; 16-bit ones keep their high byte;
 of animated ones the first frame counts.
 """
 
@@ -56,16 +56,16 @@ _REDUCED_JPEG: Mapping[int, int] = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }
-_STRIP = 256  # rows converted at a time, so that large pictures are not in memory twice
+_STRIP = 256  # rows converted at a time, so that large images are not in memory twice
 
 ImageSource = str | Path | bytes | bytearray | memoryview | Image.Image | np.ndarray
 
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """What a picture may cost to read. The last four are for URLs.
+    """What an image may cost to read. The last four are for URLs.
 
-    max_pixels:    a larger picture is refused before it is decoded
+    max_pixels:    a larger image is refused before it is decoded
     max_bytes:     largest answer
     seconds:       longest time for everything, redirects included
     redirects:     most redirects followed
@@ -79,7 +79,7 @@ class ReadLimits:
     allow_private: bool = False
 
 
-class Picture(NamedTuple):
+class LoadedImage(NamedTuple):
     """image: (H, W, 3) uint8 RGB, perhaps reduced; image_wh: size of the upright original."""
 
     image: np.ndarray
@@ -87,31 +87,31 @@ class Picture(NamedTuple):
 
 
 def read_image(source: ImageSource, limits: ReadLimits = ReadLimits()) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, upright, from a path, http(s) URL, bytes, Pillow picture or array.
+    """(H, W, 3) uint8 RGB, upright, from a path, http(s) URL, bytes, Pillow image or array.
 
     Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, of uint8 or uint16; one that is
     already (H, W, 3) uint8 comes back as it is, not copied.
     Raises LitePoseError, naming the source, for all that cannot be read or exceeds a limit.
     """
-    return read_picture(source, limits).image
+    return load_image(source, limits).image
 
 
-def read_picture(
+def load_image(
     source: ImageSource,
     limits: ReadLimits = ReadLimits(),
     min_short_side: int | None = None,
-) -> Picture:
+) -> LoadedImage:
     """As `read_image`; a JPEG may come reduced by 2, 4 or 8, its short side >= `min_short_side`.
 
     For a 4000x3000 photograph of which 384 pixels are wanted, reading and resizing take a third
-    of the time. The reduced picture covers the same field: keypoints found in it are scaled by
+    of the time. The reduced image covers the same field: keypoints found in it are scaled by
     `image_wh`, which `Letterbox` does when it is made from `image_wh`.
     """
     if isinstance(source, np.ndarray):
         image = _from_array(source)
-        return Picture(image, (image.shape[1], image.shape[0]))
+        return LoadedImage(image, (image.shape[1], image.shape[0]))
     if isinstance(source, Image.Image):
-        return _from_pillow(source, "the given Pillow picture", limits)
+        return _from_pillow(source, "the given Pillow image", limits)
     if isinstance(source, bytes | bytearray | memoryview):
         return _decode(io.BytesIO(source), "the given bytes", limits, min_short_side)
     if isinstance(source, str) and is_url(source):
@@ -120,15 +120,15 @@ def read_picture(
     if isinstance(source, str | Path):
         return _from_path(local_path(source), limits, min_short_side)
     raise LitePoseError(
-        "a picture is a path, an http(s) URL, bytes, a Pillow picture or a numpy array; got"
+        "an image is a path, an http(s) URL, bytes, a Pillow image or a numpy array; got"
         f" {type(source).__name__}{' (of an open file give .read())' * hasattr(source, 'read')}"
     )
 
 
-def _from_path(path: Path, limits: ReadLimits, min_short_side: int | None) -> Picture:
+def _from_path(path: Path, limits: ReadLimits, min_short_side: int | None) -> LoadedImage:
     try:
         if path.is_dir():
-            raise LitePoseError(f"{path} is a folder; a picture is wanted here")
+            raise LitePoseError(f"{path} is a folder; an image is wanted here")
         if not path.exists():
             raise LitePoseError(missing_message(path))
         if not path.is_file():
@@ -142,15 +142,15 @@ def _from_path(path: Path, limits: ReadLimits, min_short_side: int | None) -> Pi
 def _from_array(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise LitePoseError(
-            f"a picture array holds uint8 (or uint16) values; got {array.dtype}. Scale it to"
+            f"an image array holds uint8 (or uint16) values; got {array.dtype}. Scale it to"
             " 0..255 and convert it: (255 * array).astype(numpy.uint8), if it is in 0..1"
         )
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise LitePoseError(
-            f"a picture array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got shape {array.shape}"
+            f"an image array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got shape {array.shape}"
         )
     if array.size == 0:
-        raise LitePoseError(f"the picture array is empty: shape {array.shape}")
+        raise LitePoseError(f"the image array is empty: shape {array.shape}")
     if array.dtype.itemsize == 2:
         array = (array >> 8).astype(np.uint8)
     array = np.ascontiguousarray(array)
@@ -160,7 +160,9 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     return _on_white(array) if channels == 4 else array
 
 
-def _decode(file: BinaryIO, name: str, limits: ReadLimits, min_short_side: int | None) -> Picture:
+def _decode(
+    file: BinaryIO, name: str, limits: ReadLimits, min_short_side: int | None
+) -> LoadedImage:
     header = _read_header(file, name)
     plain_jpeg = header.format == "JPEG" and header.mode in ("L", "RGB")
     if not plain_jpeg:
@@ -184,7 +186,7 @@ def _read_header(file: BinaryIO, name: str) -> ImageFile:
     if kind is None or (kind is WebPImageFile and first[8:12] != b"WEBP"):  # AVI and WAV are RIFF
         hint = "" if first[4:8] != b"ftyp" else "; it may be HEIC, AVIF or a video"
         raise LitePoseError(
-            f"{name} is not a JPEG, PNG, WebP, BMP, GIF or TIFF picture: it begins with"
+            f"{name} is not a JPEG, PNG, WebP, BMP, GIF or TIFF image: it begins with"
             f" {first!r}{hint}"
         )
     file.seek(0)
@@ -217,7 +219,7 @@ def _decode_jpeg(data: bytes, flag: int) -> np.ndarray | None:
 
 
 def _start_of_scan(data: bytes) -> int:
-    """Where the picture itself begins, behind a thumbnail that has marks of its own."""
+    """Where the image itself begins, behind a thumbnail that has marks of its own."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == 0xDA:
@@ -227,29 +229,29 @@ def _start_of_scan(data: bytes) -> int:
     return len(data)
 
 
-def _from_pillow(picture: Image.Image, name: str, limits: ReadLimits) -> Picture:
-    _check_size(picture.size, name, limits)
+def _from_pillow(pillow: Image.Image, name: str, limits: ReadLimits) -> LoadedImage:
+    _check_size(pillow.size, name, limits)
     try:
-        picture.load()
-        image = np.empty((picture.height, picture.width, 3), np.uint8)
-        for top in range(0, picture.height, _STRIP):
-            bottom = min(top + _STRIP, picture.height)
-            image[top:bottom] = _to_rgb(picture.crop((0, top, picture.width, bottom)))
-        return _upright(image, picture.size, picture)
+        pillow.load()
+        image = np.empty((pillow.height, pillow.width, 3), np.uint8)
+        for top in range(0, pillow.height, _STRIP):
+            bottom = min(top + _STRIP, pillow.height)
+            image[top:bottom] = _to_rgb(pillow.crop((0, top, pillow.width, bottom)))
+        return _upright(image, pillow.size, pillow)
     except LitePoseError as wrong:
         raise LitePoseError(f"{name}: {wrong}") from None
     except Exception as wrong:  # Pillow's decoders raise whatever broken data lead them to
         raise LitePoseError(f"{name} is damaged or cut off: {wrong}") from None
 
 
-def _to_rgb(picture: Image.Image) -> np.ndarray:
-    if picture.mode == "F":
-        raise LitePoseError("pictures of floating-point values are not read; make it 8-bit")
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return _from_array(np.asarray(picture).clip(0, 65535).astype(np.uint16))
-    if picture.has_transparency_data:
-        return _on_white(np.asarray(picture.convert("RGBA")))
-    return np.asarray(picture.convert("RGB"))
+def _to_rgb(pillow: Image.Image) -> np.ndarray:
+    if pillow.mode == "F":
+        raise LitePoseError("images of floating-point values are not read; make it 8-bit")
+    if pillow.mode == "I" or pillow.mode.startswith("I;16"):
+        return _from_array(np.asarray(pillow).clip(0, 65535).astype(np.uint16))
+    if pillow.has_transparency_data:
+        return _on_white(np.asarray(pillow.convert("RGBA")))
+    return np.asarray(pillow.convert("RGB"))
 
 
 def _on_white(rgba: np.ndarray) -> np.ndarray:
@@ -258,13 +260,13 @@ def _on_white(rgba: np.ndarray) -> np.ndarray:
     return cv2.add(covered, cv2.bitwise_not(alpha))
 
 
-def _upright(image: np.ndarray, stored_wh: tuple[int, int], header: Image.Image) -> Picture:
+def _upright(image: np.ndarray, stored_wh: tuple[int, int], header: Image.Image) -> LoadedImage:
     try:
         orientation = header.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken EXIF is no reason to refuse the picture
+    except Exception:  # broken EXIF is no reason to refuse the image
         orientation = 1
     w, h = stored_wh
     turn = _TURNS.get(orientation)
-    return Picture(
+    return LoadedImage(
         turn(image) if turn else image, (h, w) if orientation in (5, 6, 7, 8) else (w, h)
     )

@@ -1,4 +1,4 @@
-"""Words on pictures: chips above people, titles above panels.
+"""Words on images: chips above people, titles above panels.
 
 Source: our own, in the font that Pillow carries inside, so that it looks alike everywhere.
 """
@@ -28,7 +28,7 @@ def text_mask(text: str, size: int) -> np.ndarray:
 def draw_label(image: np.ndarray, text: str, tip_xy: tuple[float, float]) -> None:
     """A dark rounded chip with white words, its lower middle just above `tip_xy`, in place.
 
-    It is moved inside the picture where it would stick out, and left out where it does not fit.
+    It is moved inside the image where it would stick out, and left out where it does not fit.
     """
     size = max(11, round(0.026 * min(image.shape[:2])))
     words = text_mask(text, size)

@@ -1,4 +1,4 @@
-"""A picture's bytes from the web, with limits: size, time, redirects, and no private addresses.
+"""An image's bytes from the web, with limits: size, time, redirects, and no private addresses.
 
 Source: our own, on the standard library. urllib's opener is not used because it resolves a name
 again when it connects: the address that was checked must be the address that is connected to, or
@@ -41,7 +41,7 @@ def fetch(url: str, limits: FetchLimits) -> bytes:
 
     Raises LitePoseError for another scheme, an address in a private, loopback, link-local or
     reserved range (at any redirect, unless allowed), a status other than 200, a web page instead
-    of a picture, and where a limit is met.
+    of an image, and where a limit is met.
     """
     deadline = time.monotonic() + limits.seconds
     at = url
@@ -77,7 +77,7 @@ def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
         place = response.getheader("Location")
         if response.status in REDIRECTS and place:
             return urljoin(url, place)
-        refuse_unless_media(response, url, "picture")
+        refuse_unless_media(response, url, "image")
         return _read_body(response, url, deadline, limits)
     finally:
         watchdog.cancel()
@@ -143,7 +143,7 @@ def _checked_socket(host: str, port: int, deadline: float, allow_private: bool) 
     for *_, place in found:
         if not (allow_private or _is_public(str(place[0]))):
             raise LitePoseError(
-                f"{host} is at {place[0]}, a private address; if pictures may be read from there,"
+                f"{host} is at {place[0]}, a private address; if images may be read from there,"
                 " set ReadLimits.allow_private (--allow-private on the command line)"
             )
     trouble: OSError | None = None

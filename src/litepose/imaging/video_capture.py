@@ -1,4 +1,4 @@
-"""Moving pictures in, one picture at a time: OpenCV's captures, and pictures that are frames.
+"""Videos in, one image at a time: OpenCV's captures, and images that are frames.
 
 Source: our own, on OpenCV's FFmpeg. Times are those the container says (so that variable frame
 rates keep theirs), and arrival times where a source is live.
@@ -25,7 +25,7 @@ _PATIENCE, _RETRIES = 0.1, 20  # seconds and times that a camera is asked again
 
 
 class Shot(NamedTuple):
-    """image: (H, W, 3) uint8 RGB, or None where it is broken; seconds: its time in the film."""
+    """image: (H, W, 3) uint8 RGB, or None where it is broken; seconds: its time in the video."""
 
     image: np.ndarray | None
     seconds: float
@@ -34,7 +34,7 @@ class Shot(NamedTuple):
 class Footage(Protocol):
     """What frames are read from, by one thread.
 
-    count: frames it says it has, or None; live: it does not wait, so old pictures are dropped
+    count: frames it says it has, or None; live: it does not wait, so old images are dropped
     """
 
     name: str
@@ -43,7 +43,7 @@ class Footage(Protocol):
     live: bool
 
     def read(self) -> Shot | None:
-        """The next picture, or None at the end. Raises LitePoseError where it cannot go on."""
+        """The next image, or None at the end. Raises LitePoseError where it cannot go on."""
         ...
 
     def interrupt(self) -> None:
@@ -111,7 +111,7 @@ class CapturedFootage:
             if self._camera:
                 time.sleep(_PATIENCE)
         if self._camera:
-            raise LitePoseError(f"{self.name} gives no more pictures; see that it is plugged in")
+            raise LitePoseError(f"{self.name} gives no more images; see that it is plugged in")
         if self._body is not None and self._body.trouble:
             raise LitePoseError(self._body.trouble)
         return False
@@ -131,31 +131,31 @@ class CapturedFootage:
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._limits.max_pixels:
             raise LitePoseError(
-                f"the pictures of {self.name} have {width}x{height} pixels, more than the limit of"
+                f"the images of {self.name} have {width}x{height} pixels, more than the limit of"
                 f" {self._limits.max_pixels:,}; if it is meant, raise ReadLimits.max_pixels"
                 " (--max-pixels on the command line)"
             )
 
 
-class PictureFootage:
-    """Pictures as the frames of one film, in the order given."""
+class ImageFootage:
+    """Images as the frames of one video, in the order given."""
 
     live = False
 
     def __init__(
-        self, pictures: Sequence[ImageSource], name: str, fps: float, limits: ReadLimits
+        self, images: Sequence[ImageSource], name: str, fps: float, limits: ReadLimits
     ) -> None:
         self.name, self.fps = name, fps
-        self.count: int | None = len(pictures)
-        self._pictures, self._limits, self._at = pictures, limits, 0
+        self.count: int | None = len(images)
+        self._images, self._limits, self._at = images, limits, 0
 
     def read(self) -> Shot | None:
-        if self._at == len(self._pictures):
+        if self._at == len(self._images):
             return None
-        seconds, picture = self._at / self.fps, self._pictures[self._at]
+        seconds, image = self._at / self.fps, self._images[self._at]
         self._at += 1
         try:
-            return Shot(read_image(picture, self._limits), seconds)
+            return Shot(read_image(image, self._limits), seconds)
         except LitePoseError:
             return Shot(None, seconds)
 

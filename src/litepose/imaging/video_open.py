@@ -4,7 +4,7 @@ Source: our own. OpenCV hands names to FFmpeg, which can open much more than vid
 name other files and addresses, `concat:` and the like. So it is told which containers and which
 protocols it may use, and gets no bare name of a file. Bytes from the web come through our own
 checked connection (web_video.py). Cameras on the network (rtsp) mostly have private addresses, and
-an rtsp address gives nothing but a moving picture: these are opened wherever they lead.
+an rtsp address gives nothing but a video: these are opened wherever they lead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from litepose.imaging.find_images import list_images, missing_message
 from litepose.imaging.names import is_url, local_path, name_for_c, split_url, without_password
 from litepose.imaging.read import ImageSource, ReadLimits
 from litepose.imaging.silence import silent
-from litepose.imaging.video_capture import USUAL_FPS, CapturedFootage, Footage, PictureFootage
+from litepose.imaging.video_capture import USUAL_FPS, CapturedFootage, Footage, ImageFootage
 from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
 from litepose.imaging.video_refusal import mp4_index, why_not
 from litepose.imaging.video_turn import mirrored_turn
@@ -62,7 +62,7 @@ def is_camera(source: object) -> bool:
 
 
 def is_video(source: str) -> bool:
-    """Whether a name says by itself that it means a moving picture."""
+    """Whether a name says by itself that it means a video."""
     if is_url(source):  # not taken apart here: it may be no good, which is for who opens it to say
         scheme, _, rest = source.partition("://")
         path = Path(re.split("[?#]", rest)[0].partition("/")[2])
@@ -89,7 +89,7 @@ def open_footage(
 ) -> Footage:
     """Open what `source` means; `seconds` is how long a stream may take to answer.
 
-    Raises LitePoseError, naming the source, for what is not there or is no moving picture.
+    Raises LitePoseError, naming the source, for what is not there or is no video.
     """
     if is_camera(source):
         return _camera(int(source), limits)  # type: ignore[arg-type]
@@ -101,12 +101,12 @@ def open_footage(
             return _file(path, limits)
         if not path.is_dir() and path.suffix.lower() in VIDEO_SUFFIXES:
             raise LitePoseError(missing_message(path))
-        return PictureFootage(list_images(source), str(source), fps or USUAL_FPS, limits)
+        return ImageFootage(list_images(source), str(source), fps or USUAL_FPS, limits)
     if isinstance(source, Sequence) and source:
-        return PictureFootage(source, f"{len(source)} pictures", fps or USUAL_FPS, limits)
+        return ImageFootage(source, f"{len(source)} images", fps or USUAL_FPS, limits)
     raise LitePoseError(
-        "a moving picture is a file, an address, the number of a camera, a folder, a pattern or a"
-        f" list of pictures; got {_short(source)}"
+        "a video is a file, an address, the number of a camera, a folder, a pattern or a"
+        f" list of images; got {_short(source)}"
     )
 
 
@@ -170,7 +170,7 @@ def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
     if capture is None:
         silent = "nobody answers there, it asks for a password, or " if body is None else ""
         raise LitePoseError(
-            f"{shown} gives no moving picture: {silent}its kind is unknown to this OpenCV; see"
+            f"{shown} gives no video: {silent}its kind is unknown to this OpenCV; see"
             " whether a player such as VLC shows it"
         )
     turn = None if body is None else mirrored_turn(body.headers)

@@ -1,4 +1,4 @@
-"""The frames of a moving picture, read ahead by a thread while the last one is worked on.
+"""The frames of a video, read ahead by a thread while the last one is worked on.
 
 Source: our own. Of files a few frames are kept ready and none is lost; of live sources (cameras,
 streams) only the newest is, so that who is slow sees the present and not a growing past.
@@ -22,11 +22,11 @@ from litepose.imaging.video_open import VideoSource, is_camera, open_footage
 _AHEAD = 3  # frames of a file kept ready
 _PARTING = 2.0  # seconds that a reader gets to end
 _GLANCE = 0.1  # seconds between looks whether somebody asked to stop
-_SHORT_BY = 0.5, 0.05  # seconds, and share of the length, that a whole film may lack at its end
+_SHORT_BY = 0.5, 0.05  # seconds, and share of the length, that a whole video may lack at its end
 
 
 class Frame(NamedTuple):
-    """One picture of a film.
+    """One image of a video.
 
     image:   (H, W, 3) uint8 RGB
     number:  its place in the source, from 0; broken and dropped frames count
@@ -45,11 +45,11 @@ def frames(
     stall_seconds: float = 10.0,
     limits: ReadLimits | None = None,
 ) -> Frames:
-    """Open a moving picture and iterate over its frames. Close it, or use it in a `with`.
+    """Open a video and iterate over its frames. Close it, or use it in a `with`.
 
     source: a video file; the number of a camera; an rtsp, http or https address; a folder, glob
-            pattern or list of pictures, which are its frames in natural order
-    fps:    of pictures, 25 where None; other sources say their own
+            pattern or list of images, which are its frames in natural order
+    fps:    of images, 25 where None; other sources say their own
     stall_seconds: the longest wait for the source to open and for each frame
     limits: max_pixels for a frame; allow_private for http and https (rtsp may lead anywhere)
     Frames that cannot be decoded are counted in `.broken` and passed over.
@@ -68,7 +68,7 @@ def frames(
 
 
 class Frames(Iterator[Frame]):
-    """An open moving picture; see `frames`.
+    """An open video; see `frames`.
 
     fps: frames a second as it says (an average where the rate varies); count: how many it says it
     has, or None; live: old frames are dropped; broken, dropped: how many so far; ended_early: a

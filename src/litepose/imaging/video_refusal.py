@@ -13,7 +13,7 @@ from litepose.imaging.video_kinds import LOOKED_AT, PLAYLISTS, names_others
 
 _SOUND_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"\x47", b"\0\0\1\xba", b"\x30\x26\xb2\x75")
-_MOST_BOXES = 10_000  # the index stands first or last: more is no film
+_MOST_BOXES = 10_000  # the index stands first or last: more is no video
 _CONVERT = "convert it, for instance: ffmpeg -i INPUT -c:v libx264 output.mp4"
 
 
@@ -33,14 +33,14 @@ def why_not(path: Path) -> str:
         return _sound_only(path)
     if first.startswith(_CONTAINERS) or first[8:12] == b"AVI ":
         return (
-            f"{path} holds no picture that this OpenCV can decode: only sound, a codec unknown to"
+            f"{path} holds no image that this OpenCV can decode: only sound, a codec unknown to"
             f" it, or damage at the start; {_CONVERT}"
         )
     return f"{path} is not a video: it begins with {first[:16]!r}"
 
 
 def _sound_only(path: Path) -> str:
-    return f"{path} holds sound only, no moving picture"
+    return f"{path} holds sound only, no video"
 
 
 def _why_not_mp4(path: Path, file: BinaryIO) -> str:

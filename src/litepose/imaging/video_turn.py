@@ -41,7 +41,7 @@ ANGLES: Mapping[int, Turn] = {  # clockwise, as OpenCV tells them
 
 
 def mirrored_turn(header: bytes) -> Turn | None:
-    """What the first track of pictures in an mp4's index says, where it mirrors them."""
+    """What the first track of images in an mp4's index says, where it mirrors them."""
     for name in re.finditer(b"tkhd[\0\1]", header):
         start = name.start() + (44 if header[name.end() - 1] == 0 else 56)
         fields = header[start : start + 44]

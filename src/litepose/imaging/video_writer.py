@@ -1,8 +1,8 @@
-"""A film out: webm (VP8), which browsers play, and which plays as far as it was written.
+"""A video out: webm (VP8), which browsers play, and which plays as far as it was written.
 
 Source: our own, on OpenCV's FFmpeg, whose free encoders are MPEG-4 part 2 (browsers do not play
 it), VP8 and VP9; VP9 takes 6 times as long as VP8 for a fifth fewer bytes. OpenCV writes constant
-frame rates only, so times are kept by holding a picture as long as it stood, or leaving one out.
+frame rates only, so times are kept by holding an image as long as it stood, or leaving one out.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _LOOK_EVERY = 2.0  # seconds between looks at the disk
 
 
 class VideoWriter:
-    """Writes pictures at their times into a .webm file. Use it in a `with`, or close it.
+    """Writes images at their times into a .webm file. Use it in a `with`, or close it.
 
-    path: ends in .webm and is overwritten; size_wh: of the film, as the first picture; pictures of
+    path: ends in .webm and is overwritten; size_wh: of the video, as the first image; images of
     another size are fitted into it on black; fps: 60 at most is kept.
     Raises LitePoseError where it cannot be written.
     """
@@ -38,12 +38,14 @@ class VideoWriter:
         self.path = local_path(path)
         check_video(self.path)
         if min(size_wh) < 1 or not 0 < fps < math.inf:
-            raise LitePoseError(f"a film needs a size and a rate above 0; got {size_wh}, {fps} fps")
+            raise LitePoseError(
+                f"a video needs a size and a rate above 0; got {size_wh}, {fps} fps"
+            )
         # VP8 stores half as many colors each way: odd sides would lose a line.
         self.size_wh = size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2
         self.fps = min(fps, FASTEST)
         if max(self.size_wh) > 16382:
-            raise LitePoseError(f"a webm film has at most 16382 pixels a side; got {size_wh}")
+            raise LitePoseError(f"a webm video has at most 16382 pixels a side; got {size_wh}")
         with silent():  # a warning about webm and VP8 that is wrong and has no switch
             self._writer = cv2.VideoWriter(
                 name_for_c(self.path.resolve()), cv2.CAP_FFMPEG,
@@ -56,19 +58,19 @@ class VideoWriter:
         self._written, self._shift, self._looked = 0, 0.0, time.monotonic()
 
     def write(self, image: np.ndarray, seconds: float) -> None:
-        """Show (H, W, 3) uint8 RGB from that time of the film on.
+        """Show (H, W, 3) uint8 RGB from that time of the video on.
 
-        Raises LitePoseError for other pictures and times, after `close`, and where the disk is
+        Raises LitePoseError for other images and times, after `close`, and where the disk is
         nearly full; what was written stays playable.
         """
         if not self._writer.isOpened():
             raise LitePoseError(f"{self.path} was closed already; nothing more can be written")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise LitePoseError(
-                f"a film takes (H, W, 3) uint8 RGB pictures; got {image.dtype} {image.shape}"
+                f"a video takes (H, W, 3) uint8 RGB images; got {image.dtype} {image.shape}"
             )
         if not math.isfinite(seconds):
-            raise LitePoseError(f"the time of a picture must be a number; got {seconds}")
+            raise LitePoseError(f"the time of an image must be a number; got {seconds}")
         self._check_disk()
         now = self._written / self.fps
         if self._held is None or seconds - self._shift > now + LONGEST_HOLD:
@@ -124,10 +126,10 @@ class VideoWriter:
 
 
 def check_video(path: str | Path) -> None:
-    """Raise LitePoseError where a film could not be written: to be asked before long work."""
+    """Raise LitePoseError where a video could not be written: to be asked before long work."""
     path = local_path(path)
     if path.suffix.lower() != ".webm":
-        raise LitePoseError(f"films are written as .webm; got {path}")
+        raise LitePoseError(f"videos are written as .webm; got {path}")
     check_place(path)
     name_for_c(path.resolve())
     try:

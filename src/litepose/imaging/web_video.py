@@ -1,7 +1,7 @@
 """A video's bytes from the web, read by OpenCV as it goes, through our checked connection.
 
 Source: our own. FFmpeg would follow redirects to anywhere; here every address is checked as a
-picture's is (url.py), and the bytes before OpenCV sees them. Nothing may be raised into OpenCV,
+image's is (url.py), and the bytes before OpenCV sees them. Nothing may be raised into OpenCV,
 which calls from C++ and would crash: trouble ends the bytes and is kept in `trouble`.
 """
 
@@ -25,7 +25,7 @@ from litepose.imaging.video_turn import TRACK_HEADER
 
 _SKIP = 1 << 16
 _SIGNATURE = 200  # bytes that tell a kind
-_NO_VIDEO = "gives no moving picture: its bytes are those of no kind of video that is read"
+_NO_VIDEO = "gives no video: its bytes are those of no kind of video that is read"
 _MOST_HEADERS = 1 << 16
 _LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # what comes at its own pace
 

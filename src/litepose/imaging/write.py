@@ -1,4 +1,4 @@
-"""Pictures out: one file, whole or not at all.
+"""Images out: one file, whole or not at all.
 
 Source: our own. JPEG keeps full color resolution: halved, as is usual, it smears thin limbs.
 """

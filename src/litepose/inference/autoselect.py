@@ -81,7 +81,7 @@ def choose(
 
 
 def measure_ms(backend: Backend, input_wh: tuple[int, int]) -> float:
-    """Milliseconds of one picture through the network: the fifth that was fastest, so that what
+    """Milliseconds of one image through the network: the fifth that was fastest, so that what
     else the machine does now counts little. Two runs before do not count."""
     images = np.random.default_rng(0).normal(0, 1, (1, 3, *input_wh[::-1])).astype(np.float32)
     for _ in range(2):

@@ -62,7 +62,7 @@ class _People(NamedTuple):
 
 
 class Smoother:
-    """Smooths the keypoints of people with ids. One per film; feed it every frame in order."""
+    """Smooths the keypoints of people with ids. One per video; feed it every frame in order."""
 
     def __init__(self, options: SmoothOptions = SmoothOptions()) -> None:
         self.options = options
@@ -72,7 +72,7 @@ class Smoother:
     def update(self, poses: Poses, seconds: float) -> Poses:
         """The same people with smoothed keypoints; those that were not found are left as they are.
 
-        seconds: the frame's time in the film; where it goes back (a film that starts anew), or the
+        seconds: the frame's time in the video; where it goes back (the video starts again), or the
         person is new, keypoints come back as they were.
         Raises LitePoseError without ids, where one comes twice, or where the time is no number.
         """
@@ -104,7 +104,7 @@ class Smoother:
         return replace(poses, keypoints_xy=shown)
 
     def forget(self) -> None:
-        """Forget everybody, as at a cut in the film."""
+        """Forget everybody, as at a cut in the video."""
         self._people, self._time = None, -math.inf
 
     def _filtered(

@@ -1,7 +1,7 @@
 """Many things done side by side, their results in order: what folders and batches go through.
 
 Source: our own. Unlike `ThreadPoolExecutor.map` it takes only a few items ahead, so that a million
-pictures, or an endless stream, fit in memory.
+images, or an endless stream, fit in memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Picture -> Poses: read, resize, network, decode. Safe to share between threads."""
+"""Image -> Poses: read, resize, network, decode. Safe to share between threads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from litepose.decode.merge_views import ViewPoses, merge_views
 from litepose.imaging.find_images import list_images
 from litepose.imaging.names import is_url, local_path
 from litepose.imaging.preprocess import cut, to_input
-from litepose.imaging.read import ImageSource, Picture, ReadLimits, read_picture
+from litepose.imaging.read import ImageSource, LoadedImage, ReadLimits, load_image
 from litepose.imaging.video_open import VideoSource
 from litepose.imaging.video_reader import Frames
 from litepose.inference.autoselect import choose
@@ -46,7 +46,7 @@ from litepose.inference.results import (
 from litepose.inference.stream import PosedFrame, stream
 
 MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes in the network; more is a slip of the hand
-MANY_FROM = 6  # pictures; opening the network once more for fewer takes longer than it saves
+MANY_FROM = 6  # images; opening the network once more for fewer takes longer than it saves
 MANY_WORKERS = 16
 MANY_INPUT_PIXELS = 1 << 22  # of all inputs looked at side by side: about 1.5 GB in the network
 
@@ -129,9 +129,9 @@ class Predictor:
         options: PredictOptions | None = None,
         **how: Unpack[How],
     ) -> Iterator[Prediction]:
-        """One Prediction after the other, in order; a picture that cannot be read stops nothing.
+        """One Prediction after the other, in order; an image that cannot be read stops nothing.
 
-        Several pictures are read, looked at and grouped at once, one core each, with the results of
+        Several images are read, looked at and grouped at once, one core each, with the results of
         one at a time. `sources` is taken a few ahead, so memory stays bounded.
         """
         options = options or self.options(**how)
@@ -164,7 +164,7 @@ class Predictor:
 
     def _attempt(self, one: tuple[int, ImageSource], options: PredictOptions | None) -> Prediction:
         i, source = one
-        named = str(source) if isinstance(source, str | Path) else f"picture {i}"
+        named = str(source) if isinstance(source, str | Path) else f"image {i}"
         try:
             return Prediction(named, self.inspect(source, options).poses, None)
         except LitePoseError as wrong:
@@ -179,7 +179,7 @@ class Predictor:
         smooth: bool = False,
         **how: Unpack[How],
     ) -> Iterator[PosedFrame]:
-        """Frame after frame of a moving picture with its people.
+        """Frame after frame of a video with its people.
 
         source: what `litepose.video.frames` takes, or what it gave; it is closed at the end
         track: people keep their `ids` from frame to frame; smooth: their keypoints do not tremble
@@ -189,11 +189,11 @@ class Predictor:
         return stream(self, source, options or self.options(**how), track=track, smooth=smooth)
 
     def inspect(self, source: ImageSource, options: PredictOptions | None = None) -> Inspection:
-        """People of one picture with the maps of each view that they came from, and the seconds
+        """People of one image with the maps of each view that they came from, and the seconds
         that each part took."""
         options = options or self.defaults
         clock = _Clock()
-        picture = self._read(source, options)
+        loaded = self._read(source, options)
         clock.note("read")
         views: list[View] = []
         for size in options.view_sizes(self.info.input):
@@ -202,7 +202,7 @@ class Predictor:
                 part = focus(*views[0])
                 if part is None:
                     break
-            inputs = self._inputs(picture, size, part, options)
+            inputs = self._inputs(loaded, size, part, options)
             clock.note("pre")
             passes = self._forward(inputs, options)
             clock.note("net")
@@ -216,28 +216,28 @@ class Predictor:
         return Inspection(poses, views, Timings(**clock.seconds))
 
     def forward(self, source: ImageSource, options: PredictOptions | None = None) -> list[Pass]:
-        """The network's maps of one picture in its first view, one Pass per scale and mirror image:
+        """The network's maps of one image in its first view, one Pass per scale and mirror image:
         what the decoders take."""
         options = options or self.defaults
-        picture = self._read(source, options)
+        loaded = self._read(source, options)
         size = options.view_sizes(self.info.input)[0]
-        return self._forward(self._inputs(picture, size, None, options), options)
+        return self._forward(self._inputs(loaded, size, None, options), options)
 
-    def _read(self, source: ImageSource, options: PredictOptions) -> Picture:
+    def _read(self, source: ImageSource, options: PredictOptions) -> LoadedImage:
         # Never smaller than twice the input, so that the larger scales have something to see.
         largest = max(options.view_sizes(self.info.input))
-        return read_picture(source, self.limits, min_short_side=2 * largest)
+        return load_image(source, self.limits, min_short_side=2 * largest)
 
     def _inputs(
-        self, picture: Picture, size: int, part: Rectangle | None, options: PredictOptions
+        self, loaded: LoadedImage, size: int, part: Rectangle | None, options: PredictOptions
     ) -> list[tuple[np.ndarray, Letterbox]]:
         rule = self.info.input
-        pixels = picture.image
+        pixels = loaded.image
         if part is not None:
-            pixels, exact = cut(picture, part)
+            pixels, exact = cut(loaded, part)
         inputs = []
         for scale in options.scales:
-            box = self._box(picture.image_wh, size, scale)
+            box = self._box(loaded.image_wh, size, scale)
             if part is not None:
                 box = letterbox_part(box, exact, rule.multiple)
             if math.prod(box.input_wh) > MAX_INPUT_PIXELS:
@@ -322,9 +322,9 @@ def open_predictor(
 
 
 def expand(source: Any) -> list[Any] | None:
-    """The pictures that a list, folder or pattern stands for; None where it is one picture.
+    """The images that a list, folder or pattern stands for; None where it is one image.
 
-    Raises LitePoseError for a folder or pattern without pictures.
+    Raises LitePoseError for a folder or pattern without images.
     """
     if isinstance(source, str) and is_url(source):
         return None
@@ -335,7 +335,7 @@ def expand(source: Any) -> list[Any] | None:
     if isinstance(source, list | tuple) or (
         isinstance(source, Iterable)
         and not isinstance(source, bytes | bytearray | memoryview | np.ndarray)
-        and not hasattr(source, "getexif")  # a Pillow picture
+        and not hasattr(source, "getexif")  # a Pillow image
         and not hasattr(source, "read")  # an open file gives lines
     ):
         return list(source)

@@ -15,7 +15,7 @@ from litepose.decode.merge import MergedMaps
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How to look at a picture.
+    """How to look at an image.
 
     flip_test: look at its mirror image too (twice the time, better);
     scales:    look at it at these multiples of the input size too, e.g. (1.0, 0.5, 2.0); the first
@@ -70,7 +70,7 @@ AS_USUAL = PredictOptions()
 
 
 class Timings(NamedTuple):
-    """Seconds spent on one picture."""
+    """Seconds spent on one image."""
 
     read: float
     pre: float
@@ -79,7 +79,7 @@ class Timings(NamedTuple):
 
 
 class View(NamedTuple):
-    """What one view of a picture gave: its merged maps, how the picture lay in the input, and the
+    """What one view of an image gave: its merged maps, how the image lay in the input, and the
     people found in it alone."""
 
     maps: MergedMaps
@@ -104,13 +104,13 @@ class Prediction(NamedTuple):
 
 
 class PredictionError(LitePoseError):
-    """Some of many pictures failed; `predictions` holds everything, the finished work too."""
+    """Some of many images failed; `predictions` holds everything, the finished work too."""
 
     def __init__(self, predictions: list[Prediction]) -> None:
         bad = [p for p in predictions if p.error is not None]
         shown = "; ".join(f"{p.source}: {p.error}" for p in bad[:3])
         super().__init__(
-            f"{len(bad)} of {len(predictions)} pictures failed ({shown}"
+            f"{len(bad)} of {len(predictions)} images failed ({shown}"
             f"{'; ...' if len(bad) > 3 else ''}); the others are in .predictions of this error"
         )
         self.predictions = predictions

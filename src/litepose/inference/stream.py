@@ -1,4 +1,4 @@
-"""Moving pictures -> poses, frame by frame, with ids and smoothing where wanted."""
+"""Videos -> poses, frame by frame, with ids and smoothing where wanted."""
 
 from __future__ import annotations
 

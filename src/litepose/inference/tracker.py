@@ -23,7 +23,7 @@ from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
 from litepose.inference.kalman import People, alike_people, corrected, moved, sighted
 
-CUT = 0.3  # where nobody is more alike than this to those just seen, the film was cut
+CUT = 0.3  # where nobody is more alike than this to those just seen, the video was cut
 FEWEST_IN_CUT = 2
 STEP_BACK = 0.5  # seconds; a time that goes back by less is a camera's untidy clock
 
@@ -52,7 +52,7 @@ class TrackOptions:
 
 
 class Tracker:
-    """Gives people ids that stay with them. One per film; feed it every frame in order.
+    """Gives people ids that stay with them. One per video; feed it every frame in order.
 
     Every person has an id from its first sighting on, counted from 1 and never used again.
     """
@@ -68,7 +68,7 @@ class Tracker:
     def update(self, poses: Poses, seconds: float) -> Poses:
         """The same people, in the same order, with `ids`.
 
-        seconds: the frame's time in the film. Where it goes back (a film that starts anew) or all
+        seconds: the frame's time in the video. Where it goes back (a video that starts anew) or all
         people change places at once (a cut), everybody is forgotten.
         Raises LitePoseError where the time is no number or the skeleton changes.
         """
@@ -94,7 +94,7 @@ class Tracker:
         return replace(poses, track_ids=self._take_over(old, new, partner))
 
     def forget(self) -> None:
-        """Forget everybody, as at a cut in the film; ids go on counting."""
+        """Forget everybody, as at a cut in the video; ids go on counting."""
         self._people, self._skeleton, self._image_wh = None, None, None
         self._time = -math.inf
 

@@ -181,10 +181,10 @@ def add_position(displacements: Tensor, stride: int) -> Tensor:
 
 
 def check_sides(images: Tensor, multiple: int) -> None:
-    """Raises LitePoseError for a batch of pictures that this network cannot take."""
+    """Raises LitePoseError for a batch of images that this network cannot take."""
     if images.ndim != 4 or images.shape[1] != 3:
         raise LitePoseError(
-            f"a network takes pictures as (B, 3, H, W); got shape {tuple(images.shape)}"
+            f"a network takes images as (B, 3, H, W); got shape {tuple(images.shape)}"
         )
     height, width = images.shape[-2:]
     if height % multiple or width % multiple or not height or not width:

@@ -51,7 +51,7 @@ PM_INFO = replace(
     arch=PM.to_dict(),
     source=(
         "Trunk, feature pyramid and heatmap head: MoveNet MultiPose Lightning by Google"
-        " (Apache-2.0). Tag head: ours. Trained by the litepose developers on pictures of"
+        " (Apache-2.0). Tag head: ours. Trained by the litepose developers on images of"
         " COCO 2017."
     ),
 )
@@ -96,14 +96,14 @@ _ALL = (
         info=PM_INFO,
         params=4_862_851,
         gmacs=2.289,
-        ap="36.0 (best effort 37.9) on 140 pictures of COCO val2017 with incomplete labels",
+        ap="36.0 (best effort 37.9) on 140 images of COCO val2017 with incomplete labels",
         weights="inside the package; from MoveNet MultiPose (Apache-2.0)",
     ),
     ZooModel(
         info=P_INFO,
         params=2_407_803,
         gmacs=1.135,
-        ap="26.7 (28.1 with flip test) on 140 pictures of COCO val2017 with incomplete labels",
+        ap="26.7 (28.1 with flip test) on 140 images of COCO val2017 with incomplete labels",
         weights="inside the package; tuned from MoveNet Lightning (Apache-2.0)",
     ),
     _published("xs", XS, COCO17, 1_675_912, 0.886, 40.6),

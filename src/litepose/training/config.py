@@ -64,17 +64,17 @@ class ModelConfig(Section):
 
 
 class Source(Section):
-    """Annotated pictures: a split in a dataset folder, a packed file, or drawn people.
+    """Annotated images: a split in a dataset folder, a packed file, or drawn people.
 
     root: the folder that split or packed lies in, seen from `data.root`
-    share: how often its pictures come, relative to the other sources
-    image_ids: of a split, only these pictures
-    answers: folders of `litepose data answers` about its pictures, seen from `root`, one for each
+    share: how often its images come, relative to the other sources
+    image_ids: of a split, only these images
+    answers: folders of `litepose data answers` about its images, seen from `root`, one for each
         input size: what a teacher saw, in place of asking `teacher.model` at every step. Each
-        picture takes the answer given where people looked as large as they are shown
-    people: a file of COCO results about its pictures, seen from `root`: whoever is not labeled is
+        image takes the answer given where people looked as large as they are shown
+    people: a file of COCO results about its images, seen from `root`: whoever is not labeled is
         learned too, each keypoint as high as its score, if the person scores `people_above`
-    synthetic: draw this many pictures instead of reading any, with `seed`
+    synthetic: draw this many images instead of reading any, with `seed`
     """
 
     split: str = ""
@@ -107,8 +107,8 @@ class Source(Section):
 
 
 class DataConfig(Section):
-    """root: the folder of all sources; length: pictures per epoch, None means all;
-    workers: processes that prepare pictures; max_unreadable: share of an epoch's pictures that may
+    """root: the folder of all sources; length: images per epoch, None means all;
+    workers: processes that prepare images; max_unreadable: share of an epoch's images that may
     be skipped because they cannot be read, more stop the run; on_device: the one packed training
     source lives in the device's memory and is augmented there."""
 
@@ -130,12 +130,12 @@ class TargetConfig(Section):
 
 
 class TeacherConfig(Section):
-    """A trained model that looks at the same pictures.
+    """A trained model that looks at the same images.
 
     model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its heatmaps
-    flip: it looks at the mirrored picture too
+    flip: it looks at the mirrored image too
     ignore_above: cells hotter than this in its heatmaps, where the labels know of nobody, count for
-        nothing in pictures whose people are not all labeled; 0 is off
+        nothing in images whose people are not all labeled; 0 is off
     """
 
     model: str = ""
@@ -176,7 +176,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 class Phase(Section):
-    """From epoch `start` on pictures have `size` pixels a side, `batch_size` of them a process.
+    """From epoch `start` on images have `size` pixels a side, `batch_size` of them a process.
 
     size: of several, batches take turns; the last phase's largest is that of validation losses
     sources: numbers, from 0, of the `data.train` sources to use; empty means all
@@ -198,7 +198,7 @@ class RunConfig(Section):
     accumulate: batches per optimizer step
     threads: of torch on a CPU, 0 leaves its own choice
     save_minutes: between checkpoints; evaluate_every: epochs between measurements of AP
-    samples: validation pictures drawn with predicted and true skeletons after each measurement
+    samples: validation images drawn with predicted and true skeletons after each measurement
     """
 
     device: str = "auto"

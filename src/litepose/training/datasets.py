@@ -1,4 +1,4 @@
-"""Configured sources -> the datasets of a run: folders, chosen pictures, drawn people, mixtures."""
+"""Configured sources -> the datasets of a run: folders, chosen images, drawn people, mixtures."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def open_source(
     if source.synthetic:
         folder = drawn / f"{source.synthetic}-{source.seed}"
         if not (folder / "annotations" / f"person_keypoints_{DRAWN_SPLIT}.json").is_file():
-            # Pictures without annotations are what an interrupted run left: they are drawn again.
+            # Images without annotations are what an interrupted run left: they are drawn again.
             shutil.rmtree(folder, ignore_errors=True)
             synthesize(folder, source.synthetic, source.seed, DRAWN_SPLIT)
         return find_dataset(folder, DRAWN_SPLIT, target, people_only=people_only)
@@ -76,17 +76,17 @@ def open_source(
     if source.packed:
         packed = PackedDataset(folder / source.packed, target, people_only)
         if not len(packed):
-            raise LitePoseError(f"{folder / source.packed} has no picture with labeled people")
+            raise LitePoseError(f"{folder / source.packed} has no image with labeled people")
         return packed
     dataset = find_dataset(folder, source.split, target, people_only=people_only)
     if source.image_ids:
         place = {record.image_id: i for i, record in enumerate(dataset.records)}
         missing = [i for i in source.image_ids if i not in place]
         if missing:
-            raise LitePoseError(f"{folder} split {source.split} has no usable picture {missing[0]}")
+            raise LitePoseError(f"{folder} split {source.split} has no usable image {missing[0]}")
         dataset = dataset.select([place[i] for i in source.image_ids])
     if not len(dataset):
-        raise LitePoseError(f"{folder} split {source.split} has no picture with labeled people")
+        raise LitePoseError(f"{folder} split {source.split} has no image with labeled people")
     taught: PoseDataset = dataset
     if source.people:
         k = dataset.skeleton.num_keypoints

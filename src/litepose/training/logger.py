@@ -1,6 +1,6 @@
 """What a run tells: a bar or lines while it trains, a report per epoch, files to look at later.
 
-metrics.jsonl has one line per epoch, tensorboard/ the same as curves, samples/ pictures with the
+metrics.jsonl has one line per epoch, tensorboard/ the same as curves, samples/ images with the
 found people on the left and the annotated ones on the right. Only the first process speaks.
 """
 
@@ -43,7 +43,7 @@ class EpochReport:
     validation: dict[str, float]
     intervals: dict[str, Interval]
     rate: float
-    pictures_per_second: float
+    images_per_second: float
     wait_share: float
     unreadable: int
     seconds: float
@@ -60,9 +60,9 @@ class EpochReport:
                 f"AP {ap.value:.1f} [{ap.low:.1f}, {ap.high:.1f}]"
                 f" AP50 {self.intervals['ap50'].value:.1f}"
             )
-        parts.append(f"{self.pictures_per_second:.1f} pictures/s, waiting {self.wait_share:.0%}")
+        parts.append(f"{self.images_per_second:.1f} images/s, waiting {self.wait_share:.0%}")
         if self.unreadable:
-            parts.append(f"{self.unreadable} pictures unreadable")
+            parts.append(f"{self.unreadable} images unreadable")
         parts.append(f"{duration(self.seconds)} done, {duration(self.seconds_left)} left")
         return " | ".join(parts)
 
@@ -145,9 +145,7 @@ class Reporter:
                 self._curves.add_scalar(f"{name}/{side}", value, report.epoch)
         for name, interval in report.intervals.items():
             self._curves.add_scalar(f"accuracy/{name}", interval.value, report.epoch)
-        self._curves.add_scalar(
-            "speed/pictures_per_second", report.pictures_per_second, report.epoch
-        )
+        self._curves.add_scalar("speed/images_per_second", report.images_per_second, report.epoch)
         self._curves.add_scalar("speed/wait_share", report.wait_share, report.epoch)
         self._curves.add_scalar("rate", report.rate, report.epoch)
         self._curves.flush()

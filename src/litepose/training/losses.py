@@ -4,7 +4,7 @@ Source: associative embedding (Newell et al., 2017) as Lite Pose trains it (form
 numbers in docs/fidelity.md); the focal loss is the quality focal loss of Li et al., 2020.
 How ours differs: no loop over people; tags of T numbers with Euclidean distance; keypoints that a
 dataset never labels and cells that hold unlabeled people count for nothing; each part has a name.
-Every loss of a picture depends on that picture alone and a batch's is their mean, so that several
+Every loss of an image depends on that image alone and a batch's is their mean, so that several
 processes with equal shares of a batch find the same number as one.
 """
 
@@ -88,7 +88,7 @@ def focal_heatmap(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """(B,): cross-entropy weighted by (target - predicted)^2, per unit of the targets' mass.
 
     predicted: probabilities. Its least value is at predicted = target for soft targets too, so it
-    serves sub-pixel Gaussians and a teacher's heatmaps. A picture without people counts as if it
+    serves sub-pixel Gaussians and a teacher's heatmaps. An image without people counts as if it
     held a mass of K.
     """
     p = predicted.clamp(1e-6, 1 - 1e-6)
@@ -144,16 +144,16 @@ def cell_weights(valid_mask: Tensor, labeled: Tensor, map_hw: tuple[int, int]) -
 def doubtful_cells(start: Tensor, target: Tensor, threshold: float) -> Tensor:
     """(B, K, H, W) bool: where the starting network is sure and the labels know of nobody.
 
-    In pictures whose people are not all labeled such cells probably hold one: leave them out.
+    In images whose people are not all labeled such cells probably hold one: leave them out.
     """
     return (start > threshold) & (target < 0.01)
 
 
 def require_finite(losses: Losses, image_ids: Tensor) -> None:
-    """Raises LitePoseError that names the batch's pictures and the parts where a loss is not."""
+    """Raises LitePoseError that names the batch's images and the parts where a loss is not."""
     if not bool(torch.isfinite(losses.total)):
         parts = {name: round(value.item(), 6) for name, value in losses._asdict().items()}
         raise LitePoseError(
-            f"the loss is not finite: {parts}; pictures of the batch: {image_ids.tolist()}."
-            " Lower the learning rate, clip gradients, or look at these pictures' annotations"
+            f"the loss is not finite: {parts}; images of the batch: {image_ids.tolist()}."
+            " Lower the learning rate, clip gradients, or look at these images' annotations"
         )

@@ -1,4 +1,4 @@
-"""Which memory order of pictures and weights trains faster here: tried, not believed.
+"""Which memory order of images and weights trains faster here: tried, not believed.
 
 Depthwise 7x7 convolutions prefer one order on one machine and the other on the next.
 """

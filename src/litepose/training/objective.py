@@ -1,4 +1,4 @@
-"""Batch -> losses: the one place that knows how pictures, targets, teacher and network meet."""
+"""Batch -> losses: the one place that knows how images, targets, teacher and network meet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 class Teacher:
-    """A trained network that says what it sees on the same pictures."""
+    """A trained network that says what it sees on the same images."""
 
     def __init__(self, model: nn.Module, info: ModelInfo, config: TeacherConfig) -> None:
         self.model = model.eval().requires_grad_(False)

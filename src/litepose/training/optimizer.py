@@ -85,7 +85,7 @@ def update_average(average: AveragedModel, model: nn.Module, decay: float, step:
 def blend(model: nn.Module, start: Mapping[str, Tensor], share: float) -> nn.Module:
     """A copy of the model whose weights lie `share` of the way from the start's to the trained.
 
-    Fine-tuned on a few thousand pictures, a network sees more and places worse; part of the way
+    Fine-tuned on a few thousand images, a network sees more and places worse; part of the way
     (WiSE-FT: Wortsman et al., 2022) it does both better than either end.
     """
     between = deepcopy(model)

@@ -18,7 +18,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
-from litepose.data.datasets import PoseDataset, UnreadablePictureError
+from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.teacher_maps import SCALE, answer_path
 from litepose.inference.predictor import PredictOptions, Predictor
 from litepose.models.checkpoint import write_atomically
@@ -31,7 +31,7 @@ def describe(
     predictor: Predictor, weights_sha256: str, dataset: PoseDataset, options: PredictOptions
 ) -> dict[str, Any]:
     """What decides the answers, in plain JSON types."""
-    pictures = sorted((r.image_id, r.file_name, *r.image_wh) for r in dataset.records)
+    images = sorted((r.image_id, r.file_name, *r.image_wh) for r in dataset.records)
     return {
         "schema": SCHEMA,
         "model": predictor.info.name,
@@ -41,8 +41,8 @@ def describe(
         "size": options.view_sizes(predictor.info.input)[0],
         "flip_test": options.flip_test,
         "scales": [float(scale) for scale in options.scales],
-        "pictures": len(pictures),
-        "pictures_sha256": hashlib.sha256(json.dumps(pictures).encode()).hexdigest(),
+        "images": len(images),
+        "images_sha256": hashlib.sha256(json.dumps(images).encode()).hexdigest(),
     }
 
 
@@ -84,15 +84,15 @@ def write_answers(
     options: PredictOptions,
     indices: Sequence[int] | None = None,
 ) -> Iterator[str | None]:
-    """Ask about every picture; yields None, or why a picture was left out, as each is done.
+    """Ask about every image; yields None, or why an image was left out, as each is done.
 
-    Pictures whose answer is there already are passed over. `weights_sha256`: of the predictor's
-    file; `indices`: only these pictures. Raises LitePoseError where the model's keypoints are not
+    Images whose answer is there already are passed over. `weights_sha256`: of the predictor's
+    file; `indices`: only these images. Raises LitePoseError where the model's keypoints are not
     the dataset's, the folder holds other answers, or nothing can be written.
     """
     if predictor.info.skeleton != dataset.skeleton:
         raise LitePoseError(
-            f"{predictor.info.name} knows {predictor.info.skeleton.name}, the pictures are labeled"
+            f"{predictor.info.name} knows {predictor.info.skeleton.name}, the images are labeled"
             f" with {dataset.skeleton.name}; answers need the same keypoints"
         )
     folder = Path(folder)
@@ -108,7 +108,7 @@ def write_answers(
             continue
         try:
             heat = ask(predictor, dataset[i].image, options)
-        except UnreadablePictureError as wrong:
+        except UnreadableImageError as wrong:
             yield str(wrong)
             continue
         packed = io.BytesIO()
@@ -118,7 +118,7 @@ def write_answers(
 
 
 def ask(predictor: Predictor, image: np.ndarray, options: PredictOptions) -> np.ndarray:
-    """(h, w, K) uint8: the merged heatmaps of one picture's first view, their cells laid over all
+    """(h, w, K) uint8: the merged heatmaps of one image's first view, their cells laid over all
     of it."""
     maps, box, _ = predictor.inspect(image, options).views[0]
     cells_w, cells_h = (side / maps.stride for side in box.content_wh)

@@ -11,7 +11,7 @@ from torch import nn
 
 from litepose.core.errors import LitePoseError
 from litepose.data.augment import AugmentSettings
-from litepose.data.augment_gpu import DeviceLoader, DevicePictures, to_device
+from litepose.data.augment_gpu import DeviceImages, DeviceLoader, to_device
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.data.packed import PackedDataset
 from litepose.models import zoo
@@ -129,15 +129,15 @@ class Run:
     def training_loader(self, epoch: int) -> Loader | DeviceLoader:
         phase = self.config.phase(epoch)
         settings = self._loader_settings(phase.size, phase.batch_size)
-        if self.device_pictures is not None:
-            return DeviceLoader(self.device_pictures, self.config.augment, settings)
+        if self.device_images is not None:
+            return DeviceLoader(self.device_images, self.config.augment, settings)
         augment = self.config.augment
         if phase.mosaic is not None:
             augment = replace(augment, mosaic=phase.mosaic)
         return Loader(mixture(self.train_data, self.config.data, phase), augment, settings)
 
     def validation_loader(self) -> Loader:
-        """Whole pictures in squares of the last phase's size, in order."""
+        """Whole images in squares of the last phase's size, in order."""
         phase = self.config.phases[-1]
         size = (max(phase.size),)
         settings = replace(self._loader_settings(size, phase.batch_size), shuffle=False)
@@ -155,7 +155,7 @@ class Run:
         )
 
     def _open_data(self) -> None:
-        """Training and validation pictures; the first process draws people before others look."""
+        """Training and validation images; the first process draws people before others look."""
         data, drawn = self.config.data, self.folder / "drawn"
         if not self.group.first:
             self.group.gather(None)
@@ -168,14 +168,14 @@ class Run:
         self.train_data = training_data(data, self.val_data.skeleton, drawn)
         if not any((record.visibility > 0).any() for record in self.val_data.records):
             raise LitePoseError(
-                f"none of the {len(self.val_data)} validation pictures shows anybody with a"
+                f"none of the {len(self.val_data)} validation images shows anybody with a"
                 " labeled keypoint, so nothing could be judged; change data.val"
             )
-        self.device_pictures: DevicePictures | None = None
+        self.device_images: DeviceImages | None = None
         if data.on_device:
             packed = self.train_data[0]
             assert isinstance(packed, PackedDataset)
-            self.device_pictures = to_device(packed, self.group.device)
+            self.device_images = to_device(packed, self.group.device)
         if self.group.first:
             self.group.gather(None)
 

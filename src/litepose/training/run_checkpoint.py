@@ -30,7 +30,7 @@ class Progress:
     """How far a run is. Sums are of the epoch that is under way.
 
     epoch, batch: next to be trained; step: optimizer steps done; seconds: of the whole run
-    loss_sums: of Losses' fields, times pictures; train_seconds: spent in batches, waiting included
+    loss_sums: of Losses' fields, times images; train_seconds: spent in batches, waiting included
     """
 
     epoch: int = 0
@@ -39,14 +39,14 @@ class Progress:
     seconds: float = 0.0
     best_ap: float | None = None
     loss_sums: list[float] = field(default_factory=lambda: [0.0] * 5)
-    pictures: int = 0
+    images: int = 0
     train_seconds: float = 0.0
     wait_seconds: float = 0.0
     unreadable: int = 0
 
     def next_epoch(self) -> None:
         self.epoch, self.batch = self.epoch + 1, 0
-        self.loss_sums, self.pictures = [0.0] * 5, 0
+        self.loss_sums, self.images = [0.0] * 5, 0
         self.train_seconds = self.wait_seconds = 0.0
 
 

@@ -1,7 +1,7 @@
 """The training run: epochs of steps, a report after each, a state that survives any interruption.
 
 Source: the official recipe is one of the configurations (configs/s_coco.toml). How ours differs:
-weight decay and the samplers' epochs really take effect, best means best AP on held-out pictures,
+weight decay and the samplers' epochs really take effect, best means best AP on held-out images,
 the averaged weights are judged and kept, and a run can stop anywhere and go on.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from litepose.data.datasets import UnreadablePictureError
+from litepose.data.datasets import UnreadableImageError
 from litepose.data.sample import Batch
 from litepose.training.config import TrainConfig
 from litepose.training.distributed import open_processes
@@ -36,7 +36,7 @@ GO_ON, SAVE, STOP = 0, 1, 2
 class TrainResult:
     """finished: False where the run was asked to stop; `resume` goes on.
 
-    checkpoint: the best weights by AP on the validation pictures, None where none were kept yet
+    checkpoint: the best weights by AP on the validation images, None where none were kept yet
     signal: the signal that asked to stop, 0 for none
     """
 
@@ -86,10 +86,10 @@ class Trainer:
         try:
             while finished and progress.epoch < self.config.epochs:
                 finished = self.train_epoch() and self.close_epoch()
-        except UnreadablePictureError:
+        except UnreadableImageError:
             if run.group.world == 1:  # several would have to save together, at one batch
                 self.save()
-                self.reporter.say("saved; resume goes on from here once the pictures are mended")
+                self.reporter.say("saved; resume goes on from here once the images are mended")
             raise
         if not finished:  # an epoch that ends is saved there
             self.save()
@@ -148,7 +148,7 @@ class Trainer:
         progress.loss_sums = [
             s + v * count for s, v in zip(progress.loss_sums, values, strict=True)
         ]
-        progress.pictures += count
+        progress.images += count
         return losses
 
     def update(self, at: float) -> None:
@@ -228,7 +228,7 @@ class Trainer:
 
     def _report(self, validation: Validation | None, validated_in: float) -> EpochReport:
         progress, group = self.run.progress, self.run.group
-        sums = group.sum(torch.tensor([*progress.loss_sums, progress.pictures]).double())
+        sums = group.sum(torch.tensor([*progress.loss_sums, progress.images]).double())
         means = (sums[:-1] / sums[-1]).tolist()
         left = self.config.epochs - progress.epoch - 1
         evaluations_left = -(-left // self.config.run.evaluate_every)
@@ -239,7 +239,7 @@ class Trainer:
             validation=validation.losses if validation else {},
             intervals=validation.intervals if validation else {},
             rate=self.run.optimizer.param_groups[0]["lr"],
-            pictures_per_second=float(sums[-1]) / max(progress.train_seconds, 1e-9),
+            images_per_second=float(sums[-1]) / max(progress.train_seconds, 1e-9),
             wait_share=progress.wait_seconds / max(progress.train_seconds, 1e-9),
             unreadable=progress.unreadable + (validation.unreadable if validation else 0),
             seconds=self.seconds_before + time.monotonic() - self.began_at,

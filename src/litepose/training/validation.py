@@ -1,6 +1,6 @@
-"""Validation: losses and AP of held-out pictures, and some of them drawn, after an epoch.
+"""Validation: losses and AP of held-out images, and some of them drawn, after an epoch.
 
-AP is measured as in use: whole pictures through the predictor; losses on squares as in training,
+AP is measured as in use: whole images through the predictor; losses on squares as in training,
 without augmentation. Work is shared between processes.
 """
 
@@ -17,10 +17,10 @@ from torch import nn
 from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
-from litepose.data.datasets import UnreadablePictureError
+from litepose.data.datasets import UnreadableImageError
 from litepose.data.loader import Loader
 from litepose.evaluation.ground_truth import group_results, truth_of
-from litepose.evaluation.matching import Interval, ap_intervals, match_pictures
+from litepose.evaluation.matching import Interval, ap_intervals, match_images
 from litepose.inference.backend import RuntimeOptions
 from litepose.inference.predictor import Predictor
 from litepose.inference.torch_backend import TorchBackend
@@ -30,7 +30,7 @@ from litepose.training.objective import Objective, on_device
 
 
 class Seen(NamedTuple):
-    """A validation picture (H, W, 3) with its annotated and its found people."""
+    """A validation image (H, W, 3) with its annotated and its found people."""
 
     image: np.ndarray
     truth: Poses
@@ -39,8 +39,8 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """losses: means over pictures, by name; intervals: ap, ap50, ap75 in 0..100, empty where the
-    pictures show nobody; seen: the first few pictures; unreadable: how many were left out."""
+    """losses: means over images, by name; intervals: ap, ap50, ap75 in 0..100, empty where the
+    images show nobody; seen: the first few images; unreadable: how many were left out."""
 
     losses: dict[str, float]
     intervals: dict[str, Interval]
@@ -60,7 +60,7 @@ def validate(
     samples: int,
     stopping: Callable[[], bool],
 ) -> Validation:
-    """Losses and AP of all pictures. The model is set to eval mode. Raises Stopped."""
+    """Losses and AP of all images. The model is set to eval mode. Raises Stopped."""
     model.eval()
     losses = mean_losses(model, loader, objective, group, stopping)
     dataset, skeleton = loader.dataset, objective.info.skeleton
@@ -73,7 +73,7 @@ def validate(
             raise Stopped
         try:
             image = dataset[index].image
-        except UnreadablePictureError:
+        except UnreadableImageError:
             continue
         found[index] = predictor.predict(image, threshold=0.0)
         if len(seen) < samples and group.first:
@@ -91,7 +91,7 @@ def mean_losses(
     group: Processes,
     stopping: Callable[[], bool],
 ) -> dict[str, float]:
-    """Means over the loader's pictures, by name."""
+    """Means over the loader's images, by name."""
     sums = torch.zeros(len(Losses._fields) + 1, dtype=torch.float64)
     for batch in loader.epoch(0):
         if stopping():
@@ -108,11 +108,11 @@ def mean_losses(
 def measure_ap(
     records: Sequence[Record], found: dict[int, Poses], skeleton: Skeleton
 ) -> dict[str, Interval]:
-    """AP with bootstrap intervals over the pictures that were looked at, by place in `records`."""
+    """AP with bootstrap intervals over the images that were looked at, by place in `records`."""
     truths = [truth_of(records[i]) for i in sorted(found)]
     results = [one for i, poses in found.items() for one in poses.to_coco(records[i].image_id)]
     people = group_results(results, truths, skeleton)
-    return ap_intervals(match_pictures(truths, people, skeleton))
+    return ap_intervals(match_images(truths, people, skeleton))
 
 
 def true_poses(record: Record, skeleton: Skeleton) -> Poses:

@@ -1,4 +1,4 @@
-"""Pictures a second of a folder: one by one, and as `Predictor.predict_many` does it."""
+"""Images a second of a folder: one by one, and as `Predictor.predict_many` does it."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from litepose.data.synthetic import SceneSettings, draw_scene
 from litepose.imaging.write import save_image
 from litepose.inference.predictor import Predictor
 
-_CHUNK = 40  # pictures timed in turns, so that both ways meet the same minutes
-_DRAWN = 8  # different pictures; the folder repeats them
+_CHUNK = 40  # images timed in turns, so that both ways meet the same minutes
+_DRAWN = 8  # different images; the folder repeats them
 
 
 @dataclass(frozen=True)
 class FolderRate:
-    """Pictures a second; `ratio` is the median over the chunks; `identical`: the same people."""
+    """Images a second; `ratio` is the median over the chunks; `identical`: the same people."""
 
-    pictures: int
-    picture_wh: tuple[int, int]
+    images: int
+    image_wh: tuple[int, int]
     one_by_one: float
     many: float
     ratio: float
     identical: bool
 
 
-def draw_folder(folder: Path, pictures: int, picture_wh: tuple[int, int]) -> list[Path]:
+def draw_folder(folder: Path, images: int, image_wh: tuple[int, int]) -> list[Path]:
     """Write so many JPEGs of drawn people, grainy as photographs are."""
     rng = np.random.default_rng(0)
-    settings = SceneSettings(size_wh=picture_wh, people=(1, 6))
+    settings = SceneSettings(size_wh=image_wh, people=(1, 6))
     paths = []
-    for i in range(min(pictures, _DRAWN)):
+    for i in range(min(images, _DRAWN)):
         image = draw_scene(rng, settings).image
         grain = rng.integers(-12, 13, image.shape)
         grainy = np.clip(image + grain, 0, 255).astype(np.uint8)
         paths.append(save_image(folder / f"{i:04}.jpg", grainy))
-    for i in range(_DRAWN, pictures):
+    for i in range(_DRAWN, images):
         path = folder / f"{i:04}.jpg"
         path.write_bytes(paths[i % _DRAWN].read_bytes())
         paths.append(path)
@@ -47,7 +47,7 @@ def draw_folder(folder: Path, pictures: int, picture_wh: tuple[int, int]) -> lis
 
 
 def measure_folder(predictor: Predictor, paths: list[Path]) -> FolderRate:
-    """Look at every picture both ways, in chunks by turns."""
+    """Look at every image both ways, in chunks by turns."""
     predictor.predict(paths[0])
     list(predictor.predict_many(paths[:_CHUNK]))  # opens what it needs
     alone_s, many_s, identical = [], [], True
@@ -67,8 +67,8 @@ def measure_folder(predictor: Predictor, paths: list[Path]) -> FolderRate:
     image_wh = predictor.predict(paths[0]).image_wh
     assert image_wh is not None, "an image that was read has a size"
     return FolderRate(
-        pictures=len(paths),
-        picture_wh=image_wh,
+        images=len(paths),
+        image_wh=image_wh,
         one_by_one=round(len(paths) / sum(alone_s), 1),
         many=round(len(paths) / sum(many_s), 1),
         ratio=round(statistics.median(a / b for a, b in zip(alone_s, many_s, strict=True)), 2),

@@ -2,7 +2,7 @@
 
 Source: our own. All that is compared is timed in turns within one run, because the speed of a
 shared machine wanders; every figure is a median (p50) with a 95th percentile beside it. The network
-looks at a real picture, but what is decoded are maps of as many people as wanted, so that random
+looks at a real image, but what is decoded are maps of as many people as wanted, so that random
 weights can be timed and crowds compared. The reference path is the official way: PyTorch eager,
 nothing folded, and the official decoding.
 """

@@ -31,7 +31,7 @@ def draw_bench(report: BenchReport) -> np.ndarray:
     image = Image.new("RGB", (_WIDTH, 116 + sum(heights) + foot), _PAPER)
     pen = ImageDraw.Draw(image)
     m = report.machine
-    _text(pen, (_PAD, 24), "From a picture to its people: milliseconds, median", 30)
+    _text(pen, (_PAD, 24), "From an image to its people: milliseconds, median", 30)
     _text(
         pen,
         (_PAD, 66),
@@ -46,9 +46,9 @@ def draw_bench(report: BenchReport) -> np.ndarray:
         _panel(pen, model, top)
         top += height
     for i, rate in enumerate(report.folders):
-        w, h = rate.picture_wh
+        w, h = rate.image_wh
         text = (
-            f"A folder of {rate.pictures} pictures of {w}x{h}: {rate.one_by_one:.1f} a second one"
+            f"A folder of {rate.images} images of {w}x{h}: {rate.one_by_one:.1f} a second one"
             f" by one, {rate.many:.1f} together ({rate.ratio:.2f} times as many)"
         )
         _text(pen, (_PAD, top + 24 + 30 * i), text, 20)

@@ -19,7 +19,7 @@ _PACKAGES = ("litepose", "numpy", "opencv-python-headless", "onnxruntime", "open
 @dataclass(frozen=True)
 class ModelReport:
     """One model at one size. random: its weights are; cost: None without PyTorch;
-    peak_mb: most memory of a fresh process that predicts a picture, by backend;
+    peak_mb: most memory of a fresh process that predicts an image, by backend;
     bystanders: share of all cores that other programs kept busy meanwhile, None where unknown."""
 
     model: str
@@ -48,7 +48,7 @@ class ModelReport:
         return self.cost.traffic * looks / row.latency.net.p50 / 1e6
 
     def times_reference(self, row: BenchRow, flip_test: bool) -> float | None:
-        """How many times as long the reference path takes, from picture to people."""
+        """How many times as long the reference path takes, from image to people."""
         other = self.row(REFERENCE, row.people, flip_test)
         return None if other is None else other.latency.total.p50 / row.latency.total.p50
 
@@ -85,9 +85,9 @@ class BenchReport:
         for model in self.models:
             yield from _model_lines(model, m)
         for rate in self.folders:
-            w, h = rate.picture_wh
+            w, h = rate.image_wh
             yield (
-                f"\n{rate.pictures} pictures of {w}x{h}: {rate.one_by_one:.1f}/s one by one,"
+                f"\n{rate.images} images of {w}x{h}: {rate.one_by_one:.1f}/s one by one,"
                 f" {rate.many:.1f}/s as a folder, {rate.ratio:.2f} times as many"
                 f" ({'the same people' if rate.identical else 'NOT THE SAME PEOPLE'})"
             )

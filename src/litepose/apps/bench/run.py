@@ -32,7 +32,7 @@ class BenchModel:
     random: bool
 
     def peak_mb(self, way: str, image_wh: tuple[int, int]) -> float:
-        """Of a fresh process that predicts a picture."""
+        """Of a fresh process that predicts an image."""
         fixed = self.ways[way].backend.fixed_wh
         size = None if fixed else self.info.input.size
         backend = self.ways[way].backend.name

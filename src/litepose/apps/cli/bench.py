@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from litepose.apps.bench.folder import FolderRate
     from litepose.apps.bench.report import ModelReport
 
-PICTURE_WH = (640, 480)
+IMAGE_WH = (640, 480)
 FOLDERS_WH = ((640, 480), (1920, 1080))
 MOST_PEOPLE, MOST_SIDE = 1000, 4096
 
@@ -42,7 +42,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("--people", default="1,10,30", help="crowds (default: %(default)s)")
     parser.add_argument("--sizes", help="input sizes, short side (default: each model's own)")
-    parser.add_argument("--pictures", type=int, default=200, help="of the folder (default: 200)")
+    parser.add_argument("--images", type=int, default=200, help="of the folder (default: 200)")
     parser.add_argument("--quick", action="store_true", help="fewer runs: coarse, in a minute")
     parser.add_argument(
         "--output", default="bench", metavar="DIR", help="folder (default: %(default)s)"
@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
     names = _models(options.models)
     people = _numbers(options.people, "--people", MOST_PEOPLE)
     sizes = _numbers(options.sizes, "--sizes", MOST_SIDE) if options.sizes else [None]
-    if options.pictures < 0:
-        raise _wrong(f"--pictures must be 0 or more; got {options.pictures}")
+    if options.images < 0:
+        raise _wrong(f"--images must be 0 or more; got {options.images}")
     folder = _folder(options.output)
     _tell("the machine itself")
     machine = measure_machine(0.3 if options.quick else 1.0)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
             for name in names
             for size in sizes
         ]
-        folders = _folders(names[0], sizes[0], options, Path(scratch)) if options.pictures else []
+        folders = _folders(names[0], sizes[0], options, Path(scratch)) if options.images else []
     report = BenchReport(machine, datetime.now(UTC).date().isoformat(), models, folders)
     _tell("")
     print(report.table())
@@ -95,7 +95,7 @@ def _one_model(
     from litepose.inference.system import Bystanders
 
     model = open_model(name, size, options.backends, scratch, _tell)
-    scene = draw_scene(np.random.default_rng(0), SceneSettings(size_wh=PICTURE_WH)).image
+    scene = draw_scene(np.random.default_rng(0), SceneSettings(size_wh=IMAGE_WH)).image
     plan = BenchPlan(scene, tuple(people))
     if options.quick:
         plan = BenchPlan(scene, tuple(people), runs=6, rounds=2, reference_runs=1)
@@ -108,7 +108,7 @@ def _one_model(
     memory = {}
     for way in list(model.ways)[: 1 if options.quick else None]:
         _tell(f"{name}, {way}: memory")
-        memory[way] = model.peak_mb(way, PICTURE_WH)
+        memory[way] = model.peak_mb(way, IMAGE_WH)
     label = Path(name).name if Path(name).suffix else model.info.name
     rows = [replace(row, model=label) for row in rows]
     return ModelReport(label, model.random, rows, cost, memory, busy)
@@ -120,15 +120,15 @@ def _folders(
     from litepose.apps.bench.folder import draw_folder, measure_folder
     from litepose.apps.bench.run import open_model
 
-    pictures = min(options.pictures, 40) if options.quick else options.pictures
+    images = min(options.images, 40) if options.quick else options.images
     ways = open_model(name, size, options.backends, scratch, _tell).ways
     predictor = next(iter(ways.values()))
     rates = []
     for size_wh in FOLDERS_WH:
-        _tell(f"a folder of {pictures} pictures of {size_wh[0]}x{size_wh[1]}")
+        _tell(f"a folder of {images} images of {size_wh[0]}x{size_wh[1]}")
         place = scratch / f"{size_wh[0]}"
         place.mkdir()
-        rates.append(measure_folder(predictor, draw_folder(place, pictures, size_wh)))
+        rates.append(measure_folder(predictor, draw_folder(place, images, size_wh)))
     return rates
 
 

@@ -12,7 +12,7 @@ from litepose.apps.cli.options import add_model_options, need, open_predictor
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("cost", help="weights, MACs, latency and memory of a model")
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures to time it on")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="images to time it on")
     parser.add_argument("--runs", type=int, default=30, help="timed predictions (default 30)")
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -31,12 +31,12 @@ def run(options: argparse.Namespace) -> int:
     how = predictor.defaults
     sides = how.view_sizes(predictor.info.input)
     networks = [network_cost(predictor.info, (side, side)) for side in sides]
-    if not images:  # a gray picture shows nobody, so later views would be left out
+    if not images:  # a gray image shows nobody, so later views would be left out
         how = replace(how, focus=False)
     shown = images or [np.full((480, 640, 3), 127, np.uint8)]
     latency = measure_latency(predictor, shown, options.runs, options=how)
     memory = peak_memory_mb(options.model or zoo.DEFAULT)
-    what = f"{len(images)} pictures" if images else "a gray picture of 640x480"
+    what = f"{len(images)} images" if images else "a gray image of 640x480"
     macs = sum(network.macs for network in networks)
     squares = " + ".join(f"{side}x{side}" for side in sides)
     print(f"{predictor!r}")

@@ -45,9 +45,9 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 def _add_show(tools: Any) -> None:
-    parser = tools.add_parser("show", help="a sheet of pictures with their labels")
+    parser = tools.add_parser("show", help="a sheet of images with their labels")
     _add_dataset(parser)
-    parser.add_argument("--count", type=int, default=16, help="pictures (default %(default)s)")
+    parser.add_argument("--count", type=int, default=16, help="images (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="dataset.png", help="default: %(default)s")
     parser.add_argument("--fiftyone", action="store_true", help="open it in FiftyOne instead")
@@ -69,12 +69,12 @@ def run_show(options: argparse.Namespace) -> int:
     check_writable(options.output)
     samples, unreadable = readable_samples(dataset, options.count, options.seed)
     save_image(options.output, contact_sheet(samples, dataset.skeleton))
-    print(json.dumps({"written": options.output, "pictures": len(samples), "failed": unreadable}))
+    print(json.dumps({"written": options.output, "images": len(samples), "failed": unreadable}))
     return 1 if unreadable else 0
 
 
 def _add_pack(tools: Any) -> None:
-    parser = tools.add_parser("pack", help="pictures and labels in one file, decoded once")
+    parser = tools.add_parser("pack", help="images and labels in one file, decoded once")
     _add_dataset(parser)
     parser.add_argument("--output", required=True, help="file ending in .lpc")
     parser.add_argument("--short-side", type=int, default=256, help="default: %(default)s")
@@ -91,22 +91,22 @@ def run_pack(options: argparse.Namespace) -> int:
     dataset = find_dataset(options.data, options.split, skeleton=options.skeleton)
     piece = None if options.piece_mb is None else int(options.piece_mb * 1e6)
     settings = PackSettings(options.short_side, options.encoding, options.quality, piece)
-    progress = Progress(len(dataset), "pictures")
+    progress = Progress(len(dataset), "images")
     try:
         report = pack(dataset, options.output, settings, lambda done, of: progress.step())
     finally:
         progress.clear()
     for index, reason in list(report.unreadable.items())[:10]:
-        print(f"left out: picture {index}: {reason}", file=sys.stderr)
+        print(f"left out: image {index}: {reason}", file=sys.stderr)
     written = [str(path) for path in report.paths]
-    print(f"{report.pictures} pictures in {len(written)} files, {report.bytes / 1e6:.1f} MB")
+    print(f"{report.images} images in {len(written)} files, {report.bytes / 1e6:.1f} MB")
     left_out = len(report.unreadable)
-    print(json.dumps({"written": written, "pictures": report.pictures, "left_out": left_out}))
+    print(json.dumps({"written": written, "images": report.images, "left_out": left_out}))
     return 1 if report.unreadable else 0
 
 
 def _add_answers(tools: Any) -> None:
-    parser = tools.add_parser("answers", help="what a model sees on each picture, to learn from")
+    parser = tools.add_parser("answers", help="what a model sees on each image, to learn from")
     _add_dataset(parser)
     parser.add_argument("--output", required=True, help="folder to fill; called again, it goes on")
     parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
@@ -133,7 +133,7 @@ def run_answers(options: argparse.Namespace) -> int:
         options.flip_test, parse_scales(options.scales), views=(predictor.info.input.size,)
     )
     left_out = 0
-    progress = Progress(len(dataset), "pictures")
+    progress = Progress(len(dataset), "images")
     try:
         for reason in write_answers(predictor, weights, dataset, options.output, how):
             progress.step()
@@ -150,10 +150,10 @@ def run_answers(options: argparse.Namespace) -> int:
 def _add_synth(tools: Any) -> None:
     parser = tools.add_parser("synth", help="draw labeled people, in COCO's layout")
     parser.add_argument("data", help="folder to write")
-    parser.add_argument("--count", type=int, default=200, help="pictures (default %(default)s)")
+    parser.add_argument("--count", type=int, default=200, help="images (default %(default)s)")
     parser.add_argument("--split", default="train2017", help="default: %(default)s")
     parser.add_argument("--size", type=int, default=256, help="side in pixels")
-    parser.add_argument("--most-people", type=int, default=4, help="a picture (default 4)")
+    parser.add_argument("--most-people", type=int, default=4, help="an image (default 4)")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run_synth)
 
@@ -163,7 +163,7 @@ def run_synth(options: argparse.Namespace) -> int:
 
     settings = SceneSettings((options.size, options.size), (1, options.most_people))
     path = synthesize(options.data, options.count, options.seed, options.split, settings)
-    print(json.dumps({"written": str(path), "pictures": options.count}))
+    print(json.dumps({"written": str(path), "images": options.count}))
     return 0
 
 

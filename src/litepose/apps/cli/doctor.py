@@ -94,7 +94,7 @@ def _models() -> dict[str, str]:
 
 
 def _self_test() -> dict[str, Any]:
-    """Load the default model and look at a gray picture: nobody must be there, twice the same."""
+    """Load the default model and look at a gray image: nobody must be there, twice the same."""
     import numpy as np
 
     import litepose

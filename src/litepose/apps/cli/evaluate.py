@@ -21,11 +21,11 @@ from litepose.apps.cli.options import (
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "evaluate",
-        help="judge a model on annotated pictures",
+        help="judge a model on annotated images",
         description=(
             "Prints AP with its 95 % interval and tables; with --output also writes report.json,"
             " report.txt, results.json (COCO) and sheet.png with the best, worst, missed and"
-            " invented people. Ctrl-C reports on the pictures done."
+            " invented people. Ctrl-C reports on the images done."
         ),
     )
     parser.add_argument(
@@ -33,7 +33,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("--split", required=True, help="e.g. val2017, test, lsp")
     parser.add_argument("--output", metavar="DIR", help="folder for the report")
-    parser.add_argument("--limit", type=int, help="only the first so many pictures")
+    parser.add_argument("--limit", type=int, help="only the first so many images")
     parser.add_argument("--resume", action="store_true", help="go on with a stopped run in DIR")
     parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
     parser.add_argument("--scales", help="average the maps of such multiples, e.g. 1,0.5,2")
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         unknown=unknown,
     )
     total = min(len(dataset), options.limit or len(dataset))
-    progress = Progress(total, "pictures", options.quiet)
+    progress = Progress(total, "images", options.quiet)
     output = Path(options.output) if options.output else None
     try:
         report = evaluate(predictor, dataset, output, how, lambda done, of: progress.step())

@@ -19,7 +19,7 @@ def add_parser(verbs: Any) -> None:
         help="checkpoint -> ONNX, OpenVINO, ncnn, TorchScript, 8 bits",
         description=(
             "Writes a model for another runtime, with its settings inside, after comparing it with"
-            " PyTorch on real pictures: more than 0.5 px apart, and nothing is written. An 8-bit"
+            " PyTorch on real images: more than 0.5 px apart, and nothing is written. An 8-bit"
             " model is refused (exit code 1, the numbers in the JSON) where it is less right than"
             " allowed or not faster on this machine."
         ),
@@ -37,9 +37,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--half", action="store_true", help="store float16 weights: half the file (onnx)"
     )
-    parser.add_argument("--images", metavar="DIR", help="pictures to compare on")
+    parser.add_argument("--images", metavar="DIR", help="images to compare on")
     int8 = parser.add_argument_group("8 bits")
-    int8.add_argument("--calibration", metavar="DIR", help="pictures to find the ranges on")
+    int8.add_argument("--calibration", metavar="DIR", help="images to find the ranges on")
     int8.add_argument("--data", metavar="DIR", help="dataset folder to judge AP on (COCO layout)")
     int8.add_argument("--split", default="val2017", help="of --data (default: %(default)s)")
     parser.set_defaults(run=run)
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         return 1
     if report.int8 is not None:
         print(report.int8.text())
-    print(f"{report.pictures}: {report.parity.text()}")
+    print(f"{report.images}: {report.parity.text()}")
     print(f"wrote {', '.join(map(str, report.written))}")
     print(json.dumps(report.to_dict()))
     return 0

@@ -34,7 +34,7 @@ VERBS = (predict, evaluate, bench, cost, models, convert, export, train, data, v
 def build_parser() -> Parser:
     parser = Parser(
         prog="litepose",
-        description="Finds every person in a picture and their keypoints, on an ordinary CPU.",
+        description="Finds every person in an image and their keypoints, on an ordinary CPU.",
     )
     parser.add_argument("--version", action="version", version=f"litepose {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")

@@ -79,7 +79,7 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
 def open_data(
     options: argparse.Namespace, predictor: Predictor
 ) -> tuple[CocoDataset, Unknown | None]:
-    """The pictures of --data and --split to judge a model on; what it lacks is said on stderr."""
+    """The images of --data and --split to judge a model on; what it lacks is said on stderr."""
     from litepose.evaluation.keypoint_overlap import open_to_judge
 
     info = predictor.info

@@ -13,7 +13,7 @@ MARK = ".pose"  # photo.jpg -> photo.pose.jpg
 
 
 class Places:
-    """Where drawn pictures and films go: beside each picture, or all into one folder.
+    """Where drawn images and videos go: beside each image, or all into one folder.
 
     Never over one of the `sources`, all of which are still to be read.
     """
@@ -38,7 +38,7 @@ class Places:
                 ) from None
         for folder in {self._beside(source) for source in sources}:
             try:
-                check_writable(folder / f"picture{MARK}.jpg")
+                check_writable(folder / f"image{MARK}.jpg")
             except LitePoseError as wrong:
                 raise LitePoseError(f"{wrong}; name another folder with --output") from None
 
@@ -49,9 +49,9 @@ class Places:
 
         shown = without_password(source).partition("?")[0] if is_url(source) else source
         path = Path(shown.rstrip("/"))
-        if "*" in path.name:  # the frames of a film, by a pattern
+        if "*" in path.name:  # the frames of a video, by a pattern
             path = path.parent
-        stem = path.stem or "picture"
+        stem = path.stem or "image"
         if suffix == ".webm" and is_camera(source):
             stem = f"camera{stem}"
         folder, number = self._beside(source), 1
@@ -73,16 +73,15 @@ class Places:
 def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
     """The file of JSON lines. Raises LitePoseError where it would replace a source."""
     from litepose.core.errors import LitePoseError
-    from litepose.imaging.find_images import PICTURE_SUFFIXES
+    from litepose.imaging.find_images import IMAGE_SUFFIXES
     from litepose.imaging.names import local_path
     from litepose.imaging.video_open import VIDEO_SUFFIXES
 
     if path is None:
         return None
     suffix = Path(path).suffix.lower()
-    if suffix in PICTURE_SUFFIXES | VIDEO_SUFFIXES:  # as `--json *.jpg` would have it
-        what = "picture" if suffix in PICTURE_SUFFIXES else "film"
-        raise LitePoseError(f"--json {path} names a {what}; give a name such as people.jsonl")
+    if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:  # as `--json *.jpg` would have it
+        raise LitePoseError(f"--json {path} names an image or a video; give a name such as people.jsonl")
     if os.path.realpath(path) in map(os.path.realpath, sources):
         raise LitePoseError(f"--json {path} is one of the sources; give another name")
     try:

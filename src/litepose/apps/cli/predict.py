@@ -1,6 +1,6 @@
-"""`litepose predict SOURCE...`: pictures in, pictures with skeletons and JSON out.
+"""`litepose predict SOURCE...`: images in, images with skeletons and JSON out.
 
-Films, cameras and streams go on to predict_video.py.
+Videos, cameras and streams go on to predict_video.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _Job(NamedTuple):
-    """A picture and where what is drawn of it goes; None: nothing is drawn."""
+    """An image and where what is drawn of it goes; None: nothing is drawn."""
 
     source: str
     drawn: Path | None
@@ -38,11 +38,11 @@ class _Job(NamedTuple):
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "predict",
-        help="find people in pictures and films",
+        help="find people in images and videos",
         description=(
-            "Finds every person in each picture, draws them into PICTURE.pose.jpg, and prints one"
-            " line of JSON per picture (and, after several, one that sums up). Of a film, a camera"
-            " (0 is the first) or a stream it draws FILM.pose.webm; there is one line of JSON per"
+            "Finds every person in each image, draws them into IMAGE.pose.jpg, and prints one"
+            " line of JSON per image (and, after several, one that sums up). Of a video, a camera"
+            " (0 is the first) or a stream it draws VIDEO.pose.webm; there is one line of JSON per"
             " frame, on stdout where that is no terminal and in --json FILE, and one that sums up."
         ),
     )
@@ -50,50 +50,50 @@ def add_parser(verbs: Any) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="pictures (file, folder, glob, URL), or films (file, glob, URL, number of a camera)",
+        help="images (file, folder, glob, URL), or videos (file, glob, URL, number of a camera)",
     )
-    parser.add_argument("--output", metavar="DIR", help="folder for the drawn pictures and films")
+    parser.add_argument("--output", metavar="DIR", help="folder for the drawn images and videos")
     parser.add_argument("--json", metavar="FILE", help="write the JSON lines here too")
-    parser.add_argument("--no-draw", action="store_true", help="JSON only, no pictures")
+    parser.add_argument("--no-draw", action="store_true", help="JSON only, no images")
     parser.add_argument(
         "--keypoint-threshold",
         type=float,
         default=DRAWN_FROM,
         help="keypoints scoring below are not drawn; the JSON has them all (default: %(default)s)",
     )
-    parser.add_argument("--heatmaps", action="store_true", help="PICTURE.heatmaps.jpg as well")
+    parser.add_argument("--heatmaps", action="store_true", help="IMAGE.heatmaps.jpg as well")
     parser.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     parser.add_argument(
         "--allow-private", action="store_true", help="let URLs lead to private addresses"
     )
     parser.add_argument(
-        "--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 100 million)"
+        "--max-pixels", type=int, metavar="N", help="refuse larger images (default: 100 million)"
     )
-    _add_film_options(parser)
+    _add_video_options(parser)
     add_model_options(parser)
     add_predict_options(parser)
     parser.set_defaults(run=run)
 
 
-def _add_film_options(parser: argparse.ArgumentParser) -> None:
-    film = parser.add_argument_group("films, cameras and streams")
-    film.add_argument(
+def _add_video_options(parser: argparse.ArgumentParser) -> None:
+    video = parser.add_argument_group("videos, cameras and streams")
+    video.add_argument(
         "--frames",
         action="store_true",
-        help="SOURCE is a film whatever its name: a folder or glob is its frames, a URL a stream",
+        help="SOURCE is a video whatever its name: a folder or glob is its frames, a URL a stream",
     )
-    film.add_argument("--fps", type=float, help="of a folder of frames (default: 25)")
-    film.add_argument("--track", action="store_true", help="number people, the same all through")
-    film.add_argument("--smooth", action="store_true", help="calm keypoints down; tracks as well")
-    film.add_argument("--show", action="store_true", help="a window that shows it; q closes it")
-    film.add_argument(
-        "--film-size",
+    video.add_argument("--fps", type=float, help="of a folder of frames (default: 25)")
+    video.add_argument("--track", action="store_true", help="number people, the same all through")
+    video.add_argument("--smooth", action="store_true", help="calm keypoints down; tracks as well")
+    video.add_argument("--show", action="store_true", help="a window that shows it; q closes it")
+    video.add_argument(
+        "--video-size",
         type=int,
         default=1280,
         metavar="N",
-        help="long side of the drawn film at most, in pixels (default: %(default)s; 0: as it is)",
+        help="long side of the drawn video at most, in pixels (default: %(default)s; 0: as it is)",
     )
-    film.add_argument(
+    video.add_argument(
         "--stall",
         type=float,
         default=10.0,
@@ -106,10 +106,10 @@ def run(options: argparse.Namespace) -> int:
     from litepose.apps.cli.progress import Progress
 
     _check(options)
-    if _are_films(options):
-        from litepose.apps.cli.predict_video import run_films
+    if _are_videos(options):
+        from litepose.apps.cli.predict_video import run_videos
 
-        return run_films(options)
+        return run_videos(options)
     sources, missing = _find(options.sources)
     places = Places(options.output, sources)
     if not options.no_draw:
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     predictor.limits = read_limits(options)
     how = predict_options(options, predictor)
     report = open_report(options.json, sources)
-    progress = Progress(len(sources), "pictures", options.quiet)
+    progress = Progress(len(sources), "images", options.quiet)
     records: list[dict[str, Any]] = []
     try:
         for record in missing:
@@ -150,29 +150,29 @@ def _check(options: argparse.Namespace) -> None:
         )
     useless = [f"--{name}" for name in ("heatmaps", "output") if getattr(options, name)]
     if options.no_draw and useless:
-        raise LitePoseError(f"--no-draw makes no pictures: leave out {' and '.join(useless)}")
+        raise LitePoseError(f"--no-draw makes no images: leave out {' and '.join(useless)}")
 
 
-def _are_films(options: argparse.Namespace) -> bool:
+def _are_videos(options: argparse.Namespace) -> bool:
     from litepose.core.errors import LitePoseError
     from litepose.imaging.video_open import is_video
 
-    films = [source for source in options.sources if options.frames or is_video(source)]
-    if films and len(films) < len(options.sources):
-        other = next(source for source in options.sources if source not in films)
+    videos = [source for source in options.sources if options.frames or is_video(source)]
+    if videos and len(videos) < len(options.sources):
+        other = next(source for source in options.sources if source not in videos)
         raise LitePoseError(
-            f"{films[0]} is a film and {other} is not: give films and pictures in two commands"
+            f"{videos[0]} is a video and {other} is not: give videos and images in two commands"
         )
     for given in ("track", "smooth", "show", "fps"):
-        if not films and getattr(options, given):
+        if not videos and getattr(options, given):
             raise LitePoseError(
-                f"--{given} is for films; where these pictures are the frames of one, add --frames"
+                f"--{given} is for videos; where these images are the frames of one, add --frames"
             )
-    return bool(films)
+    return bool(videos)
 
 
 def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    """All pictures that the sources stand for, and a record for each source that has none."""
+    """All images that the sources stand for, and a record for each source that has none."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.find_images import list_images
     from litepose.imaging.names import is_url
@@ -185,14 +185,14 @@ def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
             continue
         try:
             listed = list_images(source)
-            # Pictures that an earlier run has drawn are results, not sources, unless named.
+            # Images that an earlier run has drawn are results, not sources, unless named.
             fresh = [
                 str(path)
                 for path in listed
                 if str(path) == source or not path.stem.endswith((MARK, ".heatmaps"))
             ]
             if not fresh:
-                raise LitePoseError(f"{source} holds only drawn pictures, such as {listed[0].name}")
+                raise LitePoseError(f"{source} holds only drawn images, such as {listed[0].name}")
             found += fresh
         except LitePoseError as wrong:
             missing.append({"source": source, "error": str(wrong)})
@@ -206,7 +206,7 @@ def _records(
     places: Places,
     options: argparse.Namespace,
 ) -> Iterator[dict[str, Any]]:
-    """The record of each picture, in order; of many, several are worked on side by side."""
+    """The record of each image, in order; of many, several are worked on side by side."""
     from litepose.inference.parallel import in_order
     from litepose.inference.predictor import MANY_FROM
 
@@ -223,7 +223,7 @@ def _records(
 def _one(
     predictor: Predictor, job: _Job, how: PredictOptions, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Predict and draw one picture; its record as far as it came, and the `error` that ended it."""
+    """Predict and draw one image; its record as far as it came, and the `error` that ended it."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.draw import draw_poses
     from litepose.imaging.draw_maps import draw_heatmaps
@@ -255,7 +255,7 @@ def _view_titles(views: list[View]) -> list[str]:
 def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     failed = [r for r in records if "error" in r]
     return {
-        "pictures": len(records),
+        "images": len(records),
         "failed": len(failed),
         "people": sum(len(r.get("people", ())) for r in records),
         "errors": {r["source"]: r["error"] for r in failed},
@@ -272,7 +272,7 @@ def _finish(records: list[dict[str, Any]], options: argparse.Namespace) -> int:
             who = "nobody" if not people else "1 person" if people == 1 else f"{people} people"
             print(f"{record['source']}: {who} -> {record['drawn']}", file=sys.stderr)
         if len(drawn) > 10:
-            print(f"... and {len(drawn) - 10} more pictures", file=sys.stderr)
+            print(f"... and {len(drawn) - 10} more images", file=sys.stderr)
     for record in failed:
         source, error = record["source"], record["error"]
         named = "" if source in error else f"{source}: "

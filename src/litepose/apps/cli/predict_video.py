@@ -1,4 +1,4 @@
-"""`litepose predict` of films, cameras and streams: a drawn film and one line of JSON per frame."""
+"""`litepose predict` of videos, cameras and streams: a drawn video, one line of JSON per frame."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from litepose.inference.predictor import PredictOptions, Predictor
 from litepose.inference.stream import PosedFrame
 
 
-def run_films(options: argparse.Namespace) -> int:
+def run_videos(options: argparse.Namespace) -> int:
     _check(options)
     sources, missing = _find(options)
     places = Places(options.output, sources)
@@ -54,7 +54,7 @@ def run_films(options: argparse.Namespace) -> int:
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
         for source, target in zip(sources, targets, strict=True):
-            record = _film(predictor, source, target, report, how, options)
+            record = _video(predictor, source, target, report, how, options)
             records.append(record)
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
@@ -63,7 +63,7 @@ def run_films(options: argparse.Namespace) -> int:
     finally:
         if len(sources) + len(missing) > 1:
             failed = {r["source"]: r["error"] for r in records if "error" in r}
-            summary = {"films": len(records), "failed": len(failed), "errors": failed}
+            summary = {"videos": len(records), "failed": len(failed), "errors": failed}
             left = len(sources) + len(missing) - len(records)
             if left:
                 summary |= {"interrupted": True, "not_begun": left}
@@ -76,7 +76,7 @@ def run_films(options: argparse.Namespace) -> int:
 
 
 def _find(options: argparse.Namespace) -> tuple[list[str], list[dict[str, Any]]]:
-    """All films that the sources stand for, and a record for each name that no film can have."""
+    """All videos that the sources stand for, and a record for each name that no video can have."""
     found: list[str] = []
     missing: list[dict[str, Any]] = []
     for given in options.sources:
@@ -95,21 +95,21 @@ def _find(options: argparse.Namespace) -> tuple[list[str], list[dict[str, Any]]]
 
 def _check(options: argparse.Namespace) -> None:
     if options.heatmaps:
-        raise LitePoseError("--heatmaps is for pictures; leave it out for films")
-    if options.film_size and options.film_size < 32:
-        raise LitePoseError(f"--film-size must be 32 or more, or 0; got {options.film_size}")
+        raise LitePoseError("--heatmaps is for images; leave it out for videos")
+    if options.video_size and options.video_size < 32:
+        raise LitePoseError(f"--video-size must be 32 or more, or 0; got {options.video_size}")
     if not options.stall > 0:
         raise LitePoseError(f"--stall must be above 0 seconds; got {options.stall}")
     if options.fps is not None:
         if not 0 < options.fps <= 1000:
             raise LitePoseError(f"--fps must lie above 0 and be at most 1000; got {options.fps}")
-        films = [source for source in options.sources if is_video(source)]
-        if films:
-            raise LitePoseError(f"--fps is of pictures that are frames; {films[0]} says its own")
+        videos = [source for source in options.sources if is_video(source)]
+        if videos:
+            raise LitePoseError(f"--fps is of images that are frames; {videos[0]} says its own")
     single = [s for s in options.sources if not is_video(s) and os.path.isfile(s)]  # noqa: PTH113
     if single and len(options.sources) > 1:
         raise LitePoseError(
-            f"--frames takes each SOURCE for a film, and {single[0]} is one picture: name their"
+            f"--frames takes each SOURCE for a video, and {single[0]} is one image: name their"
             " folder, or put the pattern in quotes so that the shell leaves it whole"
         )
 
@@ -124,7 +124,7 @@ def _silence_libraries() -> None:
         set_level(0)
 
 
-def _film(
+def _video(
     predictor: Predictor,
     source: str,
     target: Path | None,
@@ -132,7 +132,7 @@ def _film(
     how: PredictOptions,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Work through one film; its record as far as it came, and the `error` that ended it."""
+    """Work through one video; its record as far as it came, and the `error` that ended it."""
     shown = without_password(source)
     record: dict[str, Any] = {"source": shown}
     try:
@@ -179,7 +179,7 @@ def _work(
 
 
 class _Tally:
-    """What the line that sums a film up says."""
+    """What the line that sums a video up says."""
 
     def __init__(self, source: str, opened: Frames) -> None:
         self._source, self._opened = source, opened
@@ -216,7 +216,7 @@ class _Tally:
 
 @contextlib.contextmanager
 def _stopping(opened: Frames) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM end the film after this frame; a second one ends everything at once."""
+    """Ctrl-C and SIGTERM end the video after this frame; a second one ends everything at once."""
     caught: list[int] = []
 
     def stop(number: int, _: object) -> None:
@@ -238,7 +238,7 @@ def _stopping(opened: Frames) -> Iterator[list[int]]:
 
 
 def _tell(record: dict[str, Any], quiet: bool) -> None:
-    """Say on stderr what came of a film."""
+    """Say on stderr what came of a video."""
     source, error = record["source"], record.get("error")
     name = f"camera {source}" if is_camera(source) else source
     if not quiet and record.get("frames"):

@@ -121,9 +121,9 @@ def _record(options: argparse.Namespace) -> int:
         views=predict.views,
         unknown=unknown,
         weights=file_of(options.model or predictor.info.name, predictor.backend.name),
-        dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} pictures",
+        dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} images",
     )
-    progress = Progress(len(dataset), "pictures")
+    progress = Progress(len(dataset), "images")
     try:
         today = datetime.date.today().isoformat()
         entry = record(predictor, dataset, how, today, lambda done, of: progress.step())

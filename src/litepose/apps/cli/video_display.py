@@ -1,4 +1,4 @@
-"""Where the frames of a film are drawn: into a .webm file, a window, or both."""
+"""Where the frames of a video are drawn: into a .webm file, a window, or both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from litepose.imaging.video_reader import Frames
 from litepose.imaging.video_writer import VideoWriter
 from litepose.inference.stream import PosedFrame
 
-LIVE_FPS = 25.0  # a camera's film is written at this rate at most
+LIVE_FPS = 25.0  # a camera's video is written at this rate at most
 WINDOW = "litepose (q closes)"
 
 
@@ -42,7 +42,7 @@ def check_window() -> None:
 
 
 class Screen:
-    """Draws each frame into the film, one frame behind, in a thread of its own; and shows it."""
+    """Draws each frame into the video, one frame behind, in a thread of its own; and shows it."""
 
     def __init__(self, target: Path | None, opened: Frames, options: argparse.Namespace) -> None:
         self._target, self._options = target, options
@@ -85,7 +85,7 @@ class Screen:
     def _draw(self, frame: PosedFrame) -> np.ndarray:
         image, poses = frame.image, frame.poses
         height, width = image.shape[:2]
-        scale = min(1.0, (self._options.film_size or max(width, height)) / max(width, height))
+        scale = min(1.0, (self._options.video_size or max(width, height)) / max(width, height))
         if scale < 1:
             size_wh = max(1, round(scale * width)), max(1, round(scale * height))
             image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
@@ -107,5 +107,5 @@ class Screen:
         if self._writer.resized and not before and not self._options.quiet:
             wide, high = self._writer.size_wh
             print(
-                f"the pictures change their size; the film stays at {wide}x{high}", file=sys.stderr
+                f"the images change their size; the video stays at {wide}x{high}", file=sys.stderr
             )

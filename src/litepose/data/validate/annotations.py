@@ -55,7 +55,7 @@ def check_annotations(
     people: Sequence[Mapping[str, Any]],
     sizes: Mapping[Any, tuple[int, int]],
 ) -> list[Finding]:
-    """Ids, pictures, boxes and areas; `people` are the annotations that will be read."""
+    """Ids, images, boxes and areas; `people` are the annotations that will be read."""
     strays = [str(a.get("id")) for a in annotations if a.get("image_id") not in sizes]
     with_people = {a.get("image_id") for a in people}
     boxes, no_boxes = _read(people, box_of)
@@ -67,12 +67,12 @@ def check_annotations(
         *finding("error", "annotation ids that are used twice",
                  repeated(a.get("id") for a in annotations)),
         *finding("error", "annotation ids that are no whole numbers", _read(people, id_of)[1]),
-        *finding("error", "annotations of pictures that are not listed", strays),
+        *finding("error", "annotations of images that are not listed", strays),
         *finding("error", "boxes that are not four numbers", no_boxes),
         *finding("error", "areas that are no numbers", no_areas),
         *finding("warning", "boxes without width or height", empty),
         *finding("warning", "areas that are not above 0 (the OKS needs them)", low),
-        *finding("note", "pictures with nobody annotated",
+        *finding("note", "images with nobody annotated",
                  [str(i) for i in sizes if i not in with_people]),
     ]  # fmt: skip
 
@@ -141,14 +141,14 @@ def check_keypoints(
         same.setdefault(place, []).append(ids[i])
     return [
         *finding("error", "people with visibilities other than 0, 1, 2", ids[odd.any(axis=1)]),
-        *finding("warning", "people with labeled keypoints outside the picture",
+        *finding("warning", "people with labeled keypoints outside the image",
                  ids[outside.any(axis=1)]),
         *finding("warning", "people annotated twice with the same keypoints",
                  [at for places in same.values() for at in places[1:]]),
         *finding("warning", "people with keypoints labeled at (0, 0)", ids[corner.any(axis=1)]),
         *finding("warning", "people whose num_keypoints is not the number of labeled ones",
                  [at for at, n, m in zip(ids, told, count.tolist(), strict=True) if n != m]),
-        *finding("warning", "people whose keypoints all lie within 0 and 1: shares of the picture"
+        *finding("warning", "people whose keypoints all lie within 0 and 1: shares of the image"
                  " instead of pixels?", ids[(highest > 0) & (highest <= 1)]),
         *finding("note", "people without a labeled keypoint (masked in training)",
                  ids[(count == 0) & ~crowd]),

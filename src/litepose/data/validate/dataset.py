@@ -2,7 +2,7 @@
 
 Ours. It reads the annotation file itself, damaged as it may be, and never stops at the first
 mistake. Annotations are looked at in doctor_labels.py, left and right in doctor_sides.py,
-files in doctor_pictures.py.
+files in doctor_images.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from litepose.data.validate.findings import Finding
 from litepose.data.validate.images import check_files, check_images, check_masks
 from litepose.data.validate.left_right import sides_findings
 
-DECODE_AT_MOST = 2000  # pictures; of more only the headers are read, or it would take minutes
+DECODE_AT_MOST = 2000  # images; of more only the headers are read, or it would take minutes
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DoctorReport:
 
     annotation_json: str
     skeleton: str
-    pictures: int
+    images: int
     people: int
     keypoints: int
     findings: tuple[Finding, ...]
@@ -47,7 +47,7 @@ class DoctorReport:
     def text(self) -> str:
         """For reading: a line per finding, worst first, with its examples below."""
         lines = [
-            f"{self.annotation_json}: {self.pictures:,} pictures, {self.people:,} people,"
+            f"{self.annotation_json}: {self.images:,} images, {self.people:,} people,"
             f" {self.keypoints:,} labeled keypoints, skeleton {self.skeleton}"
         ]
         for found in self.findings:
@@ -67,11 +67,11 @@ def examine(
     root: str | Path,
     split: str,
     skeleton: Skeleton | str | Path | None = None,
-    pictures: Literal["none", "header", "decode"] | None = None,
+    images: Literal["none", "header", "decode"] | None = None,
 ) -> DoctorReport:
     """Look at a split of a dataset folder (see `find_dataset`).
 
-    pictures: whether to open them, and to decode them too, which finds damage behind the header;
+    images: whether to open them, and to decode them too, which finds damage behind the header;
     None decodes up to DECODE_AT_MOST and reads the headers of more.
     Raises LitePoseError only where there is nothing to look at: no such files, or not COCO's form.
     """
@@ -91,24 +91,24 @@ def examine(
     found += check_keypoints(triples, kept, sizes)
     found += sides_findings(triples, [str(a.get("id")) for a in kept], own)
     count = len(data["images"])
-    if pictures is None:
-        pictures = "decode" if count <= DECODE_AT_MOST else "header"
-    if pictures != "none":
-        found += check_files(data["images"], files.image_folder, pictures == "decode")
+    if images is None:
+        images = "decode" if count <= DECODE_AT_MOST else "header"
+    if images != "none":
+        found += check_files(data["images"], files.image_folder, images == "decode")
         found += check_masks(triples, kept, sizes)
-    if pictures != "decode":
-        opened = "only their headers were read" if pictures == "header" else "nor opened"
-        found.append(Finding("note", f"pictures that were not decoded, {opened}", count))
+    if images != "decode":
+        opened = "only their headers were read" if images == "header" else "nor opened"
+        found.append(Finding("note", f"images that were not decoded, {opened}", count))
     labeled = triples[..., 2] > 0
     if not labeled.any():
         found.append(
-            Finding("error", "pictures, none with labeled people: nothing to train on", count)
+            Finding("error", "images, none with labeled people: nothing to train on", count)
         )
     order = {"error": 0, "warning": 1, "note": 2}
     return DoctorReport(
         annotation_json=str(files.annotation_json),
         skeleton=own.name,
-        pictures=count,
+        images=count,
         people=int(labeled.any(axis=1).sum()),
         keypoints=int(labeled.sum()),
         findings=tuple(sorted(found, key=lambda f: (order[f.level], -f.count))),

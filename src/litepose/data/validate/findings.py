@@ -14,7 +14,7 @@ MOST_EXAMPLES = 5
 @dataclass(frozen=True)
 class Finding:
     """level: error spoils training, warning probably does, note is to know; count: how often;
-    examples: ids of the first few annotations or pictures."""
+    examples: ids of the first few annotations or images."""
 
     level: Level
     what: str

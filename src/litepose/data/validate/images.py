@@ -1,4 +1,4 @@
-"""What `litepose data doctor` finds in the list of pictures, their files and their masks. Ours."""
+"""What `litepose data doctor` finds in the list of images, their files and their masks. Ours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from litepose.imaging.read import read_image
 def check_images(
     images: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[Any, tuple[int, int]], list[Finding]]:
-    """Sizes by picture id, and what is wrong with the list itself."""
+    """Sizes by image id, and what is wrong with the list itself."""
     sizes: dict[Any, tuple[int, int]] = {}
     incomplete = []
     for image in images:
@@ -30,11 +30,11 @@ def check_images(
         except (KeyError, TypeError, ValueError, OverflowError):  # LitePoseError is a ValueError
             incomplete.append(str(image.get("id", "?")))
     return sizes, [
-        *finding("error", "picture entries without id, size or a file name inside the folder, or"
+        *finding("error", "image entries without id, size or a file name inside the folder, or"
                  " with a crowdIndex that is no number", incomplete),
-        *finding("error", "picture ids that are used twice",
+        *finding("error", "image ids that are used twice",
                  repeated(image.get("id") for image in images)),
-        *finding("warning", "picture files that are listed twice",
+        *finding("warning", "image files that are listed twice",
                  repeated(image.get("file_name") for image in images)),
     ]  # fmt: skip
 
@@ -63,10 +63,10 @@ def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool)
         if (size[::-1] if turned else size) != (image.get("width"), image.get("height")):
             sizes.append(name)
     return [
-        *finding("error", "pictures that are missing", missing),
-        *finding("error", "pictures whose link leads out of the folder", outside),
-        *finding("error", "pictures that cannot be read", unreadable),
-        *finding("error", "pictures of another size than annotated (after EXIF turning)", sizes),
+        *finding("error", "images that are missing", missing),
+        *finding("error", "images whose link leads out of the folder", outside),
+        *finding("error", "images that cannot be read", unreadable),
+        *finding("error", "images of another size than annotated (after EXIF turning)", sizes),
     ]
 
 

@@ -1,6 +1,6 @@
 """Left and right, judged from numbers: pairs that are none, names without a partner, sides swapped.
 
-Ours. What it rests on: a person who shows nose and both eyes has the left eye on the picture's
+Ours. What it rests on: a person who shows nose and both eyes has the left eye on the image's
 right; both sides of a pair sit alike on the body; and who faces one way has the left keypoint of
 most pairs on the same side. Twisted people exist, so a pair is accused by the majority of people,
 one person only where shoulders and hips clearly contradict each other.
@@ -103,7 +103,7 @@ def _unlike_pairs(
 
 
 def _signs(triples: np.ndarray, scale: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-    """(N, pairs): 1 where the left end is on the picture's right, -1 the other way, 0 unknown."""
+    """(N, pairs): 1 where the left end is on the image's right, -1 the other way, 0 unknown."""
     if not pairs:
         return np.zeros((len(triples), 0))
     left, right = np.array(pairs).T
@@ -130,7 +130,7 @@ def _swapped_pairs(
 
 
 def _swapped_everywhere(triples: np.ndarray, skeleton: Skeleton) -> list[Finding]:
-    """Who shows nose and both eyes faces us, so the left eye is on the picture's right."""
+    """Who shows nose and both eyes faces us, so the left eye is on the image's right."""
     names = [canonical_name(name) for name in skeleton.keypoints]
     face = ("nose", "left_eye", "right_eye")
     if not set(face) <= set(names):
@@ -145,7 +145,7 @@ def _swapped_everywhere(triples: np.ndarray, skeleton: Skeleton) -> list[Finding
         Finding(
             "error",
             f"left and right seem exchanged everywhere: of {len(apart)} people who face the camera"
-            f" only {(apart > 0).mean():.0%} have the left eye on the picture's right",
+            f" only {(apart > 0).mean():.0%} have the left eye on the image's right",
             int((apart < 0).sum()),
         )
     ]
