@@ -24,7 +24,7 @@ from litepose.core.maps import Maps
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.skeleton import COCO17
 from litepose.decode.decoder import decode
-from litepose.decode.merge import Pass
+from litepose.decode.merge import ForwardPass
 from litepose.decode.reference import decode_reference
 from litepose.evaluation.cost import median_ms
 
@@ -90,7 +90,7 @@ def main() -> None:
     rows = []
     print(f"{'people':>7} {'found':>6} {'fast ms':>8} {'reference ms':>13} {'ratio':>6}")
     for people in map(int, options.people.split(",")):
-        passes = [Pass(crowd_maps(people, people, layout), box)]
+        passes = [ForwardPass(crowd_maps(people, people, layout), box)]
         found = len(decode(passes, info))
         fast = median_ms(lambda p=passes: decode(p, info), options.repeats)
         row = {"people": people, "found": found, "fast_ms": round(fast, 2)}

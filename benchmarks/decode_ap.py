@@ -24,12 +24,12 @@ from litepose.core.poses import Poses
 from litepose.data.layouts import find_dataset
 from litepose.decode import decoder, grouping
 from litepose.decode import peaks as candidates
-from litepose.decode.merge import Pass
+from litepose.decode.merge import ForwardPass
 from litepose.decode.reference import ReferenceSettings, decode_reference
 from litepose.evaluation.metrics import coco_ap
 from litepose.inference.predictor import PredictOptions
 
-Decode = Callable[[list[Pass], ModelInfo], Poses]
+Decode = Callable[[list[ForwardPass], ModelInfo], Poses]
 
 
 def quarter(flat: np.ndarray, at: np.ndarray, columns: int) -> np.ndarray:
@@ -45,14 +45,14 @@ def with_settings(**change: object) -> Decode:
 
 
 def patched(target: object, name: str, value: object) -> Decode:
-    def run(passes: list[Pass], info: ModelInfo) -> Poses:
+    def run(passes: list[ForwardPass], info: ModelInfo) -> Poses:
         with mock.patch.object(target, name, value):
             return decoder.decode(passes, info)
 
     return run
 
 
-def quarter_everywhere(passes: list[Pass], info: ModelInfo) -> Poses:
+def quarter_everywhere(passes: list[ForwardPass], info: ModelInfo) -> Poses:
     with mock.patch.object(candidates, "subpixel", quarter):
         return patched(grouping, "subpixel", quarter)(passes, info)
 

@@ -31,7 +31,7 @@ import numpy as np
 import litepose
 from litepose.core.geometry import letterbox
 from litepose.core.maps import Maps
-from litepose.decode.merge import Pass
+from litepose.decode.merge import ForwardPass
 from litepose.decode.reference import decode_reference
 from litepose.evaluation.cost import median_ms
 from litepose.imaging.preprocess import to_input
@@ -64,7 +64,7 @@ def eager_with_reference(path: Path) -> Callable[[], int]:
         with torch.no_grad():
             maps = network(torch.from_numpy(batch))
         numbers = Maps(tuple(h.numpy() for h in maps.heatmaps), maps.strides, maps.tags.numpy(), 4)
-        return len(decode_reference([Pass(numbers, box)], info))
+        return len(decode_reference([ForwardPass(numbers, box)], info))
 
     return run
 

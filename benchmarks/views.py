@@ -22,7 +22,7 @@ import litepose
 from litepose.apps.bench.crowd_maps import crowd_maps
 from litepose.core.geometry import letterbox
 from litepose.decode.decoder import decode_field
-from litepose.decode.merge import Pass, combine
+from litepose.decode.merge import ForwardPass, merge_passes
 from litepose.decode.merge_views import ViewPoses, merge_views
 from litepose.imaging.find_images import list_images
 
@@ -82,11 +82,13 @@ def crowd_ms(people: int) -> dict[str, float]:
     found, took = [], {}
     for size in info.input.views:
         box = letterbox((640, 480), size, info.input.multiple)
-        passes = [Pass(crowd_maps(info, box.input_wh, people), box)]
-        poses = decode_field(combine(passes, info.tag_kind), box, info)
+        passes = [ForwardPass(crowd_maps(info, box.input_wh, people), box)]
+        poses = decode_field(merge_passes(passes, info.tag_kind), box, info)
         found.append(ViewPoses(poses, box.zoom))
         took[f"decode {size}"] = _median(
-            lambda passes=passes, box=box: decode_field(combine(passes, info.tag_kind), box, info)
+            lambda passes=passes, box=box: decode_field(
+                merge_passes(passes, info.tag_kind), box, info
+            )
         )
     took["merge"] = _median(lambda: merge_views(found, info.merge))
     return took

@@ -58,5 +58,5 @@ def main(video: str | None = None, one: str = "p", other: str = "p@256") -> None
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:4])
-    except litepose.LitePoseError as wrong:
-        sys.exit(str(wrong))
+    except litepose.LitePoseError as exc:
+        sys.exit(str(exc))

@@ -51,5 +51,5 @@ def main(video: str | None = None) -> None:
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:2])
-    except litepose.LitePoseError as wrong:
-        sys.exit(str(wrong))
+    except litepose.LitePoseError as exc:
+        sys.exit(str(exc))

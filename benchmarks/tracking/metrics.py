@@ -67,8 +67,8 @@ def together(scores: Iterable[TrackingScore]) -> TrackingScore:
     )  # fmt: skip
 
 
-def score_tracking(frames: Iterable[Sighting], least_alike: float = 0.5) -> TrackingScore:
-    """The score of one clip. People less alike than `least_alike` are not the same.
+def score_tracking(frames: Iterable[Sighting], min_similarity: float = 0.5) -> TrackingScore:
+    """The score of one clip. People less alike than `min_similarity` are not the same.
 
     Raises LitePoseError where shapes do not fit or an id comes twice in a frame.
     """
@@ -78,10 +78,10 @@ def score_tracking(frames: Iterable[Sighting], least_alike: float = 0.5) -> Trac
     of_found: Counter[int] = Counter()
     misses = ghosts = switches = 0
     for frame in frames:
-        true_ids, found_ids, alike = _counted(frame, least_alike)
+        true_ids, found_ids, alike = _counted(frame, min_similarity)
         of_true.update(true_ids)
         of_found.update(found_ids)
-        fits = alike >= least_alike
+        fits = alike >= min_similarity
         shared.update((true_ids[i], found_ids[j]) for i, j in zip(*np.nonzero(fits), strict=True))
         pairs = _pairs(true_ids, found_ids, alike, fits, last)
         switches += sum(last.get(true, found) != found for true, found in pairs.items())
@@ -98,7 +98,7 @@ def score_tracking(frames: Iterable[Sighting], least_alike: float = 0.5) -> Trac
     )
 
 
-def _counted(frame: Sighting, least_alike: float) -> tuple[list[int], list[int], np.ndarray]:
+def _counted(frame: Sighting, min_similarity: float) -> tuple[list[int], list[int], np.ndarray]:
     """Ids and likeness without the true people who do not count and without who was found there."""
     true_ids, found_ids = (np.asarray(ids, dtype=int) for ids in frame[:2])
     alike = np.asarray(frame.alike, dtype=float)
@@ -113,7 +113,7 @@ def _counted(frame: Sighting, least_alike: float) -> tuple[list[int], list[int],
     counted = np.ones(len(true_ids), bool) if frame.counted is None else np.asarray(frame.counted)
     keep = np.ones(len(found_ids), bool)
     if not counted.all():
-        partner = _best(alike, alike >= least_alike)
+        partner = _best(alike, alike >= min_similarity)
         keep[partner[~counted & (partner >= 0)]] = False
     return true_ids[counted].tolist(), found_ids[keep].tolist(), alike[counted][:, keep]
 

@@ -18,9 +18,9 @@ from litepose.apps.bench.report import BenchReport, ModelReport
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox
 from litepose.decode.decoder import decode
-from litepose.decode.merge import Pass
+from litepose.decode.merge import ForwardPass
 from litepose.evaluation.cost import Latency, NetworkCost, Percentiles
-from litepose.inference.system import Bystanders
+from litepose.inference.system import BackgroundLoad
 from litepose.models import zoo
 
 MACHINE = Machine("Some CPU", 2, 100.0, 25.0)
@@ -34,7 +34,7 @@ def test_a_made_up_crowd_holds_its_people(name: str, people: int) -> None:
     maps = crowd_maps(info, input_wh, people)
     assert maps.tags.shape == (1, 17, 2 if name == "p" else 1, 96, 128)
     assert [h.shape[-1] for h in maps.heatmaps] == [512 // stride for stride in info.strides]
-    found = decode([Pass(maps, Letterbox(input_wh, input_wh, input_wh))], info)
+    found = decode([ForwardPass(maps, Letterbox(input_wh, input_wh, input_wh))], info)
     assert len(found) == people
     again = crowd_maps(info, input_wh, people)
     assert np.array_equal(again.tags, maps.tags)
@@ -117,7 +117,7 @@ def test_a_folder_is_looked_at_both_ways(tmp_path: Path) -> None:
 def test_the_machine_is_measured() -> None:
     found = measure_machine(0.01)
     assert found.matrix_gmacs > 0.1 and found.copy_gbs > 0.1 and found.cores >= 1 and found.cpu
-    share = Bystanders().share()
+    share = BackgroundLoad().share()
     assert share is None or 0 <= share <= 1
 
 

@@ -193,12 +193,18 @@ def test_misuse_is_a_sentence_and_exit_2(shots, capsys, arguments, said) -> None
     ("words", "said"),
     [
         ("predcit a.jpg", "did you mean 'predict'?"),
-        ("predict a.jpg --treshold 0.3", "no '--treshold' here; did you mean '--threshold'?"),
-        ("predict a.jpg --treshold=0.3", "no '--treshold' here; did you mean '--threshold'?"),
+        (
+            "predict a.jpg --treshold 0.3",
+            "unknown option '--treshold'; did you mean '--threshold'?",
+        ),
+        (
+            "predict a.jpg --treshold=0.3",
+            "unknown option '--treshold'; did you mean '--threshold'?",
+        ),
         ("data shwo a", "did you mean 'show'?"),
         ("data show a --splt b", "did you mean '--split'?"),
-        ("models xyz", "'xyz' is one word too many"),
-        ("predict a.jpg --input-sze 3", "no '--input-sze' here\n"),
+        ("models xyz", "unexpected argument 'xyz'"),
+        ("predict a.jpg --input-sze 3", "unknown option '--input-sze'\n"),
     ],
 )
 def test_a_misspelt_word_is_answered_with_the_nearest(words: str, said: str, capsys) -> None:

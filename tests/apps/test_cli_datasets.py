@@ -69,7 +69,7 @@ def test_data_doctor_show_and_pack(drawn, tmp_path, capsys) -> None:
 def test_data_answers_goes_on_only_with_the_same(drawn, tmp_path, capsys) -> None:
     arguments = [
         "data",
-        "answers",
+        "pseudo-label",
         "--model",
         "p",
         str(drawn),
@@ -80,7 +80,7 @@ def test_data_answers_goes_on_only_with_the_same(drawn, tmp_path, capsys) -> Non
     ]
     for _ in range(2):
         assert main([*arguments, "--size", "64"]) == 0
-    said = json.loads((tmp_path / "answers.json").read_text())
+    said = json.loads((tmp_path / "teacher_maps.json").read_text())
     model = Path(litepose.__file__).parent / "weights" / "litepose_p_coco17.onnx"
     assert said["weights_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     assert main([*arguments, "--size", "64", "--flip-test"]) == 2

@@ -17,10 +17,10 @@ from tests.clips import make_video, read_video
 
 from litepose.apps.cli import video_display as video_screen
 from litepose.apps.cli.main import main
-from litepose.apps.cli.output import Places
+from litepose.apps.cli.output import OutputPaths
 from litepose.imaging import video_reader as video
 from litepose.imaging.read import read_image
-from litepose.imaging.video_capture import Shot
+from litepose.imaging.video_capture import RawFrame
 from litepose.imaging.video_writer import VideoWriter
 from litepose.imaging.write import save_image
 
@@ -131,11 +131,11 @@ class Hanging:
     def __init__(self, *_: object, **__: object) -> None:
         self.at, self.go = 0, threading.Event()
 
-    def read(self) -> Shot:
+    def read(self) -> RawFrame:
         if self.at == 5:
             self.go.wait(30)
         self.at += 1
-        return Shot(np.zeros((64, 64, 3), np.uint8), self.at / 25)
+        return RawFrame(np.zeros((64, 64, 3), np.uint8), self.at / 25)
 
     def interrupt(self) -> None:
         self.go.set()
@@ -145,7 +145,7 @@ class Hanging:
 
 
 def test_a_stream_that_stalls_leaves_a_video_that_plays(here: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(video, "open_footage", Hanging)
+    monkeypatch.setattr(video, "open_frames", Hanging)
     assert predict("rtsp://me:secret@host/street?x", "--stall", "0.3") == 1
     frames, summary, err = output(capsys)
     assert len(frames) == summary["frames"] == 5 and "has stalled" in summary["error"]
@@ -169,7 +169,7 @@ def test_a_camera_that_is_not_there(here: Path, capsys) -> None:
     ],
 )  # fmt: skip
 def test_the_video_that_is_drawn_is_named_after_its_source(source: str, name: str) -> None:
-    assert Places("out", []).name(source, ".pose", ".webm") == Path(f"out/{name}.pose.webm")
+    assert OutputPaths("out", []).name(source, ".pose", ".webm") == Path(f"out/{name}.pose.webm")
 
 
 def test_a_bad_name_is_one_failed_record(here: Path, capsys) -> None:
@@ -232,7 +232,7 @@ def test_on_a_terminal_there_is_a_bar_and_no_flood_of_lines(here: Path, capsys, 
         (["video.webm", "--threshold", "2"], "must lie in [0, 1]"),
         (["video.webm", "--fps", "5"], "--fps is of images that are frames; video.webm says"),
         (["frames", "--frames", "--fps", "-3"], "--fps must lie above 0"),
-        (["video.webm", "--json", "video.webm"], "names a video"),
+        (["video.webm", "--json", "video.webm"], "names an image or a video"),
         (["video.webm", "--output", "video.webm/x"], "cannot make the folder"),
         (["video.webm", "--show"], "there is no screen here"),
     ],

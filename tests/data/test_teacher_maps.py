@@ -15,9 +15,9 @@ from litepose.data.augment import AugmentSettings, augment, mosaic
 from litepose.data.datasets import UnreadableImageError
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.data.sample import Sample
-from litepose.data.teacher_maps import SCALE, Answered, Answers, answer_path
+from litepose.data.teacher_maps import SCALE, TeacherMaps, WithTeacherMaps, teacher_map_path
 from litepose.inference.predictor import PredictOptions
-from litepose.training.pseudo_labels import write_answers
+from litepose.training.pseudo_labels import write_teacher_maps
 
 FLIP, ANKLE = COCO17.flip_index, COCO17.index("left_ankle")
 CHANGES = AugmentSettings(rotation=40, scale=(0.6, 1.2), shift=0.05, flip=0.5)
@@ -44,7 +44,7 @@ def taught_sample(at=(60.0, 44.0), wh=(120, 88)) -> Sample:
         valid_mask=np.ones((wh[1], wh[0]), bool),
         labeled=np.ones(17, bool),
         image_id=1,
-        taught=(np.round(SCALE * heat).astype(np.uint8),),
+        teacher_heatmaps=(np.round(SCALE * heat).astype(np.uint8),),
     )
 
 
@@ -58,30 +58,39 @@ def hottest_xy(heat: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(20))
 def test_the_answer_travels_with_the_keypoint_even_mirrored(seed):
     made = augment(taught_sample(), np.random.default_rng(seed), CHANGES, (128, 128), FLIP)
-    assert made.taught[0].shape == (32, 32, 17) and made.taught[0].dtype == np.uint8
+    assert (
+        made.teacher_heatmaps[0].shape == (32, 32, 17)
+        and made.teacher_heatmaps[0].dtype == np.uint8
+    )
     (person, k), *more = np.argwhere(made.visibility)
     assert not more and k in (ANKLE, FLIP[ANKLE])
-    assert np.abs(hottest_xy(made.taught[0][..., k]) - made.keypoints_xy[person, k]).max() < 1
-    assert not made.taught[0][..., [i for i in range(17) if i != k]].any()
+    assert (
+        np.abs(hottest_xy(made.teacher_heatmaps[0][..., k]) - made.keypoints_xy[person, k]).max()
+        < 1
+    )
+    assert not made.teacher_heatmaps[0][..., [i for i in range(17) if i != k]].any()
 
 
 def test_a_mosaic_joins_the_answers_of_its_tiles():
     rng, whole = np.random.default_rng(4), AugmentSettings.none()
     made = mosaic([taught_sample() for _ in range(4)], rng, whole, (128, 128), FLIP)
-    assert made.taught[0].shape == (32, 32, 17)
+    assert made.teacher_heatmaps[0].shape == (32, 32, 17)
     for x, y in made.keypoints_xy[:, ANKLE] / 4:
-        assert made.taught[0][int(y), int(x), ANKLE] > 0.5 * SCALE
-    one_without = [taught_sample(), *(replace(taught_sample(), taught=()) for _ in range(3))]
-    assert mosaic(one_without, rng, whole, (128, 128), FLIP).taught == ()
+        assert made.teacher_heatmaps[0][int(y), int(x), ANKLE] > 0.5 * SCALE
+    one_without = [
+        taught_sample(),
+        *(replace(taught_sample(), teacher_heatmaps=()) for _ in range(3)),
+    ]
+    assert mosaic(one_without, rng, whole, (128, 128), FLIP).teacher_heatmaps == ()
 
 
 @pytest.fixture(scope="module")
-def answered(drawn, tmp_path_factory) -> Answered:
+def answered(drawn, tmp_path_factory) -> WithTeacherMaps:
     folder = tmp_path_factory.mktemp("answers")
     predictor = litepose.load("p", input_size=96)
     how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
-    assert list(write_answers(predictor, "ab12", drawn, folder, how)) == [None] * len(drawn)
-    return Answered(drawn, [Answers(folder, drawn.skeleton)])
+    assert list(write_teacher_maps(predictor, "ab12", drawn, folder, how)) == [None] * len(drawn)
+    return WithTeacherMaps(drawn, [TeacherMaps(folder, drawn.skeleton)])
 
 
 def test_answers_are_the_merged_heatmaps_over_the_image(answered, drawn):
@@ -90,32 +99,32 @@ def test_answers_are_the_merged_heatmaps_over_the_image(answered, drawn):
     maps, box, _ = predictor.inspect(drawn[0].image, how).views[0]
     cells_w, cells_h = (side // 4 for side in box.content_wh)  # 96 px of 64: whole cells
     expected = maps.heat[:, :cells_h, :cells_w].transpose(1, 2, 0)
-    (taught,) = answered[0].taught
-    assert taught.shape == expected.shape
-    assert np.abs(taught / SCALE - expected).max() <= 0.5 / SCALE + 1e-6
+    (teacher_heatmaps,) = answered[0].teacher_heatmaps
+    assert teacher_heatmaps.shape == expected.shape
+    assert np.abs(teacher_heatmaps / SCALE - expected).max() <= 0.5 / SCALE + 1e-6
 
 
 def test_the_loader_gives_answers_to_the_batch(answered):
     batch = next(Loader(answered, CHANGES, LoaderSettings(3, 64)).epoch(0))
-    assert batch.taught.shape == (3, 17, 16, 16) and batch.taught.any()
+    assert batch.teacher_heatmaps.shape == (3, 17, 16, 16) and batch.teacher_heatmaps.any()
 
 
 def test_writing_goes_on_where_it_stopped(drawn, tmp_path):
     predictor = litepose.load("p", input_size=64)
-    writing = write_answers(predictor, "ab12", drawn, tmp_path, PredictOptions())
+    writing = write_teacher_maps(predictor, "ab12", drawn, tmp_path, PredictOptions())
     next(writing)
-    first = answer_path(tmp_path, drawn.records[0].image_id)
+    first = teacher_map_path(tmp_path, drawn.records[0].image_id)
     stamp = first.stat().st_mtime_ns
-    assert len(list(write_answers(predictor, "ab12", drawn, tmp_path, PredictOptions()))) == len(
-        drawn
-    )
+    assert len(
+        list(write_teacher_maps(predictor, "ab12", drawn, tmp_path, PredictOptions()))
+    ) == len(drawn)
     assert first.stat().st_mtime_ns == stamp
     assert len(list(tmp_path.glob("*.npz"))) == len(drawn)
 
 
 def test_a_folder_of_other_answers_is_refused_and_what_differs_is_named(drawn, tmp_path):
     predictor, usual = litepose.load("p", input_size=64), PredictOptions()
-    next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    next(write_teacher_maps(predictor, "ab12", drawn, tmp_path, usual))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     flipped = PredictOptions(flip_test=True, scales=(1.0, 0.5))
     small = litepose.load("p", input_size=96)
@@ -127,39 +136,44 @@ def test_a_folder_of_other_answers_is_refused_and_what_differs_is_named(drawn, t
         "size 64, now 96": (small, "ab12", drawn, tmp_path, usual),
         "images 12, now 3": (predictor, "ab12", drawn.select([0, 1, 2]), tmp_path, usual),
     }.items():  # fmt: skip
-        with pytest.raises(LitePoseError, match=f"holds other answers.*{says}.*another folder"):
-            next(write_answers(*call))
+        with pytest.raises(
+            LitePoseError, match=f"holds heatmaps of other settings.*{says}.*another folder"
+        ):
+            next(write_teacher_maps(*call))
     other = drawn.select(range(12))
     other.records[3] = replace(other.records[3], file_name="another.jpg")
     with pytest.raises(LitePoseError, match="images_sha256"):
-        next(write_answers(predictor, "ab12", other, tmp_path, usual))
+        next(write_teacher_maps(predictor, "ab12", other, tmp_path, usual))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_answers_of_unknown_origin_are_read_but_not_gone_on_with(drawn, tmp_path):
+def test_teacher_maps_of_unknown_origin_are_read_but_not_gone_on_with(drawn, tmp_path):
     predictor, usual = litepose.load("p", input_size=64), PredictOptions()
-    next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
-    said = tmp_path / "answers.json"
+    next(write_teacher_maps(predictor, "ab12", drawn, tmp_path, usual))
+    said = tmp_path / "teacher_maps.json"
     assert json.loads(said.read_text())["model"] == predictor.info.name
     said.write_text("[")
-    with pytest.raises(LitePoseError, match=r"cannot read .*answers\.json"):
-        next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
+    with pytest.raises(LitePoseError, match=r"cannot read .*teacher_maps\.json"):
+        next(write_teacher_maps(predictor, "ab12", drawn, tmp_path, usual))
     said.unlink()
-    with pytest.raises(LitePoseError, match="who gave them is unknown"):
-        next(write_answers(predictor, "ab12", drawn, tmp_path, usual))
-    assert Answered(drawn, [Answers(tmp_path, COCO17)])[0].taught[0].shape[2] == 17
+    with pytest.raises(LitePoseError, match="their model is unknown"):
+        next(write_teacher_maps(predictor, "ab12", drawn, tmp_path, usual))
+    assert (
+        WithTeacherMaps(drawn, [TeacherMaps(tmp_path, COCO17)])[0].teacher_heatmaps[0].shape[2]
+        == 17
+    )
 
 
-def test_damaged_or_missing_answers_are_said(drawn, tmp_path):
-    with pytest.raises(LitePoseError, match="no folder of answers"):
-        Answers(tmp_path / "none", COCO17)
-    answers = Answers(tmp_path, COCO17)
+def test_damaged_or_missing_teacher_maps_are_said(drawn, tmp_path):
+    with pytest.raises(LitePoseError, match="no folder of teacher heatmaps"):
+        TeacherMaps(tmp_path / "none", COCO17)
+    answers = TeacherMaps(tmp_path, COCO17)
     with pytest.raises(UnreadableImageError, match=r"5\.npz"):
         answers[5]
-    answer_path(tmp_path, 5).write_bytes(b"no zip")
-    with pytest.raises(UnreadableImageError, match="no answer can be read"):
+    teacher_map_path(tmp_path, 5).write_bytes(b"no zip")
+    with pytest.raises(UnreadableImageError, match="cannot read teacher heatmaps"):
         answers[5]
-    np.savez(answer_path(tmp_path, 5), heat=np.zeros((4, 4, 14), np.uint8))
+    np.savez(teacher_map_path(tmp_path, 5), heat=np.zeros((4, 4, 14), np.uint8))
     with pytest.raises(UnreadableImageError, match="17 keypoints"):
         answers[5]
 
@@ -168,4 +182,4 @@ def test_a_model_of_another_skeleton_is_refused(drawn):
     predictor = litepose.load("p")
     predictor.info = replace(predictor.info, skeleton=CROWDPOSE14)
     with pytest.raises(LitePoseError, match="same keypoints"):
-        next(write_answers(predictor, "ab12", drawn, "nowhere", PredictOptions()))
+        next(write_teacher_maps(predictor, "ab12", drawn, "nowhere", PredictOptions()))

@@ -10,7 +10,7 @@ from litepose.core.geometry import Letterbox
 from litepose.core.maps import Maps
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
 from litepose.core.skeleton import COCO17
-from litepose.decode.merge import Pass
+from litepose.decode.merge import ForwardPass
 
 INPUT_WH = (256, 192)
 BOX = Letterbox(INPUT_WH, INPUT_WH, INPUT_WH)
@@ -60,5 +60,5 @@ def draw_crowd(
     return Crowd(points, present, own_tags, Maps(tuple(heatmaps), tuple(strides), tags, 4))
 
 
-def one_pass(crowd: Crowd) -> list[Pass]:
-    return [Pass(crowd.maps, BOX)]
+def one_pass(crowd: Crowd) -> list[ForwardPass]:
+    return [ForwardPass(crowd.maps, BOX)]

@@ -14,7 +14,7 @@ from litepose.core.maps import Maps
 from litepose.core.skeleton import COCO17
 from litepose.decode import peaks as candidates
 from litepose.decode.decoder import decode
-from litepose.decode.merge import Pass, combine, unflip
+from litepose.decode.merge import ForwardPass, merge_passes, unflip
 from litepose.decode.peaks import find_candidates
 from litepose.decode.reference import decode_reference, enlarge
 from tests.decode.crowd import BOX, INPUT_WH, Crowd, draw_crowd, info, one_pass
@@ -88,7 +88,7 @@ def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people
     faint = [h.copy() for h in crowd.maps.heatmaps]
     for h in faint:
         h[0, 9] *= 0.08  # twice that, the sum of two strides, would be above the threshold
-    passes = [Pass(crowd.maps._replace(heatmaps=tuple(faint)), BOX)]
+    passes = [ForwardPass(crowd.maps._replace(heatmaps=tuple(faint)), BOX)]
     for how in (decode, decode_reference):
         poses = how(passes, info(duplicate_oks=2))
         at = in_order_of(crowd.points_xy, poses.keypoints_xy)
@@ -106,7 +106,7 @@ def test_a_mirrored_image_gives_mirrored_people(seed: int, kind, people: int) ->
     crowd = draw_crowd(people, seed, strides=kind[0], tag_size=kind[1])
     how = info(kind[0], "positional" if kind[1] == 2 else "learned", duplicate_oks=2)
     straight = decode(one_pass(crowd), how)
-    mirrored = decode([Pass(unflip(crowd.maps, COCO17, how.tag_kind), BOX)], how)
+    mirrored = decode([ForwardPass(unflip(crowd.maps, COCO17, how.tag_kind), BOX)], how)
     back = mirror_keypoints(mirrored.keypoints_xy, INPUT_WH[0], COCO17.flip_index)
     at = in_order_of(straight.keypoints_xy, back)
     matched = straight.scores > how.decode.heat_threshold
@@ -130,7 +130,9 @@ def test_a_plateau_gives_one_peak_and_the_border_counts() -> None:
     heat = np.zeros((17, 12, 16), np.float32)
     heat[0, 4:6, 4:7] = 0.7
     heat[1, 0, 0] = heat[1, 11, 15] = 0.9
-    field = combine([Pass(Maps((heat[None],), (4,), heat[None, :, None], 4), BOX)], "learned")
+    field = merge_passes(
+        [ForwardPass(Maps((heat[None],), (4,), heat[None, :, None], 4), BOX)], "learned"
+    )
     found = find_candidates(field, 0.1, 30)
     assert found.keypoint.tolist() == [0, 1, 1]
     assert found.cells_xy[1:].tolist() == [[0.5, 0.5], [15.5, 11.5]]
@@ -146,7 +148,9 @@ def test_candidates_are_the_local_maxima_whatever_the_size(
     w, h = size_wh
     heat = np.random.default_rng(w * stride).integers(0, 9, (17, h, w)).astype(np.float32) / 10
     tags = np.zeros((1, 17, 1, h, w), np.float32)
-    field = combine([Pass(Maps((heat[None],), (stride,), tags, stride), BOX)], "learned")
+    field = merge_passes(
+        [ForwardPass(Maps((heat[None],), (stride,), tags, stride), BOX)], "learned"
+    )
     assert np.array_equal(field.heat, heat)
     wanted = set()
     for k, y, x in np.argwhere(heat > 0.45).tolist():
@@ -171,28 +175,30 @@ def test_merged_heat_is_the_mean_of_all_strides_and_passes(strides, kinds) -> No
     passes, total = [], 0
     for maps, kind in zip((crowd.maps, flipped), kinds, strict=True):
         heatmaps = tuple(h.astype(kind) for h in maps.heatmaps)
-        passes.append(Pass(maps._replace(heatmaps=heatmaps), BOX))
+        passes.append(ForwardPass(maps._replace(heatmaps=heatmaps), BOX))
         size_wh = heatmaps[-1].shape[:1:-1]
         total += np.stack(
             [[cv2.resize(one.astype("f8"), size_wh) for one in heat[0]] for heat in heatmaps]
         ).mean(axis=0)
         mean = total / len(passes)
-        assert np.allclose(combine(passes, "learned").heat, mean, atol=1e-6)
+        assert np.allclose(merge_passes(passes, "learned").heat, mean, atol=1e-6)
 
 
 def test_flip_passes_average_positional_tags_and_append_learned_ones() -> None:
     crowd = draw_crowd(2, seed=1, tag_size=2)
     tags = crowd.maps.tags
-    twice = [Pass(crowd.maps, BOX), Pass(crowd.maps._replace(tags=tags + 1), BOX)]
-    assert np.allclose(combine(twice, "positional").tags, tags[0] + 0.5)
-    assert np.allclose(combine(twice, "learned").tags, np.concatenate([tags, tags + 1], axis=2)[0])
+    twice = [ForwardPass(crowd.maps, BOX), ForwardPass(crowd.maps._replace(tags=tags + 1), BOX)]
+    assert np.allclose(merge_passes(twice, "positional").tags, tags[0] + 0.5)
+    assert np.allclose(
+        merge_passes(twice, "learned").tags, np.concatenate([tags, tags + 1], axis=2)[0]
+    )
 
 
 def test_another_scale_lends_its_heat_at_the_right_place() -> None:
     crowd = draw_crowd(6, seed=5)
     half = Maps((crowd.maps.heatmaps[0],), (8,), crowd.maps.tags, 8)  # the same, as if twice as far
     larger = Letterbox(INPUT_WH, (512, 384), (512, 384))
-    passes = [Pass(crowd.maps, BOX), Pass(half, larger)]
+    passes = [ForwardPass(crowd.maps, BOX), ForwardPass(half, larger)]
     for how in (decode, decode_reference):
         poses = how(passes, info(fill=False, duplicate_oks=2))
         at = in_order_of(crowd.points_xy, poses.keypoints_xy)
@@ -217,7 +223,7 @@ def test_positional_tags_say_where_each_persons_middle_is_and_learned_ones_do_no
         here = (crowd.maps.tags == own[:, None, None]).all(axis=2)[0, 0]
         tags[0, :, :, here] = place
     twice_as_large = Letterbox((2 * INPUT_WH[0], 2 * INPUT_WH[1]), INPUT_WH, INPUT_WH)
-    passes = [Pass(crowd.maps._replace(tags=tags), twice_as_large)]
+    passes = [ForwardPass(crowd.maps._replace(tags=tags), twice_as_large)]
     poses = decode(passes, info(tag_kind="positional"))
     at = in_order_of(2 * crowd.points_xy, poses.keypoints_xy)
     assert np.abs(poses.centers_xy[at] - 2 * middle).max() < 0.5
@@ -239,7 +245,7 @@ def test_a_number_that_is_not_finite_is_seen_in_the_last_cell_of_a_map_of_odd_si
     heat = np.zeros((1, 17, 13, 17), np.float32)
     heat[0, 16, 12, 16] = np.nan
     with pytest.raises(LitePoseError, match="heatmap"):
-        decode([Pass(Maps((heat,), (4,), np.zeros((1, 17, 1, 13, 17)), 4), BOX)], info((4,)))
+        decode([ForwardPass(Maps((heat,), (4,), np.zeros((1, 17, 1, 13, 17)), 4), BOX)], info((4,)))
 
 
 def test_the_reference_has_the_official_limit_of_30_people_and_ours_has_not() -> None:

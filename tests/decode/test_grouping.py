@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from litepose.core.skeleton import COCO17
 from litepose.decode import grouping
 from litepose.decode.decoder import decode
-from litepose.decode.merge import Pass, combine
+from litepose.decode.merge import ForwardPass, merge_passes
 from litepose.decode.peaks import Candidates, find_candidates
 from tests.decode.crowd import BOX, draw_crowd, info, one_pass
 
@@ -22,7 +22,7 @@ seeds = st.integers(0, 2**31)
 @settings(max_examples=15)
 def test_the_order_of_candidates_does_not_matter(seed: int, people: int) -> None:
     crowd = draw_crowd(people, seed)
-    field = combine(one_pass(crowd), "learned")
+    field = merge_passes(one_pass(crowd), "learned")
     found = find_candidates(field, 0.1, 200)
     straight = grouping.group(found, COCO17, 1.0)
     shuffled = np.random.default_rng(seed).permutation(len(found.scores))
@@ -62,7 +62,7 @@ def test_people_who_need_no_matching_are_those_that_matching_finds(
     found = people_of_tags(tags, rng.random((people, 17)) < presence, seed)
     usual = grouping.group(found, COCO17, 1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grouping, "_clumps", lambda c, k, t: (np.full(len(c.scores), -1), 0))
+        patch.setattr(grouping, "_tag_clusters", lambda c, k, t: (np.full(len(c.scores), -1), 0))
         matched = grouping.group(found, COCO17, 1.0)
     assert np.array_equal(usual.cells_xy, matched.cells_xy)
     assert np.array_equal(usual.scores, matched.scores)
@@ -73,7 +73,7 @@ def test_who_needs_no_matching() -> None:
     everything = np.ones((3, 17), bool)
     tags = np.zeros((3, 17, 2))
     tags[:, :, 0] = np.array([0, 3, 6])[:, None]
-    person, people = grouping._clumps(people_of_tags(tags, everything), 17, 1.0)
+    person, people = grouping._tag_clusters(people_of_tags(tags, everything), 17, 1.0)
     assert people == 3 and np.array_equal(np.bincount(person), [17, 17, 17])
 
     half = np.zeros((2, 17), bool)
@@ -81,11 +81,11 @@ def test_who_needs_no_matching() -> None:
     second = np.zeros((2, 17, 2))
     second[1, :, 1] = 5  # one in their first number, apart in the second
     found = people_of_tags(second, half)
-    assert grouping._clumps(found, 17, 1.0)[1] == 0
+    assert grouping._tag_clusters(found, 17, 1.0)[1] == 0
     assert len(grouping.group(found, COCO17, 1.0).scores) == 2
 
     alike = people_of_tags(np.zeros((2, 17, 2)), everything[:2])  # each keypoint twice
-    assert grouping._clumps(alike, 17, 1.0)[1] == 0
+    assert grouping._tag_clusters(alike, 17, 1.0)[1] == 0
     assert len(grouping.group(alike, COCO17, 1.0).scores) == 2
 
 
@@ -93,7 +93,7 @@ def test_filling_a_few_at_a_time_changes_nothing(monkeypatch) -> None:
     crowd = draw_crowd(40, seed=9, missing=0.4)
     several = []
     for at_once in (3, 10**6):
-        monkeypatch.setattr(grouping, "AT_ONCE", at_once)
+        monkeypatch.setattr(grouping, "CHUNK", at_once)
         several.append(decode(one_pass(crowd), info(duplicate_oks=2)))
     assert (several[0].scores > 0).sum() > crowd.present.sum(), "or nothing was filled"
     assert np.array_equal(several[0].keypoints_xy, several[1].keypoints_xy)
@@ -138,7 +138,7 @@ def test_equal_tags_do_not_merge_people() -> None:
     """Two noses with the very same tag are two people."""
     crowd = draw_crowd(2, seed=3, missing=0)
     same = crowd.maps._replace(tags=np.zeros_like(crowd.maps.tags))
-    poses = decode([Pass(same, BOX)], info(fill=False, duplicate_oks=2))
+    poses = decode([ForwardPass(same, BOX)], info(fill=False, duplicate_oks=2))
     assert len(poses) == 2 and poses.found.all()
 
 

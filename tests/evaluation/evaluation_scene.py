@@ -17,14 +17,14 @@ class Scene(NamedTuple):
 
 
 def make_scene(
-    images: int = 30, seed: int = 0, skeleton: Skeleton = COCO17, crowd_index: bool = False
+    count: int = 30, seed: int = 0, skeleton: Skeleton = COCO17, crowd_index: bool = False
 ) -> Scene:
     """Images of 0-30 people of all sizes, some crowds, some without keypoints; most are found,
     some twice, some badly, and scores have ties."""
     rng = np.random.default_rng(seed)
     k = skeleton.num_keypoints
     images, annotations, results = [], [], []
-    for image_id in range(1, images + 1):
+    for image_id in range(1, count + 1):
         images.append(
             {
                 "id": image_id,

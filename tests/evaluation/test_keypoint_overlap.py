@@ -13,7 +13,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, CROWDPOSE14
 from litepose.data.synthetic import SceneSettings, synthesize
 from litepose.evaluation import reported_results as ledger
-from litepose.evaluation.keypoint_overlap import open_to_judge
+from litepose.evaluation.keypoint_overlap import open_for_evaluation
 
 pytest.importorskip("faster_coco_eval")
 ANNOTATIONS = "annotations/person_keypoints_val.json"
@@ -56,7 +56,7 @@ def test_what_the_model_lacks_is_warned_of_and_reported(tmp_path: Path, capsys) 
     entry = tmp_path / f"x{ledger.SUFFIX}"
     assert main(["verify", "--record", str(entry), *where, "--size", "128"]) == 0
     assert "NOT JUDGED" in capsys.readouterr().err
-    assert ledger.read_entry(entry).settings["not judged"] == ["tail"]
+    assert ledger.read_result(entry).settings["not judged"] == ["tail"]
 
 
 def test_less_than_half_known_is_refused(tmp_path: Path, capsys) -> None:
@@ -65,16 +65,16 @@ def test_less_than_half_known_is_refused(tmp_path: Path, capsys) -> None:
     err = capsys.readouterr().err
     assert "labels 3 keypoints, and litepose-pm knows only 1" in err and "(not tail, horn)" in err
     half = make(tmp_path / "half", ["nose", "tail"])
-    assert open_to_judge(half, "val", "m", COCO17)[1] is not None
+    assert open_for_evaluation(half, "val", "m", COCO17)[1] is not None
     with pytest.raises(LitePoseError, match="knows only 0"):
-        open_to_judge(make(tmp_path / "none", ["tail", "horn"]), "val", "m", COCO17)
+        open_for_evaluation(make(tmp_path / "none", ["tail", "horn"]), "val", "m", COCO17)
 
 
 def test_mappings_on_purpose_work_and_the_same_skeleton_says_nothing(tmp_path: Path) -> None:
     synthesize(tmp_path, 2, 3, "val", SceneSettings(size_wh=(160, 128), people=(1, 2)))
-    same, nothing = open_to_judge(tmp_path, "val", "m", COCO17)
+    same, nothing = open_for_evaluation(tmp_path, "val", "m", COCO17)
     assert nothing is None and same.skeleton == COCO17
-    mapped, unknown = open_to_judge(tmp_path, "val", "m", CROWDPOSE14)
+    mapped, unknown = open_for_evaluation(tmp_path, "val", "m", CROWDPOSE14)
     assert mapped.skeleton == CROWDPOSE14 and unknown is not None
     assert unknown.of_keypoints == 17 and "left_eye" in unknown.keypoints
     assert unknown.of([0, 1]).people == 0

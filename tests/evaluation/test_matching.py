@@ -61,15 +61,15 @@ def scene_of_one(oks_shift: float, crowd: bool, copies: int) -> ImageMatch:
 
 def test_a_person_is_found_once_a_crowd_by_many() -> None:
     person = scene_of_one(0.0, crowd=False, copies=3)
-    np.testing.assert_array_equal(person.right[0], [True, False, False])
-    np.testing.assert_array_equal(person.wrong[0], [False, True, True])
+    np.testing.assert_array_equal(person.tp[0], [True, False, False])
+    np.testing.assert_array_equal(person.fp[0], [False, True, True])
     crowd = scene_of_one(0.0, crowd=True, copies=3)
-    assert not crowd.right.any() and not crowd.wrong.any() and crowd.neutral.all()
+    assert not crowd.tp.any() and not crowd.fp.any() and crowd.ignored.all()
     assert average_precision([crowd]) is None
 
 
 def test_only_the_best_20_people_of_a_image_are_judged() -> None:
-    assert scene_of_one(0.0, crowd=False, copies=25).right.shape == (10, 20)
+    assert scene_of_one(0.0, crowd=False, copies=25).tp.shape == (10, 20)
 
 
 def test_a_resample_is_the_ap_of_the_images_it_drew() -> None:

@@ -36,11 +36,11 @@ def by_pycocotools(truth: dict[str, Any], results: list[dict[str, Any]]) -> np.n
         coco = COCO()
         coco.dataset = {"info": {}, **copy.deepcopy(truth)}
         coco.createIndex()
-        judge = COCOeval(coco, coco.loadRes(copy.deepcopy(results)), "keypoints")
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return 100 * judge.stats
+        compute_metrics = COCOeval(coco, coco.loadRes(copy.deepcopy(results)), "keypoints")
+        compute_metrics.evaluate()
+        compute_metrics.accumulate()
+        compute_metrics.summarize()
+    return 100 * compute_metrics.stats
 
 
 def flat(x: float, y: float) -> list[float]:

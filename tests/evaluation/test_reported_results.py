@@ -58,13 +58,13 @@ def entry(folder):
 
 def test_an_entry_verifies_after_the_way_to_disk_and_back(entry, tmp_path):
     path = tmp_path / f"x{ledger.SUFFIX}"
-    ledger.write_entry(path, entry)
+    ledger.write_result(path, entry)
     first = path.read_bytes()
-    again = ledger.read_entry(path)
+    again = ledger.read_result(path)
     assert again == entry
     verdict = ledger.verify(again)
     assert verdict.problems == () and 0 < verdict.found["ap"] < 100
-    ledger.write_entry(path, again)
+    ledger.write_result(path, again)
     assert path.read_bytes() == first
 
 
@@ -98,9 +98,9 @@ def test_damaged_entries_are_said(tmp_path, kind):
     path = tmp_path / f"x{ledger.SUFFIX}"
     path.write_bytes(DAMAGED[kind])
     with pytest.raises(LitePoseError, match="not a ledger entry"):
-        ledger.read_entry(path)
+        ledger.read_result(path)
     with pytest.raises(LitePoseError, match="not a ledger entry"):
-        ledger.read_entry(tmp_path / "none")
+        ledger.read_result(tmp_path / "none")
 
 
 def test_an_entry_of_own_weights_is_recorded_and_verified_with_them(
@@ -109,7 +109,7 @@ def test_an_entry_of_own_weights_is_recorded_and_verified_with_them(
     path = tmp_path / f"own{ledger.SUFFIX}"
     where = ["--data", str(folder), "--split", "val2017"]
     assert main(["verify", "--record", str(path), "--model", str(own_weights), *where]) == 0
-    made = ledger.read_entry(path)
+    made = ledger.read_result(path)
     assert made.model == "my-pose"
     assert made.weights_sha256 == hashlib.sha256(own_weights.read_bytes()).hexdigest()
     assert main(["verify", str(path), "--model", str(own_weights)]) == 0
@@ -167,14 +167,14 @@ def test_help_says_what_an_entry_is_called(capsys):
 
 def test_the_package_holds_entries_and_they_verify(capsys):
     """What README and model cards claim."""
-    assert ledger.entry_files()
+    assert ledger.result_files()
     assert main(["verify"]) == 0
     assert "computed" in capsys.readouterr().out
 
 
 def test_the_command_fails_on_a_false_claim(entry, tmp_path, capsys):
     path = tmp_path / f"x{ledger.SUFFIX}"
-    ledger.write_entry(path, replace(entry, claimed={"ap": 99.0}))
+    ledger.write_result(path, replace(entry, claimed={"ap": 99.0}))
     assert main(["verify", str(path)]) == 1
     assert "claimed 99.00" in capsys.readouterr().err
     assert (

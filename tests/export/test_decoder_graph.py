@@ -15,7 +15,7 @@ from litepose.core.maps import Maps  # noqa: E402
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo  # noqa: E402
 from litepose.core.skeleton import COCO17  # noqa: E402
 from litepose.decode.decoder import decode  # noqa: E402
-from litepose.decode.merge import Pass, combine, unflip  # noqa: E402
+from litepose.decode.merge import ForwardPass, merge_passes, unflip  # noqa: E402
 from litepose.decode.peaks import find_candidates  # noqa: E402
 from litepose.export.decoded import people_of  # noqa: E402
 from litepose.export.decoder_graph import DecoderHalf  # noqa: E402
@@ -69,14 +69,14 @@ def test_candidates_are_the_decoders(strides, kind, flip, steps, most) -> None:
     info = info_for(strides, kind, most)
     size = 2 if kind == "positional" else 1
     looks = [noise_maps(seed, strides, size, steps) for seed in range(1 + flip)]
-    passes = [Pass(looks[0], BOX)]
+    passes = [ForwardPass(looks[0], BOX)]
     if flip:
-        passes.append(Pass(unflip(looks[1], COCO17, kind), BOX))
+        passes.append(ForwardPass(unflip(looks[1], COCO17, kind), BOX))
     graph = DecoderHalf(Painted(*looks), info, flip)  # type: ignore[arg-type]
     scores, xy, tags = (out[0].numpy() for out in graph(torch.zeros(1, 3, *SIZE_WH[::-1])))
     assert scores.shape == (17, most) and xy.shape == (17, most, 2)
 
-    wanted = find_candidates(combine(passes, kind), 0.3, most)
+    wanted = find_candidates(merge_passes(passes, kind), 0.3, most)
     keypoint, place = np.nonzero(scores > 0)
     assert np.array_equal(keypoint, wanted.keypoint) and len(keypoint) >= 17 * 25
     assert np.allclose(scores[keypoint, place], wanted.scores, atol=1e-6)
@@ -102,7 +102,7 @@ def test_grouping_outside_gives_the_decoders_people() -> None:
     info = replace(info, decode=replace(info.decode, person_threshold=0.2))
     scores, xy, tags = DecoderHalf(Painted(maps), info)(torch.zeros(1, 3, 64, 96))  # type: ignore[arg-type]
     ours = people_of(scores[0].numpy(), xy[0].numpy(), tags[0].numpy(), BOX, info)
-    theirs = decode([Pass(maps, BOX)], info)
+    theirs = decode([ForwardPass(maps, BOX)], info)
     assert len(theirs) >= 3 and len(ours) == len(theirs) and ours.image_wh == (192, 128)
     assert np.allclose(ours.keypoints_xy, theirs.keypoints_xy, atol=1e-3)
     assert np.allclose(ours.scores, theirs.scores, atol=1e-6)

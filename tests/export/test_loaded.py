@@ -19,7 +19,7 @@ from litepose.core.model_info import ModelInfo
 from litepose.export import int8_onnx, onnx
 from litepose.export.export import ExportRequest, export_model
 from litepose.export.exportable import Source
-from litepose.export.parity import compare, difference, look_eagerly, make_input
+from litepose.export.parity import compare, decode_eagerly, difference, make_input
 from litepose.export.quantize import best_oks
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 def check_people(source: Source, predictor, image: np.ndarray) -> None:
     """What `litepose.load` finds with the file is what PyTorch finds."""
     ours = predictor.predict(image)
-    theirs = look_eagerly(source)(make_input(image, source.info, source.size_wh))
+    theirs = decode_eagerly(source)(make_input(image, source.info, source.size_wh))
     assert len(ours) == len(theirs) > 0
     px, score = difference(theirs, ours)
     assert px < 0.1 and score < 0.001
@@ -94,7 +94,7 @@ def test_int8_onnx(p: Source, p_graph, images, tmp_path: Path) -> None:
     stem = next(n for n in small.graph.node if n.op_type == "Conv")
     assert stem.input[1] == "network.stem.conv.weight"  # left in float
     predictor = litepose.load(tmp_path / "p.onnx")
-    theirs = look_eagerly(p)(make_input(images[-1], p.info))
+    theirs = decode_eagerly(p)(make_input(images[-1], p.info))
     # Without VNNI onnxruntime adds pairs of 8-bit products in 16 bits, which overflow now and then;
     # `litepose export` judges each file on the machine that makes it.
     least = 0.8 if has_vnni() else 0.7
@@ -116,6 +116,6 @@ def test_int8_openvino(p: Source, p_graph, images, tmp_path: Path, monkeypatch) 
     small = int8_openvino.quantize(openvino.convert(p), images, ["network.stem.conv"])
     int8_openvino.save(small, p, tmp_path / "p.xml")
     assert (tmp_path / "p.bin").stat().st_size < 4e6
-    theirs = look_eagerly(p)(make_input(images[-1], p.info))
+    theirs = decode_eagerly(p)(make_input(images[-1], p.info))
     found = litepose.load(tmp_path / "p.xml").predict(images[-1])
     assert best_oks(theirs, found).mean() > 0.8

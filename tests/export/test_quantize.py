@@ -43,10 +43,10 @@ class Converter:
 def gate(tiny, monkeypatch):
     """`gate(converter)` quantizes with accuracy 0.01 a layer kept in float, 0.08 demanded."""
 
-    def judge_by(source, run_float, inputs):
+    def metric(source, run_float, inputs):
         return lambda run: q.Accuracy(0.01 * float(run(None)[0]), 0.08, "likeness")
 
-    monkeypatch.setattr(q, "by_agreement", judge_by)
+    monkeypatch.setattr(q, "by_agreement", metric)
     monkeypatch.setattr(q, "most_sensitive_first", lambda *_: [f"layer{i}" for i in range(40)])
     image = np.zeros((32, 32, 3), np.uint8)
     return lambda converter: q.quantize(tiny, converter, [image], None, lambda text: None)

@@ -18,10 +18,10 @@ from PIL import Image
 from tests.clips import WH, FakeCamera, image, make_video, number_of
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging import video_capture as footage
+from litepose.imaging import video_capture as frame_source
 from litepose.imaging import video_open as video_source
 from litepose.imaging.read import ReadLimits
-from litepose.imaging.video_capture import Shot
+from litepose.imaging.video_capture import RawFrame
 from litepose.imaging.video_open import is_video, list_videos
 from litepose.imaging.video_reader import Frames, frames
 from litepose.imaging.write import save_image
@@ -115,9 +115,9 @@ BAD = {
 def test_what_is_no_video_is_named_with_its_reason(tmp_path: Path, name: str) -> None:
     make, said = BAD[name]
     make(tmp_path / name)
-    with pytest.raises(LitePoseError, match=said) as wrong:
+    with pytest.raises(LitePoseError, match=said) as exc:
         frames(tmp_path / name)
-    assert name in str(wrong.value)
+    assert name in str(exc.value)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_what_is_no_video_is_named_with_its_reason(tmp_path: Path, name: str) ->
 )
 def test_what_is_not_there_is_a_sentence(source, said, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(LitePoseError, match=said) as wrong:
+    with pytest.raises(LitePoseError, match=said) as exc:
         frames(source)
-    assert "secret" not in str(wrong.value)
+    assert "secret" not in str(exc.value)
 
 
 def test_options_out_of_range_are_refused() -> None:
@@ -161,9 +161,9 @@ def test_images_are_frames_in_natural_order_and_broken_ones_are_counted(tmp_path
 def test_arrays_are_frames_too() -> None:
     with frames([image(0), image(1)], fps=10) as video:
         assert [(number_of(f.image), f.seconds) for f in video] == [(0, 0.0), (1, 0.1)]
-    with pytest.raises(LitePoseError, match=r"a list of images; got") as wrong:
+    with pytest.raises(LitePoseError, match=r"a list of images; got") as exc:
         frames({"a": np.zeros((99, 99))})  # type: ignore[arg-type]
-    assert len(str(wrong.value)) < 300
+    assert len(str(exc.value)) < 300
 
 
 def test_a_video_without_onegood_frame_is_an_error(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_large_frames_are_refused_before_they_are_decoded(tmp_path: Path) -> Non
 
 
 def test_a_camera_that_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(footage, "_PATIENCE", 0.001)
+    monkeypatch.setattr(frame_source, "_PATIENCE", 0.001)
     monkeypatch.setattr(video_source.cv2, "VideoCapture", lambda *_: FakeCamera(5, broken=(2,)))
     with pytest.raises(LitePoseError, match="camera 0 gives no more images"), frames(0) as video:
         for frame in video:
@@ -194,11 +194,11 @@ class Slow:
         self.name, self.fps, self.count, self.live = "it", 25.0, None, live
         self.closed, self.given, self.let = threading.Event(), 0, threading.Semaphore(let)
 
-    def read(self) -> Shot | None:
+    def read(self) -> RawFrame | None:
         if not self.let.acquire(timeout=60):
             return None
         self.given += 1
-        return Shot(image(self.given - 1), self.given - 1.0)
+        return RawFrame(image(self.given - 1), self.given - 1.0)
 
     def interrupt(self) -> None:
         self.let.release()

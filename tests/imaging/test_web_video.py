@@ -144,6 +144,6 @@ def test_a_password_is_sent_and_never_shown(site: Site, tmp_path: Path) -> None:
     address = site.url.replace("//", "//me:a%20secret@")
     assert numbers(f"{address}/video.webm") == [0, 1, 2]
     for bad in (f"{address}/none.webm", f"{address.replace('secret', 'guess')}/video.webm"):
-        with pytest.raises(LitePoseError, match=r"answered 40[14]") as wrong:
+        with pytest.raises(LitePoseError, match=r"answered 40[14]") as exc:
             numbers(bad)
-        assert "secret" not in str(wrong.value) and "guess" not in str(wrong.value)
+        assert "secret" not in str(exc.value) and "guess" not in str(exc.value)

@@ -21,7 +21,7 @@ def speeds(monkeypatch, tmp_path) -> dict[str, float]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(choice, "installed_backends", lambda model: ["onnxruntime", "openvino"])
     monkeypatch.setattr(choice, "usable_cores", lambda: 4)
-    monkeypatch.setattr(choice.Bystanders, "share", lambda self: 0.0)
+    monkeypatch.setattr(choice.BackgroundLoad, "share", lambda self: 0.0)
     table = {"onnxruntime 4": 20.0, "onnxruntime 2": 30.0, "openvino 4": 10.0, "openvino 2": 15.0}
     table |= {"onnxruntime 1": 40.0, "openvino 1": 25.0}
 
@@ -57,9 +57,9 @@ def test_the_usual_runtime_stays_where_it_is_about_as_fast(speeds) -> None:
 
 
 def test_what_a_busy_machine_says_is_not_remembered(speeds, monkeypatch) -> None:
-    monkeypatch.setattr(choice.Bystanders, "share", lambda self: 0.5)
+    monkeypatch.setattr(choice.BackgroundLoad, "share", lambda self: 0.5)
     assert choose().busy and "not remembered" in str(choose()) and speeds["measured"] == 2
-    monkeypatch.setattr(choice.Bystanders, "share", lambda self: None)
+    monkeypatch.setattr(choice.BackgroundLoad, "share", lambda self: None)
     assert not choose().busy and choose().remembered
 
 
@@ -87,7 +87,7 @@ def test_auto_opens_what_was_chosen(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(choice, "installed_backends", lambda model: ["onnxruntime"])
     monkeypatch.setattr(choice, "_RUNS", (1, 1))
-    monkeypatch.setattr(choice.Bystanders, "share", lambda self: 0.0)
+    monkeypatch.setattr(choice.BackgroundLoad, "share", lambda self: 0.0)
     model = litepose.load("p", backend="auto", input_size=128)
     assert model.backend.name == "onnxruntime"
     assert (tmp_path / "litepose" / "backends.json").is_file() == (usable_cores() > 1)

@@ -60,7 +60,7 @@ def test_openvino_side_by_side_gives_the_same() -> None:
     pytest.importorskip("openvino")
     model = litepose.load("p", backend="openvino", threads=2, input_size=256)
     alone = model.predict(ASTRONAUT)
-    many, workers = model.side_by_side()
+    many, workers = model.clone_for()
     assert workers == 2 and many is not model
     found = model.predict([ASTRONAUT] * 8)
     assert all(np.allclose(p.keypoints_xy, alone.keypoints_xy, atol=1e-2) for p in found)

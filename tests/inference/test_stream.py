@@ -11,7 +11,7 @@ import pytest
 import litepose
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import read_image
-from litepose.imaging.video_capture import Shot
+from litepose.imaging.video_capture import RawFrame
 from litepose.imaging.video_reader import Frames
 from litepose.imaging.write import save_image
 from litepose.inference.predictor import PredictOptions, Predictor
@@ -67,11 +67,11 @@ class Live:
     def __init__(self, count: int) -> None:
         self.made, self.count_, self.closed = 0, count, threading.Event()
 
-    def read(self) -> Shot | None:
+    def read(self) -> RawFrame | None:
         if self.made == self.count_:
             return None
         self.made += 1
-        return Shot(np.full((64, 64, 3), self.made % 256, np.uint8), self.made / 25)
+        return RawFrame(np.full((64, 64, 3), self.made % 256, np.uint8), self.made / 25)
 
     def interrupt(self) -> None:
         pass

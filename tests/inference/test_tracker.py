@@ -95,7 +95,7 @@ def test_a_ghost_is_forgotten_at_once_and_takes_nobodys_id():
     ids = ids_of([quiet, quiet, quiet, haunted, quiet, haunted, quiet])
     assert [i[0] for i in ids] == [1] * 7
     assert ids[3][1] == 2 and ids[5][1] == 3
-    tracker = Tracker(TrackOptions(confirm_looks=2))
+    tracker = Tracker(TrackOptions(confirm_hits=2))
     seen = [
         tracker.confirmed(tracker.update(haunted, i / FPS).track_ids).tolist() for i in range(3)
     ]
@@ -190,6 +190,6 @@ def test_wrong_use_is_refused():
     for wrong in (math.nan, math.inf):
         with pytest.raises(LitePoseError, match="seconds"):
             tracker.update(people((0, 0)), wrong)
-    for options in ({"keep_seconds": -1}, {"confirm_looks": 0}, {"least_alike": 1.0}):
+    for options in ({"keep_seconds": -1}, {"confirm_hits": 0}, {"min_similarity": 1.0}):
         with pytest.raises(LitePoseError):
             TrackOptions(**options)

@@ -34,16 +34,16 @@ def test_words_change_values_of_any_kind():
     words = [
         "epochs=50",
         "data.root=some/folder",
-        "data.train.0.share=2.5",
+        "data.train.0.weight=2.5",
         "targets.rounding=floor",
         "model.freeze=['stem']",
-        "optimizer.lr_of.stem=1e-4",
+        "optimizer.lr_overrides.stem=1e-4",
     ]
     config = read_config(path, words)
     assert config.epochs == 50 and config.data.root == "some/folder"
-    assert config.data.train[0].share == 2.5 and config.targets.rounding == "floor"
-    assert config.model.freeze == ("stem",) and config.optimizer.lr_of == {"stem": 1e-4}
-    for word, reason in {"epochs": "looks like", "data.train.9.share=1": "no place"}.items():
+    assert config.data.train[0].weight == 2.5 and config.targets.rounding == "floor"
+    assert config.model.freeze == ("stem",) and config.optimizer.lr_overrides == {"stem": 1e-4}
+    for word, reason in {"epochs": "looks like", "data.train.9.weight=1": "no place"}.items():
         with pytest.raises(LitePoseError, match=reason):
             read_config(path, [word])
 
@@ -53,7 +53,7 @@ def test_all_mistakes_are_in_one_message():
         **LEAST,
         "epochss": 4,
         "phases": [{"size": 100, "batch_size": 4}],
-        "optimizer": {"lrr": 1e-3, "clip": -1},
+        "optimizer": {"lrr": 1e-3, "grad_clip_norm": -1},
         "augment": {"rotatoin": 10},
         "loss": {"heatmap": "focus"},
         "data": {"train": [{"spilt": "train"}], "val": {"split": "val"}},
@@ -63,7 +63,7 @@ def test_all_mistakes_are_in_one_message():
     said = str(caught.value)
     for part in (
         "7 mistake(s)", "epochss: unknown key; did you mean 'epochs'?",
-        "optimizer.lrr: unknown key; did you mean 'lr'?", "optimizer.clip", "got -1",
+        "optimizer.lrr: unknown key; did you mean 'lr'?", "optimizer.grad_clip_norm", "got -1",
         "unknown key 'rotatoin'; did you mean 'rotation'?", "'mse' or 'focal'", "multiple of 32",
         "data.train.0.spilt: unknown key; did you mean 'split'?",
     ):  # fmt: skip
@@ -73,7 +73,10 @@ def test_all_mistakes_are_in_one_message():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"model": {"name": "tiny", "blend": 0.5}}, "mixes with the weights of model.start"),
+        (
+            {"model": {"name": "tiny", "weight_interpolation": 0.5}},
+            "mixes with the weights of model.init",
+        ),
         ({"phases": [{"start": 2, "size": 128, "batch_size": 4}]}, "start at epoch 0"),
         ({"model": {}}, "needs a name"),
         ({"loss": {"dense_weight": 1.0}}, "need a teacher"),

@@ -11,13 +11,13 @@ from litepose.core.maps import Maps
 from litepose.training.losses import (
     LossRule,
     cell_weights,
-    doubtful_cells,
     focal_heatmap,
     gather_tags,
     heatmap_mse,
     pose_losses,
     pull_push,
     require_finite,
+    unlabeled_cells,
 )
 from litepose.training.targets import make_targets
 
@@ -144,7 +144,7 @@ def test_the_total_is_the_weighted_sum_and_halves_of_a_batch_average():
 def test_doubtful_cells_spare_labeled_people():
     start = torch.tensor([0.9, 0.9, 0.1, 0.1])
     target = torch.tensor([0.0, 1.0, 0.0, 1.0])
-    assert doubtful_cells(start, target, 0.3).tolist() == [True, False, False, False]
+    assert unlabeled_cells(start, target, 0.3).tolist() == [True, False, False, False]
 
 
 def test_a_loss_that_is_not_finite_names_the_images():

@@ -76,7 +76,7 @@ def test_only_incomplete_images_leave_out_what_the_teacher_sees(tiny):
     seen = torch.zeros(2, 17, 16, 16)
     seen[:, :, 14, 14] = 0.9  # nobody is labeled there
     seen[:, :, 5, 5] = 0.9  # the labeled keypoints are
-    left = objective._without_doubtful(weights, (seen,), targets, batch)[0]
+    left = objective._without_unlabeled(weights, (seen,), targets, batch)[0]
     assert not left[0, :, 14, 14].any() and left[0, :, 5, 5].all()
     assert left[1].all()
     assert torch.isfinite(objective(model, batch).total)
@@ -99,11 +99,11 @@ def test_a_teacher_is_believed_but_where_it_misses_a_labeled_keypoint(tiny):
 def test_answers_in_the_batch_are_the_dense_target(tiny):
     model, info = tiny
     table = {**TABLE, "teacher": {}, "loss": {"heatmap": "focal", "dense_weight": 1.0}}
-    table["data"] = {"train": [{"split": "train", "answers": "a"}], "val": {"split": "val"}}
+    table["data"] = {"train": [{"split": "train", "teacher_maps": "a"}], "val": {"split": "val"}}
     objective = Objective(config_from_dict(table), info, None)
     batch = batch_of_two(images())
     with torch.no_grad():
         own = model(normalized(batch.images, info.input)).heatmaps[0]
-        agreed = objective(model, batch._replace(taught=(own * 255).round().byte()))
-        denied = objective(model, batch._replace(taught=(255 - own * 255).round().byte()))
+        agreed = objective(model, batch._replace(teacher_heatmaps=(own * 255).round().byte()))
+        denied = objective(model, batch._replace(teacher_heatmaps=(255 - own * 255).round().byte()))
     assert agreed.dense < 0.01 * denied.dense and denied.total > agreed.total

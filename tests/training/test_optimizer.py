@@ -39,7 +39,7 @@ def test_weight_decay_shrinks_convolutions_and_nothing_else(tiny):
 
 def test_every_part_has_its_rate_and_frozen_ones_none(tiny):
     freeze(tiny, ["stem"])
-    config = OptimizerConfig(lr=1.0, lr_of={"blocks": 0.1, "blocks.0-1": 0.01, "tag": 0.5})
+    config = OptimizerConfig(lr=1.0, lr_overrides={"blocks": 0.1, "blocks.0-1": 0.01, "tag": 0.5})
     optimizer = make_optimizer(tiny, config)
     set_rates(optimizer, 0.5)
     name_of = {parameter: name for name, parameter in tiny.named_parameters()}
@@ -57,7 +57,7 @@ def test_relative_rates_move_small_and_large_weights_by_the_same_share(tiny):
         for number, parameter in enumerate(tiny.parameters()):
             parameter.copy_(torch.full_like(parameter, 10.0 ** (number % 5 - 3)))
         before = [p.clone() for p in tiny.parameters()]
-    optimizer = make_optimizer(tiny, OptimizerConfig(lr=1e-3, relative=True, weight_decay=0))
+    optimizer = make_optimizer(tiny, OptimizerConfig(lr=1e-3, relative_lr=True, weight_decay=0))
     for parameter in tiny.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
@@ -69,12 +69,12 @@ def test_a_tensor_of_zeros_has_the_rate_itself():
     layer = nn.Linear(2, 2)
     nn.init.zeros_(layer.bias)
     nn.init.constant_(layer.weight, 0.5)
-    optimizer = make_optimizer(layer, OptimizerConfig(lr=1e-3, relative=True, weight_decay=0))
+    optimizer = make_optimizer(layer, OptimizerConfig(lr=1e-3, relative_lr=True, weight_decay=0))
     assert sorted(group["lr"] for group in optimizer.param_groups) == [5e-4, 1e-3]
 
 
 def test_one_cycle_rises_and_falls():
-    config = OptimizerConfig(warmup=2, final=0.01)
+    config = OptimizerConfig(warmup=2, final_lr_ratio=0.01)
     at = [rate_factor(config, 10, epoch) for epoch in (0, 1, 2, 6, 10)]
     assert (
         at[0] == pytest.approx(0.01) and at[2] == pytest.approx(1) and at[4] == pytest.approx(0.01)

@@ -50,7 +50,7 @@ def test_validation_images_of_nobody_are_refused(people, tmp_path):
 
 def test_frozen_parts_keep_their_weights_and_norms(people, undisturbed, tmp_path):
     start = undisturbed / "last.safetensors"
-    model = {"name": "", "start": str(start), "freeze": ["stem", "blocks.0-4", "top"]}
+    model = {"name": "", "init": str(start), "freeze": ["stem", "blocks.0-4", "top"]}
     assert train(config(people, tmp_path / "run", model=model, epochs=1)).finished
     before, after = weights(undisturbed), weights(tmp_path / "run")
     frozen = ("stem.", "top.", *(f"blocks.{i}." for i in range(5)))
@@ -66,7 +66,7 @@ def test_blended_weights_lie_between_start_and_trained_also_after_a_stop(
 
     def trained(blend: float, *, stops: bool = False) -> dict[str, torch.Tensor]:
         output = tmp_path / str(blend)
-        model = {"name": "", "start": str(start), "blend": blend}
+        model = {"name": "", "init": str(start), "weight_interpolation": blend}
         wanted = config(people, output, epochs=1, model=model)
         if stops:
             train(wanted, stop_after=0)
@@ -83,9 +83,9 @@ def test_blended_weights_lie_between_start_and_trained_also_after_a_stop(
 
 
 def test_another_skeleton_gets_new_heads_and_is_told(people, undisturbed, tmp_path, capsys):
-    model = {"name": "", "start": str(undisturbed / "last.safetensors"), "skeleton": "crowdpose14"}
-    with pytest.raises(LitePoseError, match="leave blend at 1"):
-        train(config(people, tmp_path / "blend", model={**model, "blend": 0.5}))
+    model = {"name": "", "init": str(undisturbed / "last.safetensors"), "skeleton": "crowdpose14"}
+    with pytest.raises(LitePoseError, match="leave weight_interpolation at 1"):
+        train(config(people, tmp_path / "blend", model={**model, "weight_interpolation": 0.5}))
     assert train(config(people, tmp_path / "run", model=model, epochs=1)).finished
     said = capsys.readouterr().err
     assert "made anew for this skeleton: heatmap.project, tag.output" in said
@@ -105,7 +105,11 @@ def test_accumulated_batches_step_together(people, tmp_path):
 
 def test_a_loss_gone_wrong_names_the_images(people, tmp_path):
     with pytest.raises(LitePoseError, match="images of the batch"):
-        train(config(people, tmp_path / "run", optimizer={"lr": 1e30, "warmup": 0, "clip": 0}))
+        train(
+            config(
+                people, tmp_path / "run", optimizer={"lr": 1e30, "warmup": 0, "grad_clip_norm": 0}
+            )
+        )
 
 
 def test_a_teacher_and_half_precision(people, undisturbed, tmp_path):

@@ -142,8 +142,8 @@ class ModelInfo:
         """Raises LitePoseError that names the field where the text is not such a record."""
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as wrong:
-            raise LitePoseError(f"the model's settings are not JSON: {wrong}") from None
+        except json.JSONDecodeError as exc:
+            raise LitePoseError(f"the model's settings are not JSON: {exc}") from None
         schema = data.pop("schema", None) if isinstance(data, dict) else None
         if schema not in (1, SCHEMA):
             newer = isinstance(schema, int) and schema > SCHEMA
@@ -174,8 +174,7 @@ class ModelInfo:
             )
         except LitePoseError:
             raise
-        except (KeyError, TypeError, ValueError) as wrong:
+        except (KeyError, TypeError, ValueError) as exc:
             raise LitePoseError(
-                "a field of the model's settings is missing, misnamed or of the wrong kind:"
-                f" {wrong}"
+                f"a field of the model's settings is missing, misnamed or of the wrong kind: {exc}"
             ) from None

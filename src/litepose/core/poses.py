@@ -208,19 +208,19 @@ class Poses:
                 track_ids=np.array([p["id"] for p in people]) if tracked else None,
                 centers_xy=np.array([p[center] for p in people]) if centerd else None,
             )
-        except (KeyError, TypeError, IndexError) as wrong:
-            raise LitePoseError(f"the poses record misses or misnames a field: {wrong}") from None
+        except (KeyError, TypeError, IndexError) as exc:
+            raise LitePoseError(f"the poses record misses or misnames a field: {exc}") from None
         except LitePoseError:
             raise
-        except ValueError as wrong:
-            raise LitePoseError(f"the poses record holds keypoints of odd shape: {wrong}") from None
+        except ValueError as exc:
+            raise LitePoseError(f"the poses record holds keypoints of odd shape: {exc}") from None
 
     @classmethod
     def from_json(cls, text: str) -> Poses:
         try:
             return cls.from_dict(json.loads(text))
-        except (json.JSONDecodeError, TypeError) as wrong:
-            raise LitePoseError(f"the poses record is not JSON: {wrong}") from None
+        except (json.JSONDecodeError, TypeError) as exc:
+            raise LitePoseError(f"the poses record is not JSON: {exc}") from None
 
     def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
         """COCO results entries: keypoints as flat x, y, score triples; person score as score."""
@@ -248,9 +248,9 @@ class Poses:
         try:
             flat = [np.asarray(entry["keypoints"], np.float32).reshape(k, 3) for entry in results]
             scores = [float(entry["score"]) for entry in results]
-        except (KeyError, ValueError, TypeError) as wrong:
+        except (KeyError, ValueError, TypeError) as exc:
             raise LitePoseError(
-                f"a COCO result needs a score and {k} keypoints of x, y, score: {wrong}"
+                f"a COCO result needs a score and {k} keypoints of x, y, score: {exc}"
             ) from None
         if not flat:
             return cls.empty(skeleton)

@@ -164,8 +164,8 @@ class Skeleton:
             raise LitePoseError(
                 f"a skeleton needs the field {missing}; got {sorted(data)}"
             ) from None
-        except TypeError as wrong:
-            raise LitePoseError(f"a field of the skeleton has the wrong kind: {wrong}") from None
+        except TypeError as exc:
+            raise LitePoseError(f"a field of the skeleton has the wrong kind: {exc}") from None
 
 
 _LIMBS = (

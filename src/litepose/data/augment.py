@@ -133,18 +133,18 @@ def warp(
     flip_index: exchanges left and right keypoints; given exactly when `affine` mirrors.
     """
     image, pixels_affine = _shrunk(sample.image, affine)
-    taught = sample.taught
-    if taught:
+    teacher_heatmaps = sample.teacher_heatmaps
+    if teacher_heatmaps:
         image_wh = sample.image.shape[1::-1]
-        view = _nearest_view(taught, image_wh, affine)
-        taught = (_warp_heat(view, image_wh, affine, size_wh, flip_index),)
+        view = _nearest_view(teacher_heatmaps, image_wh, affine)
+        teacher_heatmaps = (_warp_heat(view, image_wh, affine, size_wh, flip_index),)
     mask = sample.valid_mask.view(np.uint8)
     valid = cv2.warpAffine(mask, affine.for_warp(), size_wh, flags=cv2.INTER_NEAREST)
     return replace(
         move_people(sample, affine, size_wh, flip_index),
         image=cv2.warpAffine(image, pixels_affine.for_warp(), size_wh, flags=cv2.INTER_LINEAR),
         valid_mask=valid.view(bool),
-        taught=taught,
+        teacher_heatmaps=teacher_heatmaps,
     )
 
 
@@ -285,19 +285,19 @@ def mosaic(
         areas=np.concatenate([tile.areas for tile in tiles]),
         labeled=np.all([tile.labeled for tile in tiles], axis=0),
         people_complete=all(tile.people_complete for tile in tiles),
-        taught=_joined([tile.taught for tile in tiles], corners, size_wh),
+        teacher_heatmaps=_joined([tile.teacher_heatmaps for tile in tiles], corners, size_wh),
         confidence=joined_confidence(tiles),
     )
 
 
 def _joined(
-    taught: Sequence[tuple[np.ndarray, ...]],
+    teacher_heatmaps: Sequence[tuple[np.ndarray, ...]],
     corners: Sequence[tuple[int, int, int, int]],
     size_wh: tuple[int, int],
 ) -> tuple[np.ndarray, ...]:
     """The tiles' heatmaps in one; none where a tile has none."""
-    maps = [views[0] for views in taught if views]
-    if len(maps) < len(taught):
+    maps = [views[0] for views in teacher_heatmaps if views]
+    if len(maps) < len(teacher_heatmaps):
         return ()
     w, h = (side // MAP_STRIDE for side in size_wh)
     joined = np.zeros((h, w, maps[0].shape[2]), np.uint8)

@@ -51,9 +51,9 @@ class DeviceImages:
         self.starts = np.cumsum([0, *sizes])
         try:
             self.pixels = torch.empty(int(self.starts[-1]), dtype=torch.uint8, device=self.device)
-        except RuntimeError as wrong:  # out of memory, in the words of the device
+        except RuntimeError as exc:  # out of memory, in the words of the device
             size = f"{self.starts[-1] / 2**30:.1f} GiB of images"
-            raise LitePoseError(f"{size} do not fit on {self.device}: {wrong}") from None
+            raise LitePoseError(f"{size} do not fit on {self.device}: {exc}") from None
         for i in range(len(packed)):
             image = torch.from_numpy(packed.image(i).copy().reshape(-1))
             self.pixels[self.starts[i] : self.starts[i + 1]] = image.to(self.device)

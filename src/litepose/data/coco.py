@@ -64,10 +64,10 @@ def load_json(path: Path) -> dict[str, Any]:
     """An annotation file as it is, its three lists checked to be there."""
     try:
         data = json.loads(path.read_bytes())
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read the annotations {path}: {wrong.strerror}") from None
-    except ValueError as wrong:
-        raise LitePoseError(f"the annotations {path} are not JSON: {wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read the annotations {path}: {exc.strerror}") from None
+    except ValueError as exc:
+        raise LitePoseError(f"the annotations {path} are not JSON: {exc}") from None
     return check_form(data, str(path))
 
 
@@ -110,8 +110,8 @@ def records_of(
     for image in data["images"]:
         try:
             records.append(_record(image, of_image.get(image["id"], []), own.num_keypoints))
-        except (KeyError, TypeError, ValueError, OverflowError) as wrong:
-            what = wrong if isinstance(wrong, LitePoseError) else f"bad or missing field {wrong}"
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
+            what = exc if isinstance(exc, LitePoseError) else f"bad or missing field {exc}"
             raise LitePoseError(
                 f"{where}, image {image.get('id')}: {what} (litepose data doctor lists all)"
             ) from None

@@ -92,8 +92,8 @@ def readable_samples(
             break
         try:
             samples.append(dataset[index])
-        except UnreadableImageError as wrong:
-            reasons.append(str(wrong))
+        except UnreadableImageError as exc:
+            reasons.append(str(exc))
     if not samples:
         more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
         raise LitePoseError(
@@ -124,9 +124,9 @@ def to_fiftyone(dataset: CocoDataset, name: str) -> Any:
         shown.add_samples([_fiftyone_sample(fo, dataset, i) for i in range(len(dataset))])
     except LitePoseError:
         raise
-    except Exception as wrong:  # whatever its database raises, by its own classes
+    except Exception as exc:  # whatever its database raises, by its own classes
         raise LitePoseError(
-            f"FiftyOne could not store the dataset (is its MongoDB running?): {wrong}"
+            f"FiftyOne could not store the dataset (is its MongoDB running?): {exc}"
         ) from None
     return shown
 

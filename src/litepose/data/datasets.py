@@ -123,8 +123,8 @@ class CocoDataset:
         path = self.image_path(index)
         try:
             image = read_image(path)
-        except LitePoseError as wrong:
-            raise UnreadableImageError(str(wrong)) from None
+        except LitePoseError as exc:
+            raise UnreadableImageError(str(exc)) from None
         height, width = image.shape[:2]
         if (width, height) != self.records[index].image_wh:
             w, h = self.records[index].image_wh
@@ -203,9 +203,9 @@ def valid_mask(record: Record) -> np.ndarray:
     for region in record.ignored:
         try:
             mask &= ~region_mask(region.segmentation, region.box_xywh, record.image_wh)
-        except LitePoseError as wrong:
+        except LitePoseError as exc:
             raise UnreadableImageError(
-                f"image {record.image_id}, annotation {region.annotation_id}: {wrong}"
+                f"image {record.image_id}, annotation {region.annotation_id}: {exc}"
             ) from None
     return mask
 

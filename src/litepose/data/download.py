@@ -132,8 +132,8 @@ def fetch_file(
                 time.sleep(min(30.0, 0.1 * 2**failures))
         _check_sum(part, archive, progress)
         part.replace(path)
-    except OSError as wrong:
-        raise LitePoseError(f"cannot write {path}: {wrong.strerror or wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot write {path}: {exc.strerror or exc}") from None
     return path
 
 
@@ -160,10 +160,10 @@ def unzip(path: Path, folder: Path, progress: Progress | None = None) -> None:
                 done += member.file_size
                 if progress:
                     progress(f"unpacking {path.name}", done, total)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as wrong:
-        raise LitePoseError(f"{path} is a damaged archive: {wrong}; delete it and retry") from None
-    except OSError as wrong:
-        raise LitePoseError(f"cannot unpack {path}: {wrong.strerror or wrong}") from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as exc:
+        raise LitePoseError(f"{path} is a damaged archive: {exc}; delete it and retry") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot unpack {path}: {exc.strerror or exc}") from None
 
 
 def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
@@ -172,11 +172,11 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
     request = urllib.request.Request(archive.url, headers={"Range": f"bytes={have}-"})
     try:
         answer = urllib.request.urlopen(request, timeout=_SECONDS)
-    except (OSError, http.client.HTTPException) as wrong:
-        if isinstance(wrong, urllib.error.HTTPError) and wrong.code in (401, 403, 404, 410):
-            raise LitePoseError(f"cannot download {archive.url}: {wrong}") from None
+    except (OSError, http.client.HTTPException) as exc:
+        if isinstance(exc, urllib.error.HTTPError) and exc.code in (401, 403, 404, 410):
+            raise LitePoseError(f"cannot download {archive.url}: {exc}") from None
         part.touch()
-        return str(wrong) or type(wrong).__name__
+        return str(exc) or type(exc).__name__
     with answer:
         start = f"bytes {have}-"
         resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(start)
@@ -185,9 +185,9 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
             while have < archive.bytes:
                 try:
                     block = answer.read(min(_BLOCK, archive.bytes - have))
-                except (OSError, http.client.HTTPException) as wrong:
-                    file.write(getattr(wrong, "partial", b""))
-                    return f"the connection broke ({type(wrong).__name__})"
+                except (OSError, http.client.HTTPException) as exc:
+                    file.write(getattr(exc, "partial", b""))
+                    return f"the connection broke ({type(exc).__name__})"
                 if not block:
                     return "the server ended early"
                 file.write(block)

@@ -80,10 +80,10 @@ def find_files(root: str | Path, split: str) -> DatasetFiles:
     if not root.is_dir():
         raise LitePoseError(f"there is no dataset folder {root}")
     toml = root / "skeleton.toml"
-    looked_for = []
+    candidates = []
     for annotation_form, folder_forms in LAYOUTS:
         annotation = root / annotation_form.format(split=split)
-        looked_for.append(annotation_form.format(split=split))
+        candidates.append(annotation_form.format(split=split))
         if not annotation.is_file():
             continue
         folders = [root / form.format(split=split) for form in folder_forms]
@@ -94,7 +94,7 @@ def find_files(root: str | Path, split: str) -> DatasetFiles:
         return DatasetFiles(annotation, there[0], toml if toml.is_file() else None)
     splits = _splits_there(root)
     raise LitePoseError(
-        f"{root} has no split {split!r}; looked for {', '.join(looked_for)}."
+        f"{root} has no split {split!r}; looked for {', '.join(candidates)}."
         + (f" Splits there: {', '.join(splits)}" if splits else "")
     )
 

@@ -132,8 +132,8 @@ class Loader:
         for at in range(index, index + min(total, MOST_IN_A_ROW)):
             try:
                 return self.dataset[at % total]
-            except UnreadableImageError as wrong:
-                self.unreadable[at % total] = str(wrong)
+            except UnreadableImageError as exc:
+                self.unreadable[at % total] = str(exc)
                 if len(self.unreadable) > self.settings.max_unreadable * total:
                     break
         raise UnreadableImageError(
@@ -212,7 +212,9 @@ def collate_people(
         labeled[i] = sample.labeled
     ids = np.array([s.image_id for s in samples], np.int64)
     complete = np.array([s.people_complete for s in samples], bool)
-    taught = [s.taught[0].transpose(2, 0, 1) for s in samples if s.taught]
+    teacher_heatmaps = [
+        s.teacher_heatmaps[0].transpose(2, 0, 1) for s in samples if s.teacher_heatmaps
+    ]
     confidence = None
     if any(s.confidence is not None for s in samples):
         confidence = np.ones((b, people, num_keypoints), np.float32)
@@ -231,7 +233,9 @@ def collate_people(
         labeled=on_device(labeled),
         image_ids=on_device(ids),
         people_complete=on_device(complete),
-        taught=on_device(np.stack(taught)) if taught and len(taught) == b else None,
+        teacher_heatmaps=on_device(np.stack(teacher_heatmaps))
+        if teacher_heatmaps and len(teacher_heatmaps) == b
+        else None,
         confidence=None if confidence is None else on_device(confidence),
     )
 

@@ -122,8 +122,8 @@ def pack(
         images = len(dataset) - len(unreadable)
         for temporary, final in written:
             temporary.replace(final)
-    except OSError as wrong:
-        raise LitePoseError(f"cannot write {path}: {wrong.strerror or wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot write {path}: {exc.strerror or exc}") from None
     finally:
         if piece:
             with suppress(OSError):  # closing flushes, which a full disk refuses again
@@ -146,8 +146,8 @@ def _encoded(
     def prepare(index: int) -> tuple[int, Sample | None, bytes]:
         try:
             sample = shrink_sample(dataset[index], settings.short_side)
-        except UnreadableImageError as wrong:
-            return index, None, str(wrong).encode()
+        except UnreadableImageError as exc:
+            return index, None, str(exc).encode()
         if settings.encoding == "raw":
             return index, sample, sample.image.tobytes()
         flag = cv2.IMWRITE_JPEG_QUALITY if settings.encoding == "jpeg" else cv2.IMWRITE_WEBP_QUALITY

@@ -65,8 +65,8 @@ class Piece:
             self.encoding = str(self.header["encoding"])
             self.file_names = [str(name) for name in self.header["file_names"]]
             self.arrays = {name: self._array(name) for name in _ARRAYS}
-        except (KeyError, TypeError, ValueError, OverflowError) as wrong:
-            raise LitePoseError(f"{path} is damaged: {wrong}") from None
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
+            raise LitePoseError(f"{path} is damaged: {exc}") from None
         self._check()
 
     def __len__(self) -> int:
@@ -106,8 +106,8 @@ class Piece:
 def _open(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     try:
         data = np.memmap(path, np.uint8, mode="r")
-    except (OSError, ValueError) as wrong:
-        reason = wrong.strerror if isinstance(wrong, OSError) else "it is empty"
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is empty"
         raise LitePoseError(f"cannot read the packed dataset {path}: {reason}") from None
     if bytes(data[:8]) != MAGIC:
         raise LitePoseError(f"{path} is not a packed dataset of litepose")

@@ -77,10 +77,10 @@ def read_people(path: str | Path, num_keypoints: int, least: float) -> dict[int,
                 if not np.isfinite(triples).all():
                     raise ValueError("a keypoint is not a finite number")
                 found.setdefault(int(entry["image_id"]), []).append(triples)
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read the people {path}: {wrong.strerror}") from None
-    except (ValueError, KeyError, TypeError) as wrong:
+    except OSError as exc:
+        raise LitePoseError(f"cannot read the people {path}: {exc.strerror}") from None
+    except (ValueError, KeyError, TypeError) as exc:
         raise LitePoseError(
-            f"{path} holds no COCO results of {num_keypoints} keypoints: {wrong}"
+            f"{path} holds no COCO results of {num_keypoints} keypoints: {exc}"
         ) from None
     return {image_id: np.stack(people) for image_id, people in found.items()}

@@ -32,7 +32,7 @@ class Sample:
     labeled: np.ndarray
     image_id: int
     people_complete: bool = True
-    taught: tuple[np.ndarray, ...] = ()
+    teacher_heatmaps: tuple[np.ndarray, ...] = ()
     confidence: np.ndarray | None = None
 
 
@@ -57,5 +57,5 @@ class Batch(NamedTuple):
     labeled: Any
     image_ids: Any
     people_complete: Any = None
-    taught: Any = None
+    teacher_heatmaps: Any = None
     confidence: Any = None

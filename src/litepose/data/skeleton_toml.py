@@ -21,10 +21,10 @@ def load_skeleton(path: str | Path) -> Skeleton:
     path = Path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read the skeleton {path}: {wrong.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise LitePoseError(f"the skeleton {path} is not TOML: {wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read the skeleton {path}: {exc.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise LitePoseError(f"the skeleton {path} is not TOML: {exc}") from None
     inner = table.get("skeleton")
     fields = inner if isinstance(inner, dict) else table
     for key in fields:
@@ -41,8 +41,8 @@ def load_skeleton(path: str | Path) -> Skeleton:
         )
     try:
         return Skeleton.from_dict({"name": path.stem, **fields})
-    except ValueError as wrong:  # a LitePoseError is one; so are pairs of three
-        raise LitePoseError(f"the skeleton {path}: {wrong}") from None
+    except ValueError as exc:  # a LitePoseError is one; so are pairs of three
+        raise LitePoseError(f"the skeleton {path}: {exc}") from None
 
 
 def keypoint_category(

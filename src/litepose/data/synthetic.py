@@ -116,8 +116,8 @@ def synthesize(
             "categories": [CATEGORY],
         }
         path.write_text(json.dumps(whole))
-    except OSError as wrong:
-        raise LitePoseError(f"cannot write drawn people to {folder}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot write drawn people to {folder}: {exc.strerror}") from None
     return path
 
 

@@ -1,8 +1,8 @@
-"""Teacher heatmaps kept per image: dense targets for a network that learns.
+"""Teacher heatmaps cached per image, used as dense distillation targets.
 
-Asking a trained model with its mirrored image and at several input sizes costs several passes;
-asked once per image and kept, it costs the training nothing. `training/pseudo_labels.py` writes
-them, one small file per image that holds the merged heatmaps in 1/255.
+A teacher with flip test at several input sizes costs several forward passes; computed once per
+image and cached, they cost the training nothing. `training/pseudo_labels.py` writes them, one small
+file per image with the merged heatmaps in 1/255.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from litepose.data.sample import Sample
 SCALE = 255  # a probability of 1
 
 
-class Answered:
-    """A dataset whose samples carry the answers about them in `taught`, one for each view."""
+class WithTeacherMaps:
+    """A dataset whose samples carry `teacher_heatmaps`, one for each view."""
 
-    def __init__(self, dataset: PoseDataset, answers: Sequence[Answers]) -> None:
-        self.dataset, self.answers = dataset, answers
+    def __init__(self, dataset: PoseDataset, views: Sequence[TeacherMaps]) -> None:
+        self.dataset, self.views = dataset, views
         self.skeleton, self.records = dataset.skeleton, dataset.records
 
     def __len__(self) -> int:
@@ -33,14 +33,14 @@ class Answered:
 
     def __getitem__(self, index: int) -> Sample:
         image_id = self.records[index].image_id
-        taught = tuple(view[image_id] for view in self.answers)
-        return replace(self.dataset[index], taught=taught)
+        teacher_heatmaps = tuple(view[image_id] for view in self.views)
+        return replace(self.dataset[index], teacher_heatmaps=teacher_heatmaps)
 
 
-class Answers:
-    """The answers in a folder, by image id.
+class TeacherMaps:
+    """The heatmaps in a folder, by image id.
 
-    Raises LitePoseError where the folder is missing or its answers are for another skeleton.
+    Raises LitePoseError where the folder is missing.
     """
 
     def __init__(self, folder: str | Path, skeleton: Skeleton) -> None:
@@ -48,7 +48,8 @@ class Answers:
         self.num_keypoints = skeleton.num_keypoints
         if not self.folder.is_dir():
             raise LitePoseError(
-                f"there is no folder of answers {self.folder}; `litepose data answers` writes one"
+                f"no folder of teacher heatmaps at {self.folder};"
+                " `litepose data pseudo-label` writes one"
             )
 
     def __getitem__(self, image_id: int) -> np.ndarray:
@@ -56,12 +57,12 @@ class Answers:
 
         Raises UnreadableImageError where the file is missing, damaged or of other keypoints.
         """
-        path = answer_path(self.folder, image_id)
+        path = teacher_map_path(self.folder, image_id)
         try:
             with np.load(path, allow_pickle=False) as stored:
                 heat = stored["heat"]
-        except Exception as wrong:  # zip, header and decompression errors share no base class
-            raise UnreadableImageError(f"no answer can be read from {path}: {wrong}") from None
+        except Exception as exc:  # zip, header and decompression errors share no base class
+            raise UnreadableImageError(f"cannot read teacher heatmaps from {path}: {exc}") from None
         if heat.dtype != np.uint8 or heat.ndim != 3 or heat.shape[2] != self.num_keypoints:
             raise UnreadableImageError(
                 f"{path} holds {heat.dtype} {heat.shape}, not heatmaps of"
@@ -70,5 +71,5 @@ class Answers:
         return heat
 
 
-def answer_path(folder: Path, image_id: int) -> Path:
+def teacher_map_path(folder: Path, image_id: int) -> Path:
     return folder / f"{image_id}.npz"

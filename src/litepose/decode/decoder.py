@@ -10,18 +10,18 @@ from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.grouping import People, drop_duplicates, fill_missing, group
-from litepose.decode.merge import MergedMaps, Pass, combine, tag_places
+from litepose.decode.merge import ForwardPass, MergedMaps, merge_passes, tag_places
 from litepose.decode.peaks import find_candidates
 
 
-def decode(passes: Sequence[Pass], info: ModelInfo) -> Poses:
+def decode(passes: Sequence[ForwardPass], info: ModelInfo) -> Poses:
     """People of one image from one or more looks at it (flip passes already unflipped).
 
     Positions are in image pixels, not clipped to the image; people come best first; those below
     `info.decode.person_threshold` are left out before their missing keypoints are sought.
     Raises LitePoseError where a map holds NaN or infinity.
     """
-    return decode_field(combine(passes, info.tag_kind), passes[0].box, info)
+    return decode_field(merge_passes(passes, info.tag_kind), passes[0].box, info)
 
 
 def decode_field(field: MergedMaps, box: Letterbox, info: ModelInfo) -> Poses:

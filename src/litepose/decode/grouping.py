@@ -23,7 +23,7 @@ from litepose.decode.peaks import Candidates, nearest_tags, subpixel
 # Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
 # person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.
 FILL_BLOCKS = 16
-AT_ONCE = 128  # missing keypoints compared with blocks: bounds the arrays between
+CHUNK = 128  # missing keypoints compared with blocks: bounds the arrays between
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> P
     """Keypoint by keypoint in grouping order: each candidate joins a person near in tag, or starts
     one. People come out best first."""
     k = skeleton.num_keypoints
-    person, people = _clumps(candidates, k, tag_threshold)
+    person, people = _tag_clusters(candidates, k, tag_threshold)
     rest = np.flatnonzero(person < 0)
     if len(rest):
         order = skeleton.grouping_index.tolist()
@@ -76,7 +76,7 @@ def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> P
     return _assemble(candidates, person, people, k)
 
 
-def _clumps(candidates: Candidates, k: int, tag_threshold: float) -> tuple[np.ndarray, int]:
+def _tag_clusters(candidates: Candidates, k: int, tag_threshold: float) -> tuple[np.ndarray, int]:
     """(M,) person of each candidate, and how many people; -1 for those who must be matched.
 
     Sorted by their first tag number, candidates fall apart wherever two neighbors are `threshold`
@@ -163,7 +163,7 @@ def fill_missing(people: People, field: MergedMaps) -> People:
     blocks = _hot_blocks(field, needed, FILL_BLOCKS + 2 * len(people.scores))
     down, right = np.divmod(blocks.heat.argmax(axis=2), field.block)  # (J, B)
     tags = nearest_tags(field, needed[:, None], blocks.x + right, blocks.y + down)  # (J, B, T)
-    pieces = [slice(start, start + AT_ONCE) for start in range(0, len(slot), AT_ONCE)]
+    pieces = [slice(start, start + CHUNK) for start in range(0, len(slot), CHUNK)]
     chosen = np.concatenate([_best(blocks.peak[slot[q]], tags[slot[q]], own[q]) for q in pieces])
 
     heat = blocks.heat[slot, chosen]  # (Q, block * block)
@@ -223,14 +223,14 @@ def _best(heat: np.ndarray, tags: np.ndarray, own: np.ndarray) -> np.ndarray:
     return np.subtract(heat, far, out=far).argmax(axis=1)
 
 
-def drop_duplicates(people: People, skeleton: Skeleton, most_alike: float) -> People:
-    """Of two people with OKS above `most_alike` only the better stays. People come best first."""
-    if len(people.scores) < 2 or most_alike > 1:
+def drop_duplicates(people: People, skeleton: Skeleton, max_similarity: float) -> People:
+    """Keep the better of two people with OKS above `max_similarity`. People come best first."""
+    if len(people.scores) < 2 or max_similarity > 1:
         return people
     first, second = _overlapping(people)
     area = pose_area(people.cells_xy, people.scores)
     cells, scores = people.cells_xy, people.scores
-    alike = most_alike < pose_similarity(
+    alike = max_similarity < pose_similarity(
         cells[first],
         scores[first],
         cells[second],

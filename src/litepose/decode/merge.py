@@ -22,7 +22,7 @@ TAG_UNIT_PX = 32  # positional tags count in this many input pixels
 BLOCK_PX = 16  # side of the blocks that the decoder looks at first, in input pixels
 
 
-class Pass(NamedTuple):
+class ForwardPass(NamedTuple):
     """One look: the network's maps for one image (B = 1) and how the image lay in the input."""
 
     maps: Maps
@@ -84,7 +84,7 @@ def block_side(stride: int) -> int:
     return max(1, BLOCK_PX // stride)
 
 
-def _heatmaps(passes: Sequence[Pass]) -> list[np.ndarray]:
+def _heatmaps(passes: Sequence[ForwardPass]) -> list[np.ndarray]:
     """All heatmaps (K, h, w), whatever the stride, as the numbers that OpenCV adds."""
     return [np.asarray(maps[0], np.float32) for p in passes for maps in p.maps.heatmaps]
 
@@ -103,7 +103,7 @@ def add_strides(maps: Sequence[np.ndarray], out: np.ndarray) -> None:
         cv2.add(out, finer, dst=out)
 
 
-def combine(passes: Sequence[Pass], tag_kind: TagKind) -> MergedMaps:
+def merge_passes(passes: Sequence[ForwardPass], tag_kind: TagKind) -> MergedMaps:
     """One set of maps, heatmaps added at the finest stride of the first pass.
 
     Flip passes must be unflipped already. Passes of the first pass's size add their tags: learned
@@ -155,7 +155,7 @@ def _merge_tags(tags: Sequence[np.ndarray], tag_kind: TagKind) -> np.ndarray:
     return np.ascontiguousarray(merged, dtype=np.float32)
 
 
-def _seen_from(target: Pass, source: Pass, keypoint: int) -> np.ndarray:
+def _seen_from(target: ForwardPass, source: ForwardPass, keypoint: int) -> np.ndarray:
     """Added heatmaps (H, W) of one pass, on the cells of another that differs in size."""
     heat = np.empty(source.maps.heatmaps[-1].shape[2:], np.float32)
     add_strides([maps[keypoint] for maps in _heatmaps([source])], heat)

@@ -31,7 +31,7 @@ def find_candidates(field: MergedMaps, threshold: float, most: int) -> Candidate
     """Local maxima (3x3) above `threshold`, at most `most` per keypoint."""
     _, rows, columns = field.cells.shape
     flat = field.cells.reshape(-1)
-    at = _crests(field, threshold * field.summed)
+    at = _row_maxima(field, threshold * field.summed)
     value = flat.take(at)
     for step in (1, columns - 1, columns + 1):
         # Later neighbors may be equal, earlier ones must be lower: a plateau gives one peak.
@@ -49,7 +49,7 @@ def find_candidates(field: MergedMaps, threshold: float, most: int) -> Candidate
     return Candidates(keypoint, cells_xy, scores, sample_tags(field, keypoint, cells_xy))
 
 
-def _crests(field: MergedMaps, floor: float) -> np.ndarray:
+def _row_maxima(field: MergedMaps, floor: float) -> np.ndarray:
     """Flat places of cells above `floor`, above the cell over them and not below the next one.
 
     Only blocks with such a cell are read, row by row: a row of a block is one piece of memory.

@@ -18,7 +18,7 @@ from litepose.core.assignment import min_cost_matching
 from litepose.core.geometry import Affine, Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.merge import Pass, check_finite
+from litepose.decode.merge import ForwardPass, check_finite
 
 # For CrowdPose the official code cuts COCO's order to 14: a permutation only by accident.
 OFFICIAL_ORDER = {
@@ -62,7 +62,7 @@ def _up_to_64(side: float) -> int:
     return (int(side) + 63) // 64 * 64
 
 
-def enlarge(passes: Sequence[Pass], per_pass_tags: bool) -> tuple[np.ndarray, np.ndarray]:
+def enlarge(passes: Sequence[ForwardPass], per_pass_tags: bool) -> tuple[np.ndarray, np.ndarray]:
     """Heatmaps (K, H, W) and tags (K, T, H, W) at the size of the first pass's input.
 
     Strides are averaged at the finest one, passes averaged at input size; tags come from passes of
@@ -170,7 +170,7 @@ def fill_missing(heat: np.ndarray, tags: np.ndarray, person: np.ndarray) -> None
 
 
 def decode_reference(
-    passes: Sequence[Pass], info: ModelInfo, settings: ReferenceSettings | None = None
+    passes: Sequence[ForwardPass], info: ModelInfo, settings: ReferenceSettings | None = None
 ) -> Poses:
     """The same contract as `decoder.decode`, by the official path. No duplicate is removed."""
     settings = settings or ReferenceSettings(

@@ -82,7 +82,7 @@ def score_keypoints(
     units, errors, missed, labels = [], [], [], []
     sigmas = np.array(skeleton.oks_sigmas)
     for truth, people, match in zip(truths, found, matches, strict=True):
-        who = np.flatnonzero(match.right[0])
+        who = np.flatnonzero(match.tp[0])
         true = match.partner[0, who]
         distance = np.linalg.norm(people.keypoints_xy[who] - truth.keypoints_xy[true], axis=2)
         scale = np.sqrt(truth.areas[true] + np.spacing(1))[:, None]
@@ -105,11 +105,11 @@ def people_at(matches: Sequence[ImageMatch], scores: Sequence[float]) -> list[Pe
     """
     total = sum(m.num_people for m in matches)
     of = np.concatenate([np.zeros(0), *(m.scores for m in matches)])
-    right = np.concatenate([np.zeros(0, bool), *(m.right[0] for m in matches)])
-    wrong = np.concatenate([np.zeros(0, bool), *(m.wrong[0] for m in matches)])
+    tp = np.concatenate([np.zeros(0, bool), *(m.tp[0] for m in matches)])
+    fp = np.concatenate([np.zeros(0, bool), *(m.fp[0] for m in matches)])
     out = []
     for score in scores:
-        hits, false = int(right[of >= score].sum()), int(wrong[of >= score].sum())
+        hits, false = int(tp[of >= score].sum()), int(fp[of >= score].sum())
         precision = 100.0 * hits / (hits + false) if hits + false else 0.0
         recall = 100.0 * hits / total if total else 0.0
         out.append(PeopleAt(float(score), hits + false, precision, recall))
@@ -119,9 +119,7 @@ def people_at(matches: Sequence[ImageMatch], scores: Sequence[float]) -> list[Pe
 def mean_oks(matches: Sequence[ImageMatch]) -> float | None:
     """Mean OKS (0..100) of the people that match at OKS 0.5; None where nobody does."""
     values = [
-        match.oks[i, match.partner[0, i]]
-        for match in matches
-        for i in np.flatnonzero(match.right[0])
+        match.oks[i, match.partner[0, i]] for match in matches for i in np.flatnonzero(match.tp[0])
     ]
     return 100 * float(np.mean(values)) if values else None
 
@@ -143,7 +141,7 @@ def pck(
     rows, truth_xy, visibility, lengths = [], [], [], []
     for truth, people, match in zip(truths, found, matches, strict=True):
         found_xy = np.full((len(truth.areas), k, 2), np.nan)
-        who = np.flatnonzero(match.right[0])
+        who = np.flatnonzero(match.tp[0])
         seen = people.keypoint_scores[who] > 0
         found_xy[match.partner[0, who]] = np.where(
             seen[..., None], people.keypoints_xy[who], np.nan

@@ -22,9 +22,9 @@ from litepose.core.poses import Poses
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.evaluation.example_grid import choose_examples, draw_sheet
 from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_results, truth_of
-from litepose.evaluation.keypoint_overlap import Unknown
+from litepose.evaluation.keypoint_overlap import MissingKeypoints
 from litepose.evaluation.matching import match_images
-from litepose.evaluation.report import EvaluationReport, judge, judge_complete
+from litepose.evaluation.report import EvaluationReport, compute_complete_metrics, compute_metrics
 from litepose.inference.backend import weights_sha256
 from litepose.inference.results import PredictOptions
 
@@ -55,7 +55,7 @@ class EvaluateOptions:
 
     flip_test, scales, views: as in PredictOptions;  limit: only the first so many images
     weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
-    unknown: what the model lacks of the dataset, as `open_to_judge` gives it, for the report
+    unknown: what the model lacks of the dataset, as `open_for_evaluation` gives it, for the report
     resume: take up the stopped run in the output folder, of the same model (its weights are
         compared where they are given), dataset and settings;  dataset_name: for the report
     resamples: drawn for each interval
@@ -66,7 +66,7 @@ class EvaluateOptions:
     views: tuple[int, ...] | None = None
     limit: int | None = None
     weights: Path | None = None
-    unknown: Unknown | None = None
+    unknown: MissingKeypoints | None = None
     resume: bool = False
     dataset_name: str = "dataset"
     resamples: int = 1000
@@ -157,8 +157,8 @@ class _Run:
         try:
             output.mkdir(parents=True, exist_ok=True)
             self.partial = path.open("a" if options.resume else "w", encoding="utf-8")
-        except OSError as wrong:
-            raise LitePoseError(f"cannot write to {output}: {wrong.strerror}") from None
+        except OSError as exc:
+            raise LitePoseError(f"cannot write to {output}: {exc.strerror}") from None
         if not self.partial.tell():
             self._note(header)
 
@@ -180,8 +180,8 @@ class _Run:
             model=self.predictor.info.name,
             dataset=self.options.dataset_name,
             settings=self.settings,
-            judged=judge(truths, found, skeleton, self.options.resamples),
-            complete=judge_complete(truths, found, skeleton, self.options.resamples),
+            judged=compute_metrics(truths, found, skeleton, self.options.resamples),
+            complete=compute_complete_metrics(truths, found, skeleton, self.options.resamples),
             unreadable=[self.unreadable[i] for i in sorted(self.unreadable)],
             interrupted=interrupted,
             seconds=self.seconds,
@@ -207,15 +207,15 @@ class _Run:
             (output / "report.txt").write_text(report.to_text() + "\n", encoding="utf-8")
             png = cv2.imencode(".png", sheet[..., ::-1])[1]
             (output / "sheet.png").write_bytes(png.tobytes())
-        except OSError as wrong:
-            raise LitePoseError(f"cannot write to {output}: {wrong.strerror}") from None
+        except OSError as exc:
+            raise LitePoseError(f"cannot write to {output}: {exc.strerror}") from None
 
     def _one(self, i: int) -> None:
         record = self.dataset.records[i]
         try:
             image = self.dataset[i].image
-        except UnreadableImageError as wrong:
-            self.unreadable[i] = f"{record.file_name}: {wrong}"
+        except UnreadableImageError as exc:
+            self.unreadable[i] = f"{record.file_name}: {exc}"
             self._note({"image": i, "unreadable": self.unreadable[i]})
             return
         start = perf_counter()
@@ -293,5 +293,5 @@ def _read_partial(path: Path) -> tuple[list[dict[str, Any]], int]:
 def _is_line(line: Any, header: bool) -> bool:
     if header or not isinstance(line, dict):
         return isinstance(line, dict)
-    looked_at = isinstance(line.get("people"), list) and isinstance(line.get("seconds"), float)
-    return isinstance(line.get("image"), int) and (looked_at or "unreadable" in line)
+    has_people = isinstance(line.get("people"), list) and isinstance(line.get("seconds"), float)
+    return isinstance(line.get("image"), int) and (has_people or "unreadable" in line)

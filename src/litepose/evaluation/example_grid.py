@@ -50,16 +50,14 @@ def choose_examples(
     only_complete = any(t.people_complete for t in truths)
     for i, (truth, people, match) in enumerate(zip(truths, found, matches, strict=True)):
         partner = match.partner[0]
-        for n in np.flatnonzero(match.right[0]):
+        for n in np.flatnonzero(match.tp[0]):
             m, oks = int(partner[n]), float(match.oks[n, partner[n]])
             if truth.areas[m] >= _SMALLEST:
                 pairs.append((oks, Example(i, int(n), m, f"OKS {oks:.2f}")))
         for m in np.setdiff1d(np.flatnonzero(match.expected), partner):
             near = f"best OKS {match.oks[:, m].max():.2f}" if len(match.oks) else "nobody found"
             missed.append((float(truth.areas[m]), Example(i, None, int(m), near)))
-        for n in (
-            np.flatnonzero(match.wrong[0]) if truth.people_complete or not only_complete else ()
-        ):
+        for n in np.flatnonzero(match.fp[0]) if truth.people_complete or not only_complete else ():
             score, near = float(people.scores[n]), match.oks[n].max(initial=0.0)
             caption = f"score {score:.2f}, best OKS {near:.2f}"
             invented.append((score, Example(i, int(n), None, caption)))
@@ -148,10 +146,10 @@ def _true_poses(truth: ImageTruth, skeleton: Skeleton) -> Poses:
 
 def _crop(person: Poses) -> Affine:
     """Image pixels -> cell pixels: a square around the person with a third of its size to spare."""
-    left, top, right, bottom = person.boxes_xyxy[0]
-    side = 1.5 * max(right - left, bottom - top, 24.0)
+    left, top, tp, bottom = person.boxes_xyxy[0]
+    side = 1.5 * max(tp - left, bottom - top, 24.0)
     scale = _CELL / side
-    middle = (left + right) / 2, (top + bottom) / 2
+    middle = (left + tp) / 2, (top + bottom) / 2
     return Affine.scale_shift(
         (scale, scale), (_CELL / 2 - scale * middle[0], _CELL / 2 - scale * middle[1])
     )

@@ -149,10 +149,10 @@ def group_results(
         try:
             image_id, score = int(entry["image_id"]), float(entry["score"])
             triples = np.asarray(entry["keypoints"], np.float64).reshape(k, 3)
-        except (KeyError, ValueError, TypeError) as wrong:
+        except (KeyError, ValueError, TypeError) as exc:
             raise LitePoseError(
                 f"a result needs image_id, score and {k} keypoints of x, y, score"
-                f" ({skeleton.name}): {wrong}"
+                f" ({skeleton.name}): {exc}"
             ) from None
         if not (np.isfinite(triples).all() and np.isfinite(score)):
             raise LitePoseError(f"a result of image {image_id} holds numbers that are not finite")

@@ -17,7 +17,7 @@ from litepose.data.layouts import find_dataset
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class SkippedKeypoints:
     """keypoints: labeled in the data and unknown to the model;  of_keypoints: how many the data
     labels;  people: who are labeled with none but those, so nobody asks whether they are found"""
 
@@ -35,22 +35,22 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Unknown:
+class MissingKeypoints:
     """As LeftOut, with `people` of each image."""
 
     keypoints: Sequence[str]
     of_keypoints: int
     people: Sequence[int]
 
-    def of(self, places: Iterable[int]) -> LeftOut:
+    def of(self, places: Iterable[int]) -> SkippedKeypoints:
         """What is left out of these images, by place in the dataset."""
         lost = sum(self.people[i] for i in places)
-        return LeftOut(self.keypoints, self.of_keypoints, lost)
+        return SkippedKeypoints(self.keypoints, self.of_keypoints, lost)
 
 
-def open_to_judge(
+def open_for_evaluation(
     root: str | Path, split: str, model: str, skeleton: Skeleton
-) -> tuple[CocoDataset, Unknown | None]:
+) -> tuple[CocoDataset, MissingKeypoints | None]:
     """The dataset of a folder in the skeleton of the model named, and what the model lacks of it.
 
     Raises LitePoseError where the model knows less than half of the keypoints that are labeled.
@@ -73,4 +73,4 @@ def open_to_judge(
     if not unknown:
         return dataset, None
     lost = [len(a) - len(b) for a, b in zip(own.records, dataset.records, strict=True)]
-    return dataset, Unknown(unknown, len(names), lost)
+    return dataset, MissingKeypoints(unknown, len(names), lost)

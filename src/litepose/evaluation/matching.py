@@ -41,18 +41,18 @@ class ImageMatch:
     scores: np.ndarray
     oks: np.ndarray
     partner: np.ndarray
-    neutral: np.ndarray
+    ignored: np.ndarray
     expected: np.ndarray
 
     @property
-    def right(self) -> np.ndarray:
+    def tp(self) -> np.ndarray:
         """(T, N) bool."""
-        return (self.partner >= 0) & ~self.neutral
+        return (self.partner >= 0) & ~self.ignored
 
     @property
-    def wrong(self) -> np.ndarray:
+    def fp(self) -> np.ndarray:
         """(T, N) bool."""
-        return (self.partner < 0) & ~self.neutral
+        return (self.partner < 0) & ~self.ignored
 
     @property
     def num_people(self) -> int:
@@ -139,8 +139,8 @@ class _Ranking:
     """All found people that are right or wrong, best first: (T, D), and images' counts (P,)."""
 
     image: np.ndarray
-    right: np.ndarray
-    wrong: np.ndarray
+    tp: np.ndarray
+    fp: np.ndarray
     people: np.ndarray
 
 
@@ -150,8 +150,8 @@ def _rank(matches: Sequence[ImageMatch]) -> _Ranking:
     image = np.repeat(np.arange(len(matches)), [len(m.scores) for m in matches])
     return _Ranking(
         image=image[order],
-        right=_joined([m.right for m in matches], (t, 0))[:, order].astype(np.float64),
-        wrong=_joined([m.wrong for m in matches], (t, 0))[:, order].astype(np.float64),
+        tp=_joined([m.tp for m in matches], (t, 0))[:, order].astype(np.float64),
+        fp=_joined([m.fp for m in matches], (t, 0))[:, order].astype(np.float64),
         people=np.array([m.num_people for m in matches], np.float64),
     )
 
@@ -167,11 +167,11 @@ def _precision(ranking: _Ranking, weights: np.ndarray) -> np.ndarray:
     precision envelope as it is.
     """
     weight = weights[ranking.image]
-    right = np.cumsum(ranking.right * weight, axis=1)  # (T, D)
-    wrong = np.cumsum(ranking.wrong * weight, axis=1)
-    precision = right / (right + wrong + np.spacing(1))
+    tp = np.cumsum(ranking.tp * weight, axis=1)  # (T, D)
+    fp = np.cumsum(ranking.fp * weight, axis=1)
+    precision = tp / (tp + fp + np.spacing(1))
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = right / (weights @ ranking.people)
+    recall = tp / (weights @ ranking.people)
     out = np.zeros(len(OKS_THRESHOLDS))
     for t in range(len(out)):
         at = np.searchsorted(recall[t], RECALLS, side="left")
@@ -210,12 +210,12 @@ def _match(
         free[rows, best[rows]] = truth.crowd[best[rows]]
     found_area = np.ptp(points, axis=1).prod(axis=1) if n else np.zeros(0)
     other_size = (found_area < low) | (found_area > high)
-    neutral = np.where(partner >= 0, np.append(neutral_truth, False)[partner], other_size)
+    ignored = np.where(partner >= 0, np.append(neutral_truth, False)[partner], other_size)
     return ImageMatch(
         image_id=truth.image_id,
         scores=found.scores[:MOST_PEOPLE],
         oks=oks,
         partner=partner,
-        neutral=neutral,
+        ignored=ignored,
         expected=~neutral_truth,
     )

@@ -126,7 +126,7 @@ def _run_evaluator(
         raise LitePoseError("there is no image to judge: the choice of images is empty")
     truth_coco = COCO(truth_to_coco(truths, skeleton), print_function=_silent)
     found_coco = truth_coco.loadRes(_found_to_coco(truths, found))
-    judge = COCOeval_faster(
+    compute_metrics = COCOeval_faster(
         truth_coco,
         found_coco,
         iouType=kind,
@@ -134,8 +134,8 @@ def _run_evaluator(
         kpt_oks_sigmas=list(skeleton.oks_sigmas),
         use_area=kind == "keypoints",
     )
-    judge.run()
-    stats = judge.all_stats[: 10 if kind == "keypoints" else 9]
+    compute_metrics.run()
+    stats = compute_metrics.all_stats[: 10 if kind == "keypoints" else 9]
     return [None if value < 0 else float(100 * value) for value in stats]
 
 

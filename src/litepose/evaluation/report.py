@@ -23,7 +23,7 @@ from litepose.evaluation.breakdown import (
     score_keypoints,
 )
 from litepose.evaluation.ground_truth import ImageFound, ImageTruth
-from litepose.evaluation.keypoint_overlap import LeftOut
+from litepose.evaluation.keypoint_overlap import SkippedKeypoints
 from litepose.evaluation.matching import (
     FEWEST_IMAGES,
     MOST_PEOPLE,
@@ -43,7 +43,7 @@ SCORE_STEPS = tuple(round(0.05 * i, 2) for i in range(20))
 
 
 @dataclass(frozen=True)
-class Judgment:
+class Metrics:
     """Every number of one set of images. Intervals by name: ap, ap50, ap75, ap_medium, ap_large;
     without low and high where fewer than FEWEST_IMAGES images have such people.
 
@@ -86,12 +86,12 @@ class EvaluationReport:
     model: str
     dataset: str
     settings: Mapping[str, Any]
-    judged: Judgment
-    complete: Judgment | None
+    judged: Metrics
+    complete: Metrics | None
     unreadable: Sequence[str]
     interrupted: bool
     seconds: float
-    left_out: LeftOut | None = None
+    left_out: SkippedKeypoints | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -102,11 +102,11 @@ class EvaluationReport:
         if self.left_out:
             notes.append(str(self.left_out))
         whole = self.judged.complete_images
-        wrong = "finding an unlabeled person counts as wrong"
+        exc = "finding an unlabeled person counts as wrong"
         if not whole:
-            notes.append(f"no image has everybody labeled: {wrong}")
+            notes.append(f"no image has everybody labeled: {exc}")
         elif whole < self.judged.images:
-            notes.append(f"{whole} images have everybody labeled; in the others {wrong}")
+            notes.append(f"{whole} images have everybody labeled; in the others {exc}")
         cut, beyond = self.judged.images_found_cut, self.judged.images_labeled_beyond
         if cut or beyond:
             notes.append(
@@ -189,12 +189,12 @@ class EvaluationReport:
         return lines
 
 
-def judge(
+def compute_metrics(
     truths: Sequence[ImageTruth],
     found: Sequence[ImageFound],
     skeleton: Skeleton,
     resamples: int = 1000,
-) -> Judgment:
+) -> Metrics:
     """Every number of these images. Raises LitePoseError where there is none to judge."""
     matches = match_images(truths, found, skeleton)
     intervals = ap_intervals(matches, resamples, fewest=FEWEST_IMAGES)
@@ -203,7 +203,7 @@ def judge(
         of_size = ap_intervals(sized, resamples, fewest=FEWEST_IMAGES)
         intervals |= {f"ap_{size}": of_size["ap"]} if of_size else {}
     crowded = all(t.crowd_index is not None for t in truths)
-    return Judgment(
+    return Metrics(
         images=len(truths),
         people=sum(t.num_people for t in truths),
         complete_images=sum(t.people_complete for t in truths),
@@ -220,17 +220,19 @@ def judge(
     )
 
 
-def judge_complete(
+def compute_complete_metrics(
     truths: Sequence[ImageTruth],
     found: Sequence[ImageFound],
     skeleton: Skeleton,
     resamples: int = 1000,
-) -> Judgment | None:
-    """`judge` of the images with everybody labeled; None where that is all of them or none."""
+) -> Metrics | None:
+    """`compute_metrics` of the images with everybody labeled; None where that is all or none."""
     whole = [i for i, truth in enumerate(truths) if truth.people_complete]
     if len(whole) in (0, len(truths)):
         return None
-    return judge([truths[i] for i in whole], [found[i] for i in whole], skeleton, resamples)
+    return compute_metrics(
+        [truths[i] for i in whole], [found[i] for i in whole], skeleton, resamples
+    )
 
 
 def _title(name: str) -> str:

@@ -37,7 +37,7 @@ NUMBERS = ("ap", "ap50", "ap75", "ap_medium", "ap_large", "ar")
 
 
 @dataclass(frozen=True)
-class Entry:
+class ReportedResult:
     """One claim and what it rests on.
 
     model: its name;  weights_sha256: of its file;  dataset, settings, date: how it was made
@@ -58,15 +58,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Check:
     """What checking an entry found: `found` numbers, and `problems` as sentences."""
 
-    entry: Entry
+    entry: ReportedResult
     found: Mapping[str, float]
     problems: tuple[str, ...]
 
 
-def entry_files() -> list[Path]:
+def result_files() -> list[Path]:
     """The entries inside the package."""
     return sorted(Path(str(files("litepose"))).joinpath("weights").glob(f"*{SUFFIX}"))
 
@@ -77,7 +77,7 @@ def record(
     options: EvaluateOptions,
     date: str,
     progress: Callable[[int, int], None] | None = None,
-) -> Entry:
+) -> ReportedResult:
     """Evaluate a model and make its entry. Its weights are `options.weights`, None: the zoo's.
 
     Raises LitePoseError where there are no such weights, or the evaluation was not completed.
@@ -100,7 +100,7 @@ def record(
     truth["images"] = [_image(record) for record in records]
     for one in results:
         one["keypoints"] = [round(value, 3) for value in one["keypoints"]]
-    entry = Entry(
+    entry = ReportedResult(
         model=name,
         weights_sha256=sha256,
         dataset=options.dataset_name,
@@ -115,7 +115,7 @@ def record(
     return replace(entry, claimed={name: round(value, 2) for name, value in found.items()})
 
 
-def verify(entry: Entry, weights: Path | None = None) -> Verdict:
+def verify(entry: ReportedResult, weights: Path | None = None) -> Check:
     """Compute the entry's numbers again, and hash the weights they are claimed for.
 
     weights: their file; None looks for the zoo's of the entry's model.
@@ -136,10 +136,10 @@ def verify(entry: Entry, weights: Path | None = None) -> Verdict:
     elif entry.weights_sha256 not in map(weights_sha256, files_there):
         shown = ", ".join(map(str, files_there))
         problems.append(f"the weights are not those that were judged ({shown})")
-    return Verdict(entry, found, tuple(problems))
+    return Check(entry, found, tuple(problems))
 
 
-def compute(entry: Entry) -> dict[str, float]:
+def compute(entry: ReportedResult) -> dict[str, float]:
     """The numbers of all images, and of the completely labeled ones where that is a part."""
     skeleton = (
         Skeleton.from_dict(entry.skeleton)
@@ -151,20 +151,20 @@ def compute(entry: Entry) -> dict[str, float]:
     return numbers | {f"{name}_complete": value for name, value in complete.items()}
 
 
-def write_entry(path: Path, entry: Entry) -> None:
+def write_result(path: Path, entry: ReportedResult) -> None:
     """The same entry always gives the same bytes."""
     text = json.dumps({"schema": SCHEMA, **asdict(entry)}, separators=(",", ":"))
     write_atomically(path, gzip.compress(text.encode(), 9, mtime=0))
 
 
-def read_entry(path: Path) -> Entry:
+def read_result(path: Path) -> ReportedResult:
     """Raises LitePoseError where the file is missing, damaged, too large or not an entry."""
     try:
         with gzip.open(path) as file:
             data = json.loads(file.read(MAX_BYTES))
         if data.pop("schema") != SCHEMA:
             raise ValueError("made by another version")
-        entry = Entry(**data)
+        entry = ReportedResult(**data)
         if entry.skeleton:
             Skeleton.from_dict(entry.skeleton)
         return entry
@@ -194,7 +194,7 @@ def _image(record: Record) -> dict[str, Any]:
     }
 
 
-def _numbers(entry: Entry, skeleton: Skeleton, only_complete: bool) -> dict[str, float]:
+def _numbers(entry: ReportedResult, skeleton: Skeleton, only_complete: bool) -> dict[str, float]:
     truths = read_truth(entry.truth, skeleton)
     if only_complete:
         chosen = [t for t in truths if t.people_complete]

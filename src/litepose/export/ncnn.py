@@ -63,10 +63,10 @@ def open_runner(source: Source, path: Path) -> Runner:
 
     def run(images: np.ndarray) -> list[np.ndarray]:
         assert len(images) == 1
-        with net.create_extractor() as looker:
-            looker.input("in0", ncnn.Mat(images[0]).clone())
+        with net.create_extractor() as decoder:
+            decoder.input("in0", ncnn.Mat(images[0]).clone())
             return [
-                np.array(looker.extract(f"out{i}")[1])[None] for i in range(len(source.outputs))
+                np.array(decoder.extract(f"out{i}")[1])[None] for i in range(len(source.outputs))
             ]
 
     return run

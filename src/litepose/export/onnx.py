@@ -123,8 +123,8 @@ def set_info(path: str | Path, info: ModelInfo) -> None:
     """
     try:
         graph = onnx.load(str(path), load_external_data=False)
-    except Exception as wrong:  # protobuf has no public base class for its errors
-        raise LitePoseError(f"{path} is not an ONNX file: {wrong}") from None
+    except Exception as exc:  # protobuf has no public base class for its errors
+        raise LitePoseError(f"{path} is not an ONNX file: {exc}") from None
     found = [output.name for output in graph.graph.output]
     if found != output_names(info):
         raise LitePoseError(f"{path} puts out {found}; these settings need {output_names(info)}")

@@ -22,7 +22,7 @@ from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.decoder import decode
-from litepose.decode.merge import Pass, unflip
+from litepose.decode.merge import ForwardPass, unflip
 from litepose.export.decoded import people_of
 from litepose.export.exportable import Flat, Source
 from litepose.imaging.preprocess import to_input
@@ -97,23 +97,23 @@ def eager(source: Source) -> Runner:
     return run
 
 
-def look_eagerly(source: Source) -> Look:
+def decode_eagerly(source: Source) -> Look:
     """People by PyTorch and our decoder, as far as the exported graph can go: see `decoded`."""
     run, info = eager(source), source.info
     if source.decoder:
         info = replace(info, decode=replace(info.decode, fill=False))
 
     def look(seen: Input) -> Poses:
-        passes = [Pass(as_maps(run(seen.images), info), seen.box)]
+        passes = [ForwardPass(as_maps(run(seen.images), info), seen.box)]
         if source.flip:
             mirrored = as_maps(run(np.ascontiguousarray(seen.images[..., ::-1])), info)
-            passes.append(Pass(unflip(mirrored, info.skeleton, info.tag_kind), seen.box))
+            passes.append(ForwardPass(unflip(mirrored, info.skeleton, info.tag_kind), seen.box))
         return decode(passes, info)
 
     return look
 
 
-def look_through(source: Source, run: Runner) -> Look:
+def decode_exported(source: Source, run: Runner) -> Look:
     """People by an exported file."""
 
     def look(seen: Input) -> Poses:
@@ -121,7 +121,7 @@ def look_through(source: Source, run: Runner) -> Look:
         if source.decoder:
             scores, xy, tags = (output[0] for output in outputs)
             return people_of(scores, xy, tags, seen.box, source.info)
-        return decode([Pass(as_maps(outputs, source.info), seen.box)], source.info)
+        return decode([ForwardPass(as_maps(outputs, source.info), seen.box)], source.info)
 
     return look
 
@@ -133,7 +133,7 @@ def as_maps(outputs: Sequence[np.ndarray], info: ModelInfo) -> Maps:
 
 def compare(source: Source, run: Runner, images: Sequence[np.ndarray]) -> Parity:
     """Both on the same images, (H, W, 3) uint8 each."""
-    theirs_of, ours_of = look_eagerly(source), look_through(source, run)
+    theirs_of, ours_of = decode_eagerly(source), decode_exported(source, run)
     inputs = [make_input(image, source.info, source.size_wh) for image in images]
     people = people_torch = 0
     keypoint_px = score = 0.0

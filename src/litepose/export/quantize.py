@@ -18,7 +18,7 @@ from litepose.core.poses import Poses, pose_area, pose_similarity
 from litepose.data.datasets import CocoDataset
 from litepose.evaluation.evaluate import EvaluateOptions, evaluate
 from litepose.export.exportable import Source
-from litepose.export.parity import Input, Look, Runner, look_through, make_input, measure
+from litepose.export.parity import Input, Look, Runner, decode_exported, make_input, measure
 from litepose.export.sensitivity import most_sensitive_first
 
 LADDER = (0, 4, 8, 16, 32)  # layers left in float
@@ -44,7 +44,7 @@ class Accuracy(NamedTuple):
         return f"{self.what}: {self.value:.3f}, least {self.least:.3f}"
 
 
-Judge = Callable[[Runner], Accuracy]
+Metric = Callable[[Runner], Accuracy]
 Say = Callable[[str], None]
 
 
@@ -92,7 +92,7 @@ def quantize(
     source: Source,
     module: Any,
     images: Sequence[np.ndarray],
-    judge_by: CocoDataset | None,
+    metric: CocoDataset | None,
     say: Say,
 ) -> tuple[Any, QuantizeReport]:
     """The model in 8 bits, of the kind that `module` (int8_onnx or int8_openvino) makes.
@@ -104,10 +104,10 @@ def quantize(
     tensors = [one.images for one in inputs]
     model = module.prepare(source)
     run_float = module.run(model)
-    if judge_by is None:
-        judge = by_agreement(source, run_float, inputs)
+    if metric is None:
+        compute_metrics = by_agreement(source, run_float, inputs)
     else:
-        judge = by_ap(source, run_float, judge_by)
+        compute_metrics = by_ap(source, run_float, metric)
     order: list[str] = []
     rungs: list[Rung] = []
     for count in LADDER:
@@ -117,7 +117,7 @@ def quantize(
         kept = tuple(order[:count])
         small = module.quantize(model, images, kept)
         run = module.run(small)
-        accuracy = judge(run)
+        accuracy = compute_metrics(run)
         rungs.append(Rung(count, round(accuracy.value, 4)))
         say(f"{count} layers in float: {accuracy.text()}")
         if accuracy.ok:
@@ -144,7 +144,7 @@ def quantize(
     return small, report
 
 
-def by_ap(source: Source, run_float: Runner, dataset: CocoDataset) -> Judge:
+def by_ap(source: Source, run_float: Runner, dataset: CocoDataset) -> Metric:
     """Average precision on annotated images, at most a point below the float model's."""
 
     def points(run: Runner) -> float:
@@ -157,12 +157,12 @@ def by_ap(source: Source, run_float: Runner, dataset: CocoDataset) -> Judge:
     return lambda run: Accuracy(points(run), least, what)
 
 
-def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> Judge:
+def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> Metric:
     """Mean OKS of the float model's people with the nearest that the other finds.
 
     Weaker than AP: it says that little changed, not that what it finds is right.
     """
-    look = look_through(source, run_float)
+    look = decode_exported(source, run_float)
     expected = [look(one) for one in inputs]
     if not sum(map(len, expected)):
         raise LitePoseError(
@@ -171,12 +171,12 @@ def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> 
         )
     what = f"OKS agreement with the float model on the {len(inputs)} calibration images"
 
-    def judge(run: Runner) -> Accuracy:
-        other = look_through(source, run)
+    def compute_metrics(run: Runner) -> Accuracy:
+        other = decode_exported(source, run)
         alike = [best_oks(theirs, other(one)) for theirs, one in zip(expected, inputs, strict=True)]
         return Accuracy(float(np.concatenate(alike).mean()), LEAST_AGREEMENT, what)
 
-    return judge
+    return compute_metrics
 
 
 def best_oks(theirs: Poses, ours: Poses) -> np.ndarray:
@@ -203,7 +203,7 @@ class RunnerPredictor:
         all_people = replace(source.info.decode, person_threshold=0.0)
         self.source = replace(source, info=replace(source.info, decode=all_people))
         self.info = self.source.info
-        self._look: Look = look_through(self.source, run)
+        self._look: Look = decode_exported(self.source, run)
 
     def predict(
         self,

@@ -71,8 +71,8 @@ def _may_be_file(path: Path) -> bool:
 def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except OSError as wrong:
-        raise LitePoseError(f"cannot list the folder {folder}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot list the folder {folder}: {exc.strerror}") from None
 
 
 def _natural_key(text: str) -> list[tuple[int, int, str]]:

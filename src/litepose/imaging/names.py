@@ -33,10 +33,10 @@ def _is_there(path: Path) -> bool:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong.strerror or wrong}") from None
-    except ValueError as wrong:  # a zero byte
-        raise LitePoseError(f"{str(path)!r} is no name of a file: {wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc.strerror or exc}") from None
+    except ValueError as exc:  # a zero byte
+        raise LitePoseError(f"{str(path)!r} is no name of a file: {exc}") from None
     return True
 
 
@@ -49,9 +49,9 @@ def split_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port  # looked at here, where it may be wrong
-    except ValueError as wrong:
+    except ValueError as exc:
         shown = without_password(url)
-        raise LitePoseError(f"{shown!r} is not an address on the web: {wrong}") from None
+        raise LitePoseError(f"{shown!r} is not an address on the web: {exc}") from None
     return parts
 
 

@@ -135,8 +135,8 @@ def _from_path(path: Path, limits: ReadLimits, min_short_side: int | None) -> Lo
             raise LitePoseError(f"{path} is not a regular file")
         with path.open("rb") as file:
             return _decode(file, str(path), limits, min_short_side)
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong.strerror or wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc.strerror or exc}") from None
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:
@@ -192,8 +192,8 @@ def _read_header(file: BinaryIO, name: str) -> ImageFile:
     file.seek(0)
     try:
         return kind(file)
-    except Exception as wrong:  # Pillow's parsers raise whatever a broken header leads them to
-        raise LitePoseError(f"{name} has a broken header: {wrong}") from None
+    except Exception as exc:  # Pillow's parsers raise whatever a broken header leads them to
+        raise LitePoseError(f"{name} has a broken header: {exc}") from None
 
 
 def _check_size(size_wh: tuple[int, int], name: str, limits: ReadLimits) -> None:
@@ -238,10 +238,10 @@ def _from_pillow(pillow: Image.Image, name: str, limits: ReadLimits) -> LoadedIm
             bottom = min(top + _STRIP, pillow.height)
             image[top:bottom] = _to_rgb(pillow.crop((0, top, pillow.width, bottom)))
         return _upright(image, pillow.size, pillow)
-    except LitePoseError as wrong:
-        raise LitePoseError(f"{name}: {wrong}") from None
-    except Exception as wrong:  # Pillow's decoders raise whatever broken data lead them to
-        raise LitePoseError(f"{name} is damaged or cut off: {wrong}") from None
+    except LitePoseError as exc:
+        raise LitePoseError(f"{name}: {exc}") from None
+    except Exception as exc:  # Pillow's decoders raise whatever broken data lead them to
+        raise LitePoseError(f"{name} is damaged or cut off: {exc}") from None
 
 
 def _to_rgb(pillow: Image.Image) -> np.ndarray:

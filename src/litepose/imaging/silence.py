@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def silent() -> Iterator[None]:
+def suppress_stderr() -> Iterator[None]:
     """What native code prints to stderr meanwhile goes nowhere; Python's errors are not touched."""
     try:
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

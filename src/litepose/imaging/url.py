@@ -50,9 +50,9 @@ def fetch(url: str, limits: FetchLimits) -> bytes:
             answer = _get(at, deadline, limits)
         except LitePoseError:
             raise
-        except (OSError, http.client.HTTPException, ValueError) as wrong:  # odd names: ValueError
+        except (OSError, http.client.HTTPException, ValueError) as exc:  # odd names: ValueError
             _check_deadline(url, deadline, limits)
-            raise LitePoseError(f"cannot read {at}: {wrong or type(wrong).__name__}") from None
+            raise LitePoseError(f"cannot read {at}: {exc or type(exc).__name__}") from None
         if isinstance(answer, bytes):
             return answer
         at = answer
@@ -152,9 +152,9 @@ def _checked_socket(host: str, port: int, deadline: float, allow_private: bool) 
         sock.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             sock.connect(place)
-        except OSError as wrong:
+        except OSError as exc:
             sock.close()
-            trouble = wrong
+            trouble = exc
         else:
             return sock
     raise trouble or OSError(f"{host} has no address")

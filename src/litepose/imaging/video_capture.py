@@ -24,14 +24,14 @@ _FASTEST = 1000.0  # frames a second; what says more says nothing
 _PATIENCE, _RETRIES = 0.1, 20  # seconds and times that a camera is asked again
 
 
-class Shot(NamedTuple):
+class RawFrame(NamedTuple):
     """image: (H, W, 3) uint8 RGB, or None where it is broken; seconds: its time in the video."""
 
     image: np.ndarray | None
     seconds: float
 
 
-class Footage(Protocol):
+class FrameSource(Protocol):
     """What frames are read from, by one thread.
 
     count: frames it says it has, or None; live: it does not wait, so old images are dropped
@@ -42,7 +42,7 @@ class Footage(Protocol):
     count: int | None
     live: bool
 
-    def read(self) -> Shot | None:
+    def read(self) -> RawFrame | None:
         """The next image, or None at the end. Raises LitePoseError where it cannot go on."""
         ...
 
@@ -53,7 +53,7 @@ class Footage(Protocol):
     def close(self) -> None: ...
 
 
-class CapturedFootage:
+class CapturedFrames:
     """An opened `cv2.VideoCapture`: a file, a stream or a camera; `body` is what it reads from;
     `turn` makes frames upright where the angle alone, which OpenCV tells, does not."""
 
@@ -80,7 +80,7 @@ class CapturedFootage:
         width, height = (capture.get(p) for p in (3, 4))
         self._check_size(max(0, int(width)), max(0, int(height)))
 
-    def read(self) -> Shot | None:
+    def read(self) -> RawFrame | None:
         if not self._grab():
             return None
         seconds = self._time()
@@ -89,11 +89,11 @@ class CapturedFootage:
         except cv2.error:
             whole, image = False, None
         if not whole or image is None or image.size == 0:
-            return Shot(None, seconds)
+            return RawFrame(None, seconds)
         self._check_size(image.shape[1], image.shape[0])
         to_rgb = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
         rgb = cv2.cvtColor(image, to_rgb)
-        return Shot(rgb if self._turn is None else self._turn(rgb), seconds)
+        return RawFrame(rgb if self._turn is None else self._turn(rgb), seconds)
 
     def interrupt(self) -> None:
         if self._body is not None:
@@ -137,7 +137,7 @@ class CapturedFootage:
             )
 
 
-class ImageFootage:
+class ImageFrames:
     """Images as the frames of one video, in the order given."""
 
     live = False
@@ -149,15 +149,15 @@ class ImageFootage:
         self.count: int | None = len(images)
         self._images, self._limits, self._at = images, limits, 0
 
-    def read(self) -> Shot | None:
+    def read(self) -> RawFrame | None:
         if self._at == len(self._images):
             return None
         seconds, image = self._at / self.fps, self._images[self._at]
         self._at += 1
         try:
-            return Shot(read_image(image, self._limits), seconds)
+            return RawFrame(read_image(image, self._limits), seconds)
         except LitePoseError:
-            return Shot(None, seconds)
+            return RawFrame(None, seconds)
 
     def interrupt(self) -> None:
         pass

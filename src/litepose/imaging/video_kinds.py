@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-LOOKED_AT = 1 << 20  # bytes that FFmpeg guesses from at most
+PROBED_BYTES = 1 << 20  # bytes that FFmpeg guesses from at most
 PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]")
 _START = re.compile(
     rb"""....(ftyp|moov|mdat|wide|free|skip|pnot)  # mp4, mov
@@ -36,5 +36,5 @@ def is_container(first: bytes) -> bool:
 
 
 def names_others(part: bytes) -> bool:
-    """Whether FFmpeg could take bytes of the first `LOOKED_AT` for a list of other addresses."""
+    """Whether FFmpeg could take bytes of the first `PROBED_BYTES` for a list of other addresses."""
     return _TEXT.search(part) is not None

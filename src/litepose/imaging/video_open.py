@@ -22,10 +22,10 @@ from litepose.core.errors import LitePoseError
 from litepose.imaging.find_images import list_images, missing_message
 from litepose.imaging.names import is_url, local_path, name_for_c, split_url, without_password
 from litepose.imaging.read import ImageSource, ReadLimits
-from litepose.imaging.silence import silent
-from litepose.imaging.video_capture import USUAL_FPS, CapturedFootage, Footage, ImageFootage
-from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
-from litepose.imaging.video_refusal import mp4_index, why_not
+from litepose.imaging.silence import suppress_stderr
+from litepose.imaging.video_capture import USUAL_FPS, CapturedFrames, FrameSource, ImageFrames
+from litepose.imaging.video_kinds import PROBED_BYTES, is_container, names_others
+from litepose.imaging.video_refusal import diagnose_video, mp4_index
 from litepose.imaging.video_turn import mirrored_turn
 from litepose.imaging.web_video import WebVideo
 
@@ -84,9 +84,9 @@ def list_videos(source: str) -> list[str]:
     return videos
 
 
-def open_footage(
+def open_frames(
     source: VideoSource, *, fps: float | None, seconds: float, limits: ReadLimits
-) -> Footage:
+) -> FrameSource:
     """Open what `source` means; `seconds` is how long a stream may take to answer.
 
     Raises LitePoseError, naming the source, for what is not there or is no video.
@@ -101,9 +101,9 @@ def open_footage(
             return _file(path, limits)
         if not path.is_dir() and path.suffix.lower() in VIDEO_SUFFIXES:
             raise LitePoseError(missing_message(path))
-        return ImageFootage(list_images(source), str(source), fps or USUAL_FPS, limits)
+        return ImageFrames(list_images(source), str(source), fps or USUAL_FPS, limits)
     if isinstance(source, Sequence) and source:
-        return ImageFootage(source, f"{len(source)} images", fps or USUAL_FPS, limits)
+        return ImageFrames(source, f"{len(source)} images", fps or USUAL_FPS, limits)
     raise LitePoseError(
         "a video is a file, an address, the number of a camera, a folder, a pattern or a"
         f" list of images; got {_short(source)}"
@@ -115,34 +115,34 @@ def _short(thing: object) -> str:
     return text if len(text) <= 80 else f"{text[:80]}... ({type(thing).__name__})"
 
 
-def _camera(number: int, limits: ReadLimits) -> Footage:
-    with silent():  # OpenCV would write of every driver that it tried
+def _camera(number: int, limits: ReadLimits) -> FrameSource:
+    with suppress_stderr():  # OpenCV would write of every driver that it tried
         capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         raise LitePoseError(
             f"camera {number} cannot be opened: none is there, another program uses it, or this"
             " user may not; the first camera is 0"
         )
-    return CapturedFootage(capture, f"camera {number}", "camera", limits)
+    return CapturedFrames(capture, f"camera {number}", "camera", limits)
 
 
-def _file(path: Path, limits: ReadLimits) -> Footage:
+def _file(path: Path, limits: ReadLimits) -> FrameSource:
     try:
         with path.open("rb") as file:
-            first = file.read(LOOKED_AT)
+            first = file.read(PROBED_BYTES)
             turn = mirrored_turn(mp4_index(file) or b"")
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong.strerror or wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc.strerror or exc}") from None
     # OpenCV 4 does not hand on the rules, so kinds are sorted out here too. The whole path:
     # FFmpeg takes `concat:x` for an order, and never what begins with a slash.
     known = is_container(first) and not names_others(first)
     capture = _open(str(path.resolve()), _FILE, []) if known else None
     if capture is None:
-        raise LitePoseError(why_not(path))
-    return CapturedFootage(capture, str(path), "file", limits, turn=turn)
+        raise LitePoseError(diagnose_video(path))
+    return CapturedFrames(capture, str(path), "file", limits, turn=turn)
 
 
-def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
+def _stream(url: str, seconds: float, limits: ReadLimits) -> FrameSource:
     parts = split_url(url)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
     patience = [number for key in timeouts for number in (key, int(1000 * seconds))]
@@ -168,13 +168,13 @@ def _stream(url: str, seconds: float, limits: ReadLimits) -> Footage:
         if capture is None and body.trouble:
             raise LitePoseError(body.trouble)
     if capture is None:
-        silent = "nobody answers there, it asks for a password, or " if body is None else ""
+        hint = "nobody answers there, it asks for a password, or " if body is None else ""
         raise LitePoseError(
-            f"{shown} gives no video: {silent}its kind is unknown to this OpenCV; see"
+            f"{shown} gives no video: {hint}its kind is unknown to this OpenCV; see"
             " whether a player such as VLC shows it"
         )
     turn = None if body is None else mirrored_turn(body.headers)
-    return CapturedFootage(capture, shown, kind, limits, body, turn)
+    return CapturedFrames(capture, shown, kind, limits, body, turn)
 
 
 def _open(source: str | WebVideo, rules: str, settings: list[int]) -> cv2.VideoCapture | None:

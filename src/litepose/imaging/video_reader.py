@@ -16,8 +16,8 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ReadLimits
-from litepose.imaging.video_capture import Footage
-from litepose.imaging.video_open import VideoSource, is_camera, open_footage
+from litepose.imaging.video_capture import FrameSource
+from litepose.imaging.video_open import VideoSource, is_camera, open_frames
 
 _AHEAD = 3  # frames of a file kept ready
 _PARTING = 2.0  # seconds that a reader gets to end
@@ -61,7 +61,7 @@ def frames(
         raise LitePoseError(f"stall_seconds must be above 0; got {stall_seconds}")
     name = f"camera {source}" if is_camera(source) else str(source)
     return Frames(
-        lambda: open_footage(source, fps=fps, seconds=stall_seconds, limits=limits or ReadLimits()),
+        lambda: open_frames(source, fps=fps, seconds=stall_seconds, limits=limits or ReadLimits()),
         name,
         stall_seconds,
     )
@@ -75,17 +75,17 @@ class Frames(Iterator[Frame]):
     sentence, where the end came sooner than it said
     """
 
-    def __init__(self, opener: Callable[[], Footage], name: str, stall_seconds: float) -> None:
+    def __init__(self, opener: Callable[[], FrameSource], name: str, stall_seconds: float) -> None:
         self._name, self._stall_seconds = name, stall_seconds
         self._reader = _Reader(opener)
         weakref.finalize(self, self._reader.end)  # for those who forget to close
         self._reader.start()
-        self._wait(lambda: self._reader.footage is not None)
-        footage = self._reader.footage
-        if footage is None:
+        self._wait(lambda: self._reader.frame_source is not None)
+        frame_source = self._reader.frame_source
+        if frame_source is None:
             raise self._reader.trouble or LitePoseError(f"{name} was closed while it was opened")
-        self.name, self.fps = footage.name, footage.fps
-        self.count, self.live = footage.count, footage.live
+        self.name, self.fps = frame_source.name, frame_source.fps
+        self.count, self.live = frame_source.count, frame_source.live
         self.ended_early: str | None = None
         self._seen_until = 0.0
 
@@ -156,12 +156,12 @@ class Frames(Iterator[Frame]):
 class _Reader(threading.Thread):
     """Opens, reads and closes the footage. `ready` and the rest change under `change` only."""
 
-    def __init__(self, opener: Callable[[], Footage]) -> None:
+    def __init__(self, opener: Callable[[], FrameSource]) -> None:
         super().__init__(name="litepose-frames", daemon=True)
         self._opener = opener
         self.change = threading.Condition()
         self.leaving = False  # a plain flag, so that a signal may set it
-        self.footage: Footage | None = None
+        self.frame_source: FrameSource | None = None
         self.ready: deque[Frame] = deque()
         self.broken = self.dropped = 0
         self.ended = False
@@ -169,19 +169,19 @@ class _Reader(threading.Thread):
 
     def run(self) -> None:
         try:
-            footage = self._opener()
+            frame_source = self._opener()
             with self.change:
-                self.footage = footage
+                self.frame_source = frame_source
                 self.change.notify_all()
-            self._read(footage)
-        except Exception as wrong:  # raised again where the frames are taken
-            self.trouble = wrong
+            self._read(frame_source)
+        except Exception as exc:  # raised again where the frames are taken
+            self.trouble = exc
         finally:
             with self.change:
                 self.ended = True
                 self.change.notify_all()
-            if self.footage is not None:
-                self.footage.close()
+            if self.frame_source is not None:
+                self.frame_source.close()
 
     def take(self) -> Frame:
         with self.change:
@@ -198,25 +198,25 @@ class _Reader(threading.Thread):
         self.leaving = True
         with self.change:
             self.change.notify_all()
-        if self.footage is not None:
-            self.footage.interrupt()
+        if self.frame_source is not None:
+            self.frame_source.interrupt()
         if self.is_alive() and threading.current_thread() is not self:
             self.join(timeout=_PARTING)
 
-    def _read(self, footage: Footage) -> None:
+    def _read(self, frame_source: FrameSource) -> None:
         number = 0
         while not self.leaving:
-            shot = footage.read()
+            shot = frame_source.read()
             if shot is None:
                 break
             if shot.image is None:
                 self.broken += 1
             else:
-                self._put(Frame(shot.image, number, shot.seconds), footage.live)
+                self._put(Frame(shot.image, number, shot.seconds), frame_source.live)
             number += 1
         if number == self.broken and not self.leaving:
             found = f"; all {number} are broken" if number else ""
-            raise LitePoseError(f"{footage.name} has no frames that can be read{found}")
+            raise LitePoseError(f"{frame_source.name} has no frames that can be read{found}")
 
     def _put(self, frame: Frame, live: bool) -> None:
         with self.change:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from litepose.imaging.video_kinds import LOOKED_AT, PLAYLISTS, names_others
+from litepose.imaging.video_kinds import PLAYLISTS, PROBED_BYTES, names_others
 
 _SOUND_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"\x47", b"\0\0\1\xba", b"\x30\x26\xb2\x75")
@@ -17,10 +17,10 @@ _MOST_BOXES = 10_000  # the index stands first or last: more is no video
 _CONVERT = "convert it, for instance: ffmpeg -i INPUT -c:v libx264 output.mp4"
 
 
-def why_not(path: Path) -> str:
+def diagnose_video(path: Path) -> str:
     """One sentence for a file that OpenCV does not open."""
     with path.open("rb") as file:
-        first = file.read(LOOKED_AT)
+        first = file.read(PROBED_BYTES)
         if not first:
             return f"{path} is empty (0 bytes)"
         if first.startswith(PLAYLISTS) or names_others(first):
@@ -28,7 +28,7 @@ def why_not(path: Path) -> str:
         if first.startswith((b"ID3", b"fLaC")) or first[8:12] == b"WAVE":
             return _sound_only(path)
         if first[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
-            return _why_not_mp4(path, file)
+            return _diagnose_mp4(path, file)
     if path.suffix.lower() in _SOUND_SUFFIXES:
         return _sound_only(path)
     if first.startswith(_CONTAINERS) or first[8:12] == b"AVI ":
@@ -43,7 +43,7 @@ def _sound_only(path: Path) -> str:
     return f"{path} holds sound only, no video"
 
 
-def _why_not_mp4(path: Path, file: BinaryIO) -> str:
+def _diagnose_mp4(path: Path, file: BinaryIO) -> str:
     index = mp4_index(file)
     if index is None:
         return (

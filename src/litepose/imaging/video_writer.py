@@ -17,7 +17,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.imaging.names import local_path, name_for_c
-from litepose.imaging.silence import silent
+from litepose.imaging.silence import suppress_stderr
 from litepose.imaging.write import check_place
 
 FASTEST = 60.0  # frames a second written at most
@@ -46,7 +46,7 @@ class VideoWriter:
         self.fps = min(fps, FASTEST)
         if max(self.size_wh) > 16382:
             raise LitePoseError(f"a webm video has at most 16382 pixels a side; got {size_wh}")
-        with silent():  # a warning about webm and VP8 that is wrong and has no switch
+        with suppress_stderr():  # a warning about webm and VP8 that is wrong and has no switch
             self._writer = cv2.VideoWriter(
                 name_for_c(self.path.resolve()), cv2.CAP_FFMPEG,
                 cv2.VideoWriter.fourcc(*"VP80"), self.fps, self.size_wh,
@@ -135,5 +135,5 @@ def check_video(path: str | Path) -> None:
     try:
         if path.exists():
             path.open("ab").close()
-    except OSError as wrong:
-        raise LitePoseError(f"cannot write over {path}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot write over {path}: {exc.strerror}") from None

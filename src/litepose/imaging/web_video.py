@@ -20,7 +20,7 @@ from litepose.core.errors import LitePoseError
 from litepose.imaging.names import split_url, without_password
 from litepose.imaging.read import ReadLimits
 from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
-from litepose.imaging.video_kinds import LOOKED_AT, is_container, names_others
+from litepose.imaging.video_kinds import PROBED_BYTES, is_container, names_others
 from litepose.imaging.video_turn import TRACK_HEADER
 
 _SKIP = 1 << 16
@@ -65,12 +65,12 @@ class WebVideo(io.BufferedIOBase):
             self._wanted = self._at
             if not data and self.size is not None and self._at < self.size:
                 self.trouble = f"{self._url} broke off after {self._at:,} of {self.size:,} bytes"
-            if self._at <= 2 * LOOKED_AT and names_others(self._tail + data):
+            if self._at <= 2 * PROBED_BYTES and names_others(self._tail + data):
                 self.trouble, data = f"{self._url} {_NO_VIDEO}", b""
             self._note(data)
             return data
-        except Exception as wrong:  # whatever it is, OpenCV must not see it
-            self.trouble = f"{self._url} broke off: {wrong or type(wrong).__name__}"
+        except Exception as exc:  # whatever it is, OpenCV must not see it
+            self.trouble = f"{self._url} broke off: {exc or type(exc).__name__}"
             return b""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -100,9 +100,9 @@ class WebVideo(io.BufferedIOBase):
                 first += data
                 if len(first) == _SIGNATURE:
                     break
-        except (OSError, http.client.HTTPException) as wrong:
+        except (OSError, http.client.HTTPException) as exc:
             self.close()
-            raise LitePoseError(f"{self._url} broke off: {wrong}") from None
+            raise LitePoseError(f"{self._url} broke off: {exc}") from None
         if not is_container(first) or names_others(first):
             self.close()
             raise LitePoseError(f"{self._url} {_NO_VIDEO}: it begins with {first[:16]!r}")
@@ -138,9 +138,9 @@ class WebVideo(io.BufferedIOBase):
                 response = self._answer(at, place)
             except LitePoseError:
                 raise
-            except (OSError, http.client.HTTPException, ValueError) as wrong:
+            except (OSError, http.client.HTTPException, ValueError) as exc:
                 raise LitePoseError(
-                    f"cannot read {without_password(at)}: {wrong or type(wrong).__name__}"
+                    f"cannot read {without_password(at)}: {exc or type(exc).__name__}"
                 ) from None
             where = response.getheader("Location")
             if response.status not in REDIRECTS or not where:

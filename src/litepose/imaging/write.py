@@ -42,18 +42,18 @@ def save_image(path: str | Path, image: np.ndarray, quality: int = 92) -> Path:
         done, data = cv2.imencode(
             path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options
         )
-    except cv2.error as wrong:
-        raise LitePoseError(f"cannot make a {path.suffix} of {_size(image)}: {wrong.err}") from None
+    except cv2.error as exc:
+        raise LitePoseError(f"cannot make a {path.suffix} of {_size(image)}: {exc.err}") from None
     if not done:
         raise LitePoseError(f"cannot make a {path.suffix} of {_size(image)}")
     part = _part_of(path)
     try:
         part.write_bytes(data.tobytes())
         part.replace(path)
-    except OSError as wrong:
+    except OSError as exc:
         with contextlib.suppress(OSError):
             part.unlink()
-        raise LitePoseError(_refusal(path, wrong)) from None
+        raise LitePoseError(_refusal(path, exc)) from None
     return path
 
 
@@ -75,8 +75,8 @@ def check_place(path: Path) -> None:
     try:
         part.touch(exist_ok=False)
         part.unlink()
-    except OSError as wrong:
-        raise LitePoseError(_refusal(path, wrong)) from None
+    except OSError as exc:
+        raise LitePoseError(_refusal(path, exc)) from None
 
 
 def _setting(path: Path) -> int | None:
@@ -92,9 +92,9 @@ def _part_of(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(6)}.part")
 
 
-def _refusal(path: Path, wrong: OSError) -> str:
+def _refusal(path: Path, exc: OSError) -> str:
     hint = f"; make the folder {path.parent} first" if not path.parent.exists() else ""
-    return f"cannot write {path}: {wrong.strerror or wrong}{hint}"
+    return f"cannot write {path}: {exc.strerror or exc}{hint}"
 
 
 def _size(image: np.ndarray) -> str:

@@ -20,7 +20,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.geometry import letterbox
 from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions, weights_sha256
 from litepose.inference.open import file_of, installed_backends, open_backend
-from litepose.inference.system import Bystanders, cache_folder, cpu_name, usable_cores
+from litepose.inference.system import BackgroundLoad, cache_folder, cpu_name, usable_cores
 
 _REMEMBERED = 64  # choices kept, newest first
 _PATIENCE_S = 0.5  # for each candidate, after its warm-up
@@ -70,7 +70,7 @@ def choose(
     new = [one for one in candidates if _label(*one) not in known]
     busy = False
     if new:
-        others = Bystanders()
+        others = BackgroundLoad()
         known = known | _measure(model, new, input_size)
         busy = (others.share() or 0) > _BUSY
         if not busy:

@@ -46,7 +46,7 @@ class Backend(Protocol):
         """images: (B, 3, H, W) float32, normalized -> Maps of numpy arrays."""
         ...
 
-    def side_by_side(self, workers: int) -> Backend:
+    def clone_for(self, workers: int) -> Backend:
         """The same model, its cores shared out to `workers` callers of `run` at once."""
         ...
 
@@ -108,8 +108,8 @@ def parse_info(text: str | None, path: Path) -> ModelInfo:
         )
     try:
         return ModelInfo.from_json(text)
-    except LitePoseError as wrong:
-        raise LitePoseError(f"{path}: {wrong}") from None
+    except LitePoseError as exc:
+        raise LitePoseError(f"{path}: {exc}") from None
 
 
 def check_outputs(info: ModelInfo, path: Path, outputs: Sequence[tuple[str, int | None]]) -> None:
@@ -152,6 +152,6 @@ def fixed_size(path: Path, shape: Sequence[int | None]) -> tuple[int, int] | Non
     )
 
 
-def first_line(wrong: BaseException) -> str:
+def first_line(exc: BaseException) -> str:
     """The first line of a library's message, without its file paths below."""
-    return (str(wrong).strip().splitlines() or [type(wrong).__name__])[0]
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]

@@ -29,7 +29,7 @@ SHAPE_GAIN = 0.8  # how much of a new pose is taken over, apart from its place
 
 
 @dataclass(eq=False)
-class People:
+class Tracks:
     """T people being followed, one row each.
 
     keypoints_xy (T, K, 2) and center_xy (T, 2) where they are thought to be, px; weights (T, K) how
@@ -46,30 +46,30 @@ class People:
     velocity: np.ndarray
     spread: np.ndarray
     seen: np.ndarray
-    looks: np.ndarray
+    hits: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, which: np.ndarray | slice) -> People:
-        return People(*(getattr(self, f.name)[which] for f in fields(self)))
+    def __getitem__(self, which: np.ndarray | slice) -> Tracks:
+        return Tracks(*(getattr(self, f.name)[which] for f in fields(self)))
 
-    def put(self, where: np.ndarray, others: People) -> None:
+    def put(self, where: np.ndarray, others: Tracks) -> None:
         for f in fields(self):
             getattr(self, f.name)[where] = getattr(others, f.name)
 
-    def joined(self, others: People) -> People:
+    def joined(self, others: Tracks) -> Tracks:
         pairs = ((getattr(self, f.name), getattr(others, f.name)) for f in fields(self))
-        return People(*(np.concatenate(pair) for pair in pairs))
+        return Tracks(*(np.concatenate(pair) for pair in pairs))
 
 
-def sighted(poses: Poses, seconds: float) -> People:
+def detections(poses: Poses, seconds: float) -> Tracks:
     """People as they are seen, without ids."""
     points, scores = poses.keypoints_xy.astype(np.float64), poses.scores.astype(np.float64)
     size = np.sqrt(pose_area(points, scores))
     n = len(poses)
     centers = points.mean(axis=1) if poses.centers_xy is None else poses.centers_xy
-    return People(
+    return Tracks(
         ids=np.zeros(n, np.int64),
         keypoints_xy=points,
         weights=scores,
@@ -78,11 +78,11 @@ def sighted(poses: Poses, seconds: float) -> People:
         velocity=np.zeros((n, 2)),
         spread=np.tile([PLACE_NOISE**2, 0.0, FIRST_SPEED**2], (n, 1)),
         seen=np.full(n, seconds),
-        looks=np.ones(n, int),
+        hits=np.ones(n, int),
     )
 
 
-def moved(people: People, dt: float) -> People:
+def predict_tracks(people: Tracks, dt: float) -> Tracks:
     """Where their velocity takes them in dt seconds, and how unsure that is."""
     fading = math.exp(-dt / SPEED_LASTS)
     step = people.velocity * SPEED_LASTS * (1 - fading)
@@ -103,7 +103,7 @@ def moved(people: People, dt: float) -> People:
     )
 
 
-def alike_people(old: People, new: People, sigmas: np.ndarray, centerd: bool) -> np.ndarray:
+def pairwise_similarity(old: Tracks, new: Tracks, sigmas: np.ndarray, centerd: bool) -> np.ndarray:
     """(T, N) in 0..1: OKS over the keypoints that both have, by their weights, and the center."""
     area = np.maximum(old.size[:, None], new.size) ** 2  # (T, N)
     unsure = old.spread[:, :1]  # (T, 1)
@@ -129,7 +129,7 @@ def _squared(points_xy: np.ndarray, others_xy: np.ndarray) -> np.ndarray:
     return apart[..., 0] ** 2 + apart[..., 1] ** 2
 
 
-def corrected(old: People, new: People) -> People:
+def update_tracks(old: Tracks, new: Tracks) -> Tracks:
     """What is known of people after they were seen: row i of both is the same person."""
     weights = np.sqrt(old.weights * new.weights)[..., None]
     miss = new.keypoints_xy - old.keypoints_xy  # (T, K, 2)
@@ -149,5 +149,5 @@ def corrected(old: People, new: People) -> People:
         velocity=old.velocity + push[:, None] * step,
         spread=np.column_stack([(1 - gain) * place, (1 - gain) * both, speed - push * both]),
         seen=new.seen,
-        looks=old.looks + 1,
+        hits=old.hits + 1,
     )

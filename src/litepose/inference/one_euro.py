@@ -44,7 +44,7 @@ class SmoothOptions:
                 raise LitePoseError(f"{name} must be 0 or more; got {getattr(self, name)}")
 
 
-class _People(NamedTuple):
+class _Tracks(NamedTuple):
     """P people remembered, one row each.
 
     ids (P,); keypoints_xy (P, K, 2) smoothed places, px; speed (P, K, 2) px/s; seen (P, K) when
@@ -57,8 +57,8 @@ class _People(NamedTuple):
     seen: np.ndarray
     time: np.ndarray
 
-    def rows(self, which: np.ndarray) -> _People:
-        return _People(*(values[which] for values in self))
+    def rows(self, which: np.ndarray) -> _Tracks:
+        return _Tracks(*(values[which] for values in self))
 
 
 class Smoother:
@@ -66,7 +66,7 @@ class Smoother:
 
     def __init__(self, options: SmoothOptions = SmoothOptions()) -> None:
         self.options = options
-        self._people: _People | None = None
+        self._people: _Tracks | None = None
         self._time = -math.inf
 
     def update(self, poses: Poses, seconds: float) -> Poses:
@@ -99,7 +99,7 @@ class Smoother:
         new.keypoints_xy[known], new.speed[known] = smooth, speed
         new.seen[known] = np.maximum(new.seen[known], before.seen)
         waiting = (old.time >= now - self.options.keep_seconds) & ~np.isin(old.ids, poses.track_ids)
-        self._people = _People(*map(np.concatenate, zip(old.rows(waiting), new, strict=True)))
+        self._people = _Tracks(*map(np.concatenate, zip(old.rows(waiting), new, strict=True)))
         shown = np.where(poses.found[..., None], new.keypoints_xy, poses.keypoints_xy)
         return replace(poses, keypoints_xy=shown)
 
@@ -108,7 +108,7 @@ class Smoother:
         self._people, self._time = None, -math.inf
 
     def _filtered(
-        self, old: _People, points: np.ndarray, scores: np.ndarray, sizes: np.ndarray
+        self, old: _Tracks, points: np.ndarray, scores: np.ndarray, sizes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Places and speeds, both (P, K, 2), of people `old`, now seen at points with scores."""
         dt = (self._time - old.time)[:, None, None]  # (P, 1, 1)
@@ -127,10 +127,10 @@ class Smoother:
         return np.where(fresh, points, smooth), np.where(fresh, 0, speed)
 
 
-def _as_seen(poses: Poses, now: float) -> _People:
+def _as_seen(poses: Poses, now: float) -> _Tracks:
     assert poses.track_ids is not None
     points = poses.keypoints_xy.astype(np.float64)
-    return _People(
+    return _Tracks(
         ids=poses.track_ids,
         keypoints_xy=points,
         speed=np.zeros_like(points),

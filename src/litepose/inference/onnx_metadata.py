@@ -32,8 +32,8 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     try:
         content = memoryview(path.read_bytes())
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc.strerror}") from None
     properties: dict[str, str] = {}
     locations: set[str] = set()
     graphs = 0
@@ -63,9 +63,9 @@ def _check_inside(path: Path, location: str) -> None:
     try:
         target = (folder / location).resolve()
         there = target.is_file()
-    except (OSError, ValueError) as wrong:  # too long, a zero byte
+    except (OSError, ValueError) as exc:  # too long, a zero byte
         raise LitePoseError(
-            f"{path} has its weights in a file with an impossible name: {wrong}"
+            f"{path} has its weights in a file with an impossible name: {exc}"
         ) from None
     if not target.is_relative_to(folder):
         raise LitePoseError(

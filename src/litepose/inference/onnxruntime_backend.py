@@ -49,10 +49,10 @@ class OnnxBackend:
             self._session = onnxruntime.InferenceSession(
                 name, settings, providers=list(options.providers)
             )
-        except Exception as wrong:  # onnxruntime's errors share no public base class
+        except Exception as exc:  # onnxruntime's errors share no public base class
             raise LitePoseError(
                 f"{path} is not an ONNX model that onnxruntime can run; get or export it again:"
-                f" {first_line(wrong)}"
+                f" {first_line(exc)}"
             ) from None
         self.info = parse_info(metadata.get(METADATA_KEY), path)
         outputs = [(o.name, _number(o.shape[1])) for o in self._session.get_outputs()]
@@ -64,13 +64,13 @@ class OnnxBackend:
     def run(self, images: np.ndarray) -> Maps:
         try:
             *heatmaps, tags = self._session.run(None, {self._input: images})
-        except Exception as wrong:
+        except Exception as exc:
             raise LitePoseError(
-                f"onnxruntime failed on an input of {images.shape}: {first_line(wrong)}"
+                f"onnxruntime failed on an input of {images.shape}: {first_line(exc)}"
             ) from None
         return Maps(tuple(heatmaps), self.info.strides, tags, self.info.tag_stride)
 
-    def side_by_side(self, workers: int) -> OnnxBackend:
+    def clone_for(self, workers: int) -> OnnxBackend:
         threads = max(1, self.threads // workers)
         return OnnxBackend(self._path, replace(self._options, threads=threads))
 

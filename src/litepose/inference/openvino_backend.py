@@ -63,10 +63,10 @@ class OpenVinoBackend:
             check_outputs(self.info, path, [_output(port) for port in model.outputs])
             self.fixed_wh = fixed_size(path, _sides(model.inputs[0]))
             self._model = core.compile_model(model, device, wanted)
-        except RuntimeError as wrong:
+        except RuntimeError as exc:
             raise LitePoseError(
                 f"{path} is not a model that OpenVINO can run; get or export it again:"
-                f" {_last_line(wrong)}"
+                f" {_last_line(exc)}"
             ) from None
         self._idle: deque[Any] = deque()  # requests that no thread is using
 
@@ -77,16 +77,16 @@ class OpenVinoBackend:
             request = self._model.create_infer_request()
         try:
             found = request.infer({0: images}, share_inputs=True)
-        except RuntimeError as wrong:
+        except RuntimeError as exc:
             raise LitePoseError(
-                f"OpenVINO failed on an input of {images.shape}: {_last_line(wrong)}"
+                f"OpenVINO failed on an input of {images.shape}: {_last_line(exc)}"
             ) from None
         finally:
             self._idle.append(request)
         *heatmaps, tags = found.to_tuple()
         return Maps(tuple(heatmaps), self.info.strides, tags, self.info.tag_stride)
 
-    def side_by_side(self, workers: int) -> OpenVinoBackend:
+    def clone_for(self, workers: int) -> OpenVinoBackend:
         options = replace(self._options, threads=self.threads)
         return OpenVinoBackend(self._path, options, streams=workers)
 
@@ -113,7 +113,7 @@ def _sides(port: Any) -> list[int | None]:
     return [side.get_length() if side.is_static else None for side in port.partial_shape]
 
 
-def _last_line(wrong: BaseException) -> str:
+def _last_line(exc: BaseException) -> str:
     """What went wrong: OpenVINO names its own source files first."""
-    lines = [line.strip() for line in str(wrong).splitlines() if line.strip()]
-    return lines[-1] if lines else first_line(wrong)
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[-1] if lines else first_line(exc)

@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(
+def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
     """`function` of each item, in the items' order, `workers` at a time in threads of their own.
@@ -38,8 +38,8 @@ def in_order(
                 waiting.append(pool.submit(function, next(iterator)))
             except StopIteration:
                 break
-            except Exception as wrong:
-                broken = wrong
+            except Exception as exc:
+                broken = exc
                 break
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()

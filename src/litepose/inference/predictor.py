@@ -20,7 +20,7 @@ from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.decoder import decode_field
 from litepose.decode.focus import Rectangle, focus
-from litepose.decode.merge import Pass, combine, unflip
+from litepose.decode.merge import ForwardPass, merge_passes, unflip
 from litepose.decode.merge_views import ViewPoses, merge_views
 from litepose.imaging.find_images import list_images
 from litepose.imaging.names import is_url, local_path
@@ -32,9 +32,9 @@ from litepose.inference.autoselect import choose
 from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions
 from litepose.inference.effort import USUAL, effort_options, find_effort
 from litepose.inference.open import open_backend
-from litepose.inference.parallel import in_order
+from litepose.inference.parallel import ordered_map
 from litepose.inference.results import (
-    AS_USUAL,
+    DEFAULT_OPTIONS,
     How,
     Inspection,
     Prediction,
@@ -63,7 +63,7 @@ class Predictor:
         *,
         input_size: int | None = None,
         limits: ReadLimits | None = None,
-        defaults: PredictOptions = AS_USUAL,
+        defaults: PredictOptions = DEFAULT_OPTIONS,
     ) -> None:
         """Raises LitePoseError where the file has one input size and `input_size` is another."""
         self.backend = backend
@@ -139,14 +139,14 @@ class Predictor:
         if isinstance(sources, Sized) and len(sources) < MANY_FROM:
             yield from (self._attempt(one, options) for one in numbered)
             return
-        many, workers = self.side_by_side(options)
-        yield from in_order(lambda one: many._attempt(one, options), numbered, workers)
+        many, workers = self.clone_for(options)
+        yield from ordered_map(lambda one: many._attempt(one, options), numbered, workers)
 
-    def side_by_side(self, options: PredictOptions | None = None) -> tuple[Predictor, int]:
+    def clone_for(self, options: PredictOptions | None = None) -> tuple[Predictor, int]:
         """This model with its cores shared out, and to how many callers at once: for folders.
 
-        Give both to `in_order`, as `predict_many` does. With one core, or inputs so large that two
-        would not fit in memory, it is this Predictor and 1.
+        Give both to `ordered_map`, as `predict_many` does. With one core, or inputs so large
+        that two would not fit in memory, it is this Predictor and 1.
         """
         options = options or self.defaults
         largest = max(options.view_sizes(self.info.input)) * max(options.scales)
@@ -156,7 +156,7 @@ class Predictor:
             return self, 1
         with self._opening:
             if self._many is None:
-                backend = self.backend.side_by_side(workers)
+                backend = self.backend.clone_for(workers)
                 self._many = Predictor(backend, defaults=self.defaults)
                 self._many.info = self.info
             self._many.limits = self.limits
@@ -167,8 +167,8 @@ class Predictor:
         named = str(source) if isinstance(source, str | Path) else f"image {i}"
         try:
             return Prediction(named, self.inspect(source, options).poses, None)
-        except LitePoseError as wrong:
-            return Prediction(named, None, str(wrong))
+        except LitePoseError as exc:
+            return Prediction(named, None, str(exc))
 
     def stream(
         self,
@@ -206,7 +206,7 @@ class Predictor:
             clock.note("pre")
             passes = self._forward(inputs, options)
             clock.note("net")
-            maps, box = combine(passes, self.info.tag_kind), passes[0].box
+            maps, box = merge_passes(passes, self.info.tag_kind), passes[0].box
             views.append(View(maps, box, decode_field(maps, box, self._info(options))))
             clock.note("decode")
         poses = merge_views([ViewPoses(v.poses, v.box.zoom) for v in views], self.info.merge)
@@ -215,7 +215,9 @@ class Predictor:
         clock.note("decode")
         return Inspection(poses, views, Timings(**clock.seconds))
 
-    def forward(self, source: ImageSource, options: PredictOptions | None = None) -> list[Pass]:
+    def forward(
+        self, source: ImageSource, options: PredictOptions | None = None
+    ) -> list[ForwardPass]:
         """The network's maps of one image in its first view, one Pass per scale and mirror image:
         what the decoders take."""
         options = options or self.defaults
@@ -263,13 +265,15 @@ class Predictor:
 
     def _forward(
         self, inputs: list[tuple[np.ndarray, Letterbox]], options: PredictOptions
-    ) -> list[Pass]:
+    ) -> list[ForwardPass]:
         passes = []
         for image, box in inputs:
-            passes.append(Pass(self.backend.run(image), box))
+            passes.append(ForwardPass(self.backend.run(image), box))
             if options.flip_test:
                 mirrored = self.backend.run(np.ascontiguousarray(image[..., ::-1]))
-                passes.append(Pass(unflip(mirrored, self.info.skeleton, self.info.tag_kind), box))
+                passes.append(
+                    ForwardPass(unflip(mirrored, self.info.skeleton, self.info.tag_kind), box)
+                )
         return passes
 
     def _info(self, options: PredictOptions) -> ModelInfo:

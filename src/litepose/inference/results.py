@@ -66,7 +66,7 @@ class How(TypedDict, total=False):
     focus: bool | None
 
 
-AS_USUAL = PredictOptions()
+DEFAULT_OPTIONS = PredictOptions()
 
 
 class Timings(NamedTuple):

@@ -45,9 +45,9 @@ def _stream(
     predictor: Predictor, source: Frames, options: PredictOptions, track: bool, smooth: bool
 ) -> Iterator[PosedFrame]:
     tracker, smoother = Tracker(), Smoother()
-    looked_at = _one_by_one if source.live else _ahead
+    has_people = _one_by_one if source.live else _ahead
     with source:
-        for frame, prediction in looked_at(predictor, source, options):
+        for frame, prediction in has_people(predictor, source, options):
             if prediction.poses is None:
                 raise LitePoseError(f"frame {frame.number} of {source.name}: {prediction.error}")
             poses = prediction.poses

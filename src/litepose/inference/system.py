@@ -58,7 +58,7 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "litepose"
 
 
-class Bystanders:
+class BackgroundLoad:
     """How busy the cores were with other programs since this was made: what timings suffer from."""
 
     def __init__(self) -> None:

@@ -29,9 +29,9 @@ class TorchBackend:
         try:
             self._device = torch.device(options.device)
             network = fold_batch_norms(network).to(self._device)
-        except (RuntimeError, AssertionError) as wrong:
+        except (RuntimeError, AssertionError) as exc:
             raise LitePoseError(
-                f"PyTorch cannot use the device {options.device!r}: {first_line(wrong)}"
+                f"PyTorch cannot use the device {options.device!r}: {first_line(exc)}"
             ) from None
         self._network = network.eval().to(memory_format=torch.channels_last)
         self._one_at_a_time = threading.Lock()  # two at once would fight for the same threads
@@ -48,7 +48,7 @@ class TorchBackend:
             tags = maps.tags.cpu().numpy()
         return Maps(heatmaps, self.info.strides, tags, self.info.tag_stride)
 
-    def side_by_side(self, workers: int) -> TorchBackend:
+    def clone_for(self, workers: int) -> TorchBackend:
         """Itself: while one caller has the network, the others read and group."""
         return self
 

@@ -21,7 +21,13 @@ from litepose.core.assignment import min_cost_matching
 from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
-from litepose.inference.kalman import People, alike_people, corrected, moved, sighted
+from litepose.inference.kalman import (
+    Tracks,
+    detections,
+    pairwise_similarity,
+    predict_tracks,
+    update_tracks,
+)
 
 CUT = 0.3  # where nobody is more alike than this to those just seen, the video was cut
 FEWEST_IN_CUT = 2
@@ -33,22 +39,24 @@ class TrackOptions:
     """How people are followed.
 
     keep_seconds:  a person out of sight is waited for this long, then its id is spent
-    confirm_looks: a person seen fewer times than this may be a ghost and is waited for less; seen
+    confirm_hits: a person seen fewer times than this may be a ghost and is waited for less; seen
                    once only, it is not waited for at all
-    least_alike:   people less alike than this, of 1, are not the same
+    min_similarity:   people less alike than this, of 1, are not the same
     """
 
     keep_seconds: float = 1.0
-    confirm_looks: int = 3
-    least_alike: float = 0.05
+    confirm_hits: int = 3
+    min_similarity: float = 0.05
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.keep_seconds) and self.keep_seconds >= 0):
             raise LitePoseError(f"keep_seconds must be 0 or more; got {self.keep_seconds}")
-        if self.confirm_looks < 1:
-            raise LitePoseError(f"confirm_looks must be 1 or more; got {self.confirm_looks}")
-        if not 0 < self.least_alike < 1:
-            raise LitePoseError(f"least_alike must lie between 0 and 1; got {self.least_alike}")
+        if self.confirm_hits < 1:
+            raise LitePoseError(f"confirm_hits must be 1 or more; got {self.confirm_hits}")
+        if not 0 < self.min_similarity < 1:
+            raise LitePoseError(
+                f"min_similarity must lie between 0 and 1; got {self.min_similarity}"
+            )
 
 
 class Tracker:
@@ -59,7 +67,7 @@ class Tracker:
 
     def __init__(self, options: TrackOptions = TrackOptions()) -> None:
         self.options = options
-        self._people: People | None = None
+        self._people: Tracks | None = None
         self._skeleton: Skeleton | None = None
         self._image_wh: tuple[int, int] | None = None
         self._time = -math.inf
@@ -84,13 +92,13 @@ class Tracker:
         self._skeleton = poses.skeleton
         self._rescale(poses.image_wh)
         before, self._time = self._time, max(seconds, self._time)
-        new = sighted(poses, self._time)
-        old = new[:0] if self._people is None else moved(self._people, self._time - before)
-        alike = alike_people(old, new, poses.skeleton.sigmas, poses.centers_xy is not None)
-        known = (old.seen == before) & (old.looks >= self.options.confirm_looks)
+        new = detections(poses, self._time)
+        old = new[:0] if self._people is None else predict_tracks(self._people, self._time - before)
+        alike = pairwise_similarity(old, new, poses.skeleton.sigmas, poses.centers_xy is not None)
+        known = (old.seen == before) & (old.hits >= self.options.confirm_hits)
         if _is_cut(alike[known]):
             old, alike = old[:0], alike[:0]
-        partner = _partners(alike - self.options.least_alike)
+        partner = _partners(alike - self.options.min_similarity)
         return replace(poses, track_ids=self._take_over(old, new, partner))
 
     def forget(self) -> None:
@@ -99,10 +107,10 @@ class Tracker:
         self._time = -math.inf
 
     def confirmed(self, ids: np.ndarray) -> np.ndarray:
-        """(N,) bool: which of the ids of the last frame were seen `confirm_looks` times."""
+        """(N,) bool: which of the ids of the last frame were seen `confirm_hits` times."""
         if self._people is None:
             return np.zeros(len(ids), bool)
-        sure = self._people.ids[self._people.looks >= self.options.confirm_looks]
+        sure = self._people.ids[self._people.hits >= self.options.confirm_hits]
         return np.isin(ids, sure)
 
     def _rescale(self, image_wh: tuple[int, int] | None) -> None:
@@ -115,11 +123,11 @@ class Tracker:
             people.size *= math.sqrt(ratio.prod())
         self._image_wh = image_wh or self._image_wh
 
-    def _take_over(self, old: People, new: People, partner: np.ndarray) -> np.ndarray:
+    def _take_over(self, old: Tracks, new: Tracks, partner: np.ndarray) -> np.ndarray:
         """Keep what was learned; returns the ids (N,) of the new people."""
         met = np.flatnonzero(partner >= 0)
         here = partner[met]
-        old.put(met, corrected(old[met], new[here]))
+        old.put(met, update_tracks(old[met], new[here]))
         new.ids[here] = old.ids[met]
         # By what can be seen, so that the order in which people are given does not matter.
         first = np.lexsort((*new.keypoints_xy[:, 0].T, -new.weights.sum(axis=1)))
@@ -127,7 +135,7 @@ class Tracker:
         new.ids[born] = self._next_id + np.arange(len(born))
         self._next_id += len(born)
         waited = self._time - old.seen
-        patience = np.minimum((old.looks - 1) / self.options.confirm_looks, 1)
+        patience = np.minimum((old.hits - 1) / self.options.confirm_hits, 1)
         kept = waited <= patience * self.options.keep_seconds
         self._people = old[kept].joined(new[born])
         return new.ids.copy()

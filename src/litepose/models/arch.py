@@ -103,9 +103,9 @@ class Arch:
             if "stages" in fields:
                 fields["stages"] = tuple(Stage.from_dict(stage) for stage in fields["stages"])
             return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as wrong:
+        except (KeyError, TypeError, AttributeError) as exc:
             raise LitePoseError(
-                f"this {cls.family} architecture misses or misnames a field: {wrong}"
+                f"this {cls.family} architecture misses or misnames a field: {exc}"
             ) from None
 
 
@@ -142,10 +142,10 @@ class LitePoseArch(Arch):
                 stages=tuple(_official_stage(stage) for stage in data["backbone_setting"]),
                 deconv=tuple(data["deconv_setting"]),
             )
-        except (KeyError, TypeError, ValueError) as wrong:
-            if isinstance(wrong, LitePoseError):
+        except (KeyError, TypeError, ValueError) as exc:
+            if isinstance(exc, LitePoseError):
                 raise
-            raise LitePoseError(f"not an official architecture: {wrong!r} is wrong") from None
+            raise LitePoseError(f"not an official architecture: {exc!r} is wrong") from None
 
 
 def _official_stage(data: Mapping[str, Any]) -> Stage:

@@ -74,8 +74,8 @@ def load_checkpoint(
     try:
         with safe_open(path, "pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as wrong:
-        raise LitePoseError(f"{path} is damaged or cut short: {wrong}") from None
+    except (SafetensorError, OSError) as exc:
+        raise LitePoseError(f"{path} is damaged or cut short: {exc}") from None
     _check_fit(state, info, str(path))
     model = build_network(info)
     model.load_state_dict(state)
@@ -90,11 +90,11 @@ def read_header(path: str | Path) -> Header:
     try:
         with safe_open(path, "pt") as file:
             metadata = dict(file.metadata() or {})
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong}") from None
-    except SafetensorError as wrong:
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc}") from None
+    except SafetensorError as exc:
         raise LitePoseError(
-            f"{path} is no checkpoint of ours, or cut short ({wrong}); official .pth.tar files"
+            f"{path} is no checkpoint of ours, or cut short ({exc}); official .pth.tar files"
             " are read by `litepose convert`"
         ) from None
     if KEY not in metadata:
@@ -123,10 +123,10 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except OSError as wrong:
+    except OSError as exc:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise LitePoseError(f"cannot write {path}: {wrong}; nothing was overwritten") from None
+        raise LitePoseError(f"cannot write {path}: {exc}; nothing was overwritten") from None
 
 
 def _in_order(content: bytes) -> bytes:
@@ -146,8 +146,8 @@ def _check_sha256(path: Path, expected: str) -> None:
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc}") from None
     if found != expected.lower():
         raise LitePoseError(
             f"{path} is not the expected file: its sha256 is {found}, not {expected}; get it again"

@@ -130,10 +130,10 @@ def _read_tensors(path: Path) -> Any:
         with torch.serialization.safe_globals(numbers), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols, of no use to a user
             return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong}") from None
-    except pickle.UnpicklingError as wrong:
-        if "GLOBAL" in str(wrong) or "unrecognized function" in str(wrong):
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc}") from None
+    except pickle.UnpicklingError as exc:
+        if "GLOBAL" in str(exc) or "unrecognized function" in str(exc):
             raise LitePoseError(
                 f"{path} holds pickled code beside its tensors and was not loaded, because code in"
                 " a checkpoint runs when it is read. Save its state dict alone"

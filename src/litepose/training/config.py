@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -32,31 +32,45 @@ Side = Annotated[int, Field(ge=32, multiple_of=32)]
 
 
 class Section(BaseModel):
+    """Refuses unknown keys; those in `RENAMED`, of 0.1.0, with the name that they have now."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _todays_keys(cls, value: Any) -> Any:
+        old = set(cls.RENAMED) & set(value) if isinstance(value, Mapping) else ()
+        if old:
+            raise ValueError(
+                "; ".join(f"{k!r} is now called {cls.RENAMED[k]!r}" for k in sorted(old))
+            )
+        return value
 
 
 class ModelConfig(Section):
     """What is trained and from where.
 
-    name: a network of the zoo (tiny, p, xs, s, m, l); left out, that of `start`
-    start: weights to begin with: a zoo name, one of our checkpoints, an official .pth.tar;
+    name: a network of the zoo (tiny, p, xs, s, m, l); left out, that of `init`
+    init: weights to begin with: a zoo name, one of our checkpoints, an official .pth.tar;
            empty means random ones
     tags: learned or positional; empty keeps the network's own
-    skeleton: coco17, crowdpose14, lsp14, a TOML file; empty means that of `start` or of the data
+    skeleton: coco17, crowdpose14, lsp14, a TOML file; empty means that of `init` or of the data
     input_size: short side in pixels when the trained model predicts; None keeps the network's own
-    blend: the weights that are judged and kept lie this share of the way from those of `start` to
-           the trained ones; 1 is all the way
+    weight_interpolation: the evaluated and saved weights lie this share of the way from those of
+        `init` to the trained ones; 1 is all the way
     freeze: parts by parameter name (`stem`, `blocks.0-11`) that keep their weights and norms
     freeze_norms: batch norms keep their running mean and variance everywhere
     heat_threshold, tag_threshold: of the decoder, stored in the checkpoint; None keeps its own
     """
 
+    RENAMED = {"start": "init", "blend": "weight_interpolation"}
     name: str = ""
-    start: str = ""
+    init: str = ""
     tags: Literal["", "learned", "positional"] = ""
     skeleton: str = ""
     input_size: PositiveInt | None = None
-    blend: Share = 1.0
+    weight_interpolation: Share = 1.0
     freeze: tuple[str, ...] = ()
     freeze_norms: bool = False
     heat_threshold: NonNegativeFloat | None = None
@@ -67,28 +81,30 @@ class Source(Section):
     """Annotated images: a split in a dataset folder, a packed file, or drawn people.
 
     root: the folder that split or packed lies in, seen from `data.root`
-    share: how often its images come, relative to the other sources
+    weight: how often its images come, relative to the other sources
     image_ids: of a split, only these images
-    answers: folders of `litepose data answers` about its images, seen from `root`, one for each
-        input size: what a teacher saw, in place of asking `teacher.model` at every step. Each
-        image takes the answer given where people looked as large as they are shown
+    teacher_maps: folders written by `litepose data pseudo-label` for its images, relative to
+        `root`, one for each input size: teacher heatmaps, in place of running `teacher.model` at
+        every step. Each image takes those of the size in which its people were about as large as
+        they are shown
     people: a file of COCO results about its images, seen from `root`: whoever is not labeled is
         learned too, each keypoint as high as its score, if the person scores `people_above`
     synthetic: draw this many images instead of reading any, with `seed`
     """
 
+    RENAMED = {"answers": "teacher_maps", "share": "weight"}
     split: str = ""
     packed: str = ""
     root: str = ""
-    share: PositiveFloat = 1.0
+    weight: PositiveFloat = 1.0
     image_ids: tuple[int, ...] = ()
-    answers: tuple[str, ...] = ()
+    teacher_maps: tuple[str, ...] = ()
     people: str = ""
     people_above: Share = 0.3
     synthetic: NonNegativeInt = 0
     seed: NonNegativeInt = 0
 
-    @field_validator("answers", mode="before")
+    @field_validator("teacher_maps", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
         return ((value,) if value else ()) if isinstance(value, str) else value
@@ -99,8 +115,8 @@ class Source(Section):
             raise ValueError(
                 "give one of split (a dataset's), packed (a file), synthetic (a number)"
             )
-        if (self.answers or self.people) and not self.split:
-            raise ValueError("answers and people belong to a split")
+        if (self.teacher_maps or self.people) and not self.split:
+            raise ValueError("teacher_maps and people belong to a split")
         if self.image_ids and not self.split:
             raise ValueError("image_ids choose from a split")
         return self
@@ -146,28 +162,29 @@ class TeacherConfig(Section):
 class OptimizerConfig(Section):
     """AdamW and its schedule.
 
-    lr: peak learning rate; lr_of: others by parts of parameter names (`stem`, `blocks.0-11`)
-    relative: rates are shares of each tensor's own size (the root mean square of its values at the
-        start). AdamW moves every weight by about the rate, whatever its size: in networks whose
-        norms were folded into convolutions, some weights are a thousandth of others and would be
-        drowned by the first steps
-    schedule: one-cycle rises for `warmup` epochs and falls by a cosine to `final` of the peak;
+    lr: peak learning rate; lr_overrides: others by parts of parameter names (`stem`, `blocks.0-11`)
+    relative_lr: rates are multiplied by the root mean square of each tensor's initial values.
+        AdamW moves every weight by about the rate, whatever its size; where norms were folded into
+        convolutions, some weights are a thousandth of others and the first steps would drown them
+    schedule: one-cycle rises for `warmup` epochs and falls by a cosine to `final_lr_ratio` of the
+        peak;
         step multiplies by `step_factor` at each epoch of `steps`
-    clip: largest norm of all gradients together, 0 is off
+    grad_clip_norm: largest norm of all gradients together, 0 is off
     ema: decay of the averaged weights that are judged and kept, 0 is off
     """
 
+    RENAMED = {"lr_of": "lr_overrides", "final": "final_lr_ratio", "clip": "grad_clip_norm"}
     lr: PositiveFloat = 4e-3
-    lr_of: dict[str, PositiveFloat] = {}
-    relative: bool = False
+    lr_overrides: dict[str, PositiveFloat] = {}
+    relative_lr: bool = False
     weight_decay: NonNegativeFloat = 0.01
     betas: tuple[Share, Share] = (0.9, 0.999)
     schedule: Literal["one-cycle", "step", "constant"] = "one-cycle"
     warmup: NonNegativeFloat = 1.0
-    final: Share = 1e-3
+    final_lr_ratio: Share = 1e-3
     steps: tuple[PositiveInt, ...] = ()
     step_factor: PositiveFloat = 0.1
-    clip: NonNegativeFloat = 1.0
+    grad_clip_norm: NonNegativeFloat = 1.0
     ema: Share = 0.999
 
 
@@ -259,10 +276,12 @@ class TrainConfig(Section):
         starts = [phase.start for phase in self.phases]
         if starts[0] != 0 or sorted(set(starts)) != starts:
             raise ValueError(f"phases must start at epoch 0 and then later and later; got {starts}")
-        if not (self.model.name or self.model.start):
-            raise ValueError("model needs a name (random weights) or a start (trained ones)")
-        if self.model.blend < 1 and not self.model.start:
-            raise ValueError("model.blend mixes with the weights of model.start; name one")
+        if not (self.model.name or self.model.init):
+            raise ValueError("model needs a name (random weights) or an init (trained ones)")
+        if self.model.weight_interpolation < 1 and not self.model.init:
+            raise ValueError(
+                "model.weight_interpolation mixes with the weights of model.init; name one"
+            )
         if any(number >= len(self.data.train) for p in self.phases for number in p.sources):
             raise ValueError(f"phases.sources are numbers from 0 to {len(self.data.train) - 1}")
         on_device = self.data.on_device
@@ -270,14 +289,14 @@ class TrainConfig(Section):
             raise ValueError("data.on_device needs one packed training source and no other")
         if on_device and (self.augment.mosaic or self.data.length):
             raise ValueError("data.on_device takes no augment.mosaic and no data.length")
-        answered = [bool(source.answers) for source in self.data.train]
+        answered = [bool(source.teacher_maps) for source in self.data.train]
         if any(answered) and not all(answered):
-            raise ValueError("give answers for every data.train source, or for none")
+            raise ValueError("give teacher_maps for every data.train source, or for none")
         needs_teacher = self.loss.dense_weight > 0 or self.teacher.ignore_above > 0
         if needs_teacher and not (self.teacher.model or all(answered)):
             raise ValueError(
                 "loss.dense_weight and teacher.ignore_above need a teacher.model or data.train"
-                " sources with answers"
+                " sources with teacher_maps"
             )
         return self
 

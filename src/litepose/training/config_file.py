@@ -15,7 +15,7 @@ from litepose.training.config import Section, TrainConfig
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """A TOML file, changed by `key=value` words such as `epochs=50` or `data.train.0.share=2`.
+    """A TOML file, changed by `key=value` words such as `epochs=50` or `data.train.0.weight=2`.
 
     Values are TOML; what is none is text. Raises LitePoseError that lists every mistake.
     """
@@ -23,10 +23,10 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LitePoseError(missing_message(Path(path))) from None
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read the configuration {path}: {wrong.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise LitePoseError(f"the configuration {path} is not TOML: {wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read the configuration {path}: {exc.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise LitePoseError(f"the configuration {path} is not TOML: {exc}") from None
     for word in overrides:
         key, equals, value = word.partition("=")
         if not equals or not key.strip():
@@ -41,8 +41,8 @@ def config_from_dict(table: Mapping[str, Any], where: str = "the configuration")
     """Raises LitePoseError that lists every mistake, unknown keys with the nearest known one."""
     try:
         return TrainConfig.model_validate(table)
-    except ValidationError as wrong:
-        lines = [f"  {_explain(error)}" for error in wrong.errors()]
+    except ValidationError as exc:
+        lines = [f"  {_explain(error)}" for error in exc.errors()]
         raise LitePoseError(f"{where} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from None
 
 

@@ -13,7 +13,7 @@ from litepose.data.packed import PackedDataset
 from litepose.data.pseudo_people import WithPseudoPeople, read_people
 from litepose.data.skeleton_toml import load_skeleton
 from litepose.data.synthetic import synthesize
-from litepose.data.teacher_maps import Answered, Answers
+from litepose.data.teacher_maps import TeacherMaps, WithTeacherMaps
 from litepose.training.config import DataConfig, Phase, Source
 
 DRAWN_SPLIT = "drawn"
@@ -53,7 +53,7 @@ def training_data(config: DataConfig, target: Skeleton, drawn: Path) -> list[Pos
 def mixture(datasets: list[PoseDataset], config: DataConfig, phase: Phase) -> Mixture:
     """The sources of a phase, each with its share."""
     chosen = phase.sources or range(len(datasets))
-    return Mixture([(datasets[i], config.train[i].share) for i in chosen], config.length)
+    return Mixture([(datasets[i], config.train[i].weight) for i in chosen], config.length)
 
 
 def open_source(
@@ -87,13 +87,13 @@ def open_source(
         dataset = dataset.select([place[i] for i in source.image_ids])
     if not len(dataset):
         raise LitePoseError(f"{folder} split {source.split} has no image with labeled people")
-    taught: PoseDataset = dataset
+    teacher_heatmaps: PoseDataset = dataset
     if source.people:
         k = dataset.skeleton.num_keypoints
-        taught = WithPseudoPeople(
-            taught, read_people(folder / source.people, k, source.people_above)
+        teacher_heatmaps = WithPseudoPeople(
+            teacher_heatmaps, read_people(folder / source.people, k, source.people_above)
         )
-    if source.answers:
-        views = [Answers(folder / name, dataset.skeleton) for name in source.answers]
-        taught = Answered(taught, views)
-    return taught
+    if source.teacher_maps:
+        views = [TeacherMaps(folder / name, dataset.skeleton) for name in source.teacher_maps]
+        teacher_heatmaps = WithTeacherMaps(teacher_heatmaps, views)
+    return teacher_heatmaps

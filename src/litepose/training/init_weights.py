@@ -32,11 +32,9 @@ def make_start(config: TrainConfig, skeleton: Skeleton | None) -> Start:
     Raises LitePoseError where weights, network and settings do not fit each other.
     """
     wanted = config.model
-    given, info = (
-        zoo.load(wanted.start) if wanted.start else (None, zoo.find_model(wanted.name).info)
-    )
+    given, info = zoo.load(wanted.init) if wanted.init else (None, zoo.find_model(wanted.name).info)
     source = info
-    if wanted.start and wanted.name:
+    if wanted.init and wanted.name:
         _same_network(wanted, info)
     info = replace(info, name=config.name, skeleton=skeleton or info.skeleton)
     if wanted.tags:
@@ -72,7 +70,7 @@ def make_start(config: TrainConfig, skeleton: Skeleton | None) -> Start:
 def _same_network(wanted: ModelConfig, info: ModelInfo) -> None:
     if zoo.find_model(wanted.name).info.arch != info.arch:
         raise LitePoseError(
-            f"model.start {wanted.start!r} is another network than model.name {wanted.name!r};"
+            f"model.init {wanted.init!r} is another network than model.name {wanted.name!r};"
             " leave model.name out to train the network of the start"
         )
 
@@ -91,14 +89,17 @@ def _take_over(
         remade |= set(model.output_layers())
     own.update({k: v for k, v in theirs.items() if k.rpartition(".")[0] not in remade})
     model.load_state_dict(own)
-    notes = [f"weights from {wanted.start}"]
-    if wanted.blend < 1:
+    notes = [f"weights from {wanted.init}"]
+    if wanted.weight_interpolation < 1:
         if remade:
             raise LitePoseError(
-                f"model.blend mixes trained weights with those of {wanted.start}, but these layers"
-                f" are made anew: {', '.join(sorted(remade))}; leave blend at 1"
+                f"model.weight_interpolation mixes trained weights with those of {wanted.init},"
+                f" but these layers start from random weights: {', '.join(sorted(remade))};"
+                " leave weight_interpolation at 1"
             )
-        notes.append(f"kept weights: {wanted.blend:.0%} of the way to the trained ones")
+        notes.append(
+            f"kept weights: {wanted.weight_interpolation:.0%} of the way to the trained ones"
+        )
     if remade:
         notes.append(f"made anew for this skeleton: {', '.join(sorted(remade))}")
     return notes

@@ -131,8 +131,8 @@ class Reporter:
                 file.write(json.dumps(asdict(report)) + "\n")
             self._write_curves(report)
             self._write_samples(report.epoch, seen)
-        except OSError as wrong:
-            raise LitePoseError(f"cannot write the report to {self.folder}: {wrong}") from None
+        except OSError as exc:
+            raise LitePoseError(f"cannot write the report to {self.folder}: {exc}") from None
 
     def close(self) -> None:
         self.end()

@@ -12,12 +12,14 @@ from litepose.core.maps import Maps
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.skeleton import Skeleton
 from litepose.data.sample import Batch
-from litepose.data.teacher_maps import SCALE as ANSWER_SCALE
+from litepose.data.teacher_maps import SCALE as TEACHER_SCALE
 from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
-from litepose.training.losses import Losses, cell_weights, doubtful_cells, pose_losses
+from litepose.training.losses import Losses, cell_weights, pose_losses, unlabeled_cells
 from litepose.training.targets import Targets, make_targets
 
-MISSED = 0.1  # a teacher colder than this where labels are hotter has not seen the keypoint
+TEACHER_MISS_THRESHOLD = (
+    0.1  # a teacher colder than this where labels are hotter has not seen the keypoint
+)
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -68,17 +70,19 @@ class Objective:
         targets = self.targets(batch)
         sizes = [(h.shape[2], h.shape[3]) for h in targets.heatmaps]
         weights = [cell_weights(batch.valid_mask, batch.labeled, s) for s in sizes]
-        taught = None
-        if batch.taught is not None:
-            taught = _resized(batch.taught.float() / ANSWER_SCALE, sizes)
+        teacher_heatmaps = None
+        if batch.teacher_heatmaps is not None:
+            teacher_heatmaps = _resized(batch.teacher_heatmaps.float() / TEACHER_SCALE, sizes)
         elif self.teacher is not None:
-            taught = self.teacher.heatmaps(batch.images, sizes)
+            teacher_heatmaps = self.teacher.heatmaps(batch.images, sizes)
         trusted = None
-        if taught is not None:
-            trusted = self._teacher_weights(taught, targets, batch)
+        if teacher_heatmaps is not None:
+            trusted = self._teacher_weights(teacher_heatmaps, targets, batch)
             if self.config.teacher.ignore_above:
-                weights = self._without_doubtful(weights, taught, targets, batch)
-        return pose_losses(maps, targets, tuple(weights), self.config.loss, taught, trusted)
+                weights = self._without_unlabeled(weights, teacher_heatmaps, targets, batch)
+        return pose_losses(
+            maps, targets, tuple(weights), self.config.loss, teacher_heatmaps, trusted
+        )
 
     def targets(self, batch: Batch) -> Targets:
         height, width = batch.images.shape[-2:]
@@ -93,24 +97,30 @@ class Objective:
         )
 
     def _teacher_weights(
-        self, taught: tuple[Tensor, ...], targets: Targets, batch: Batch
+        self, teacher_heatmaps: tuple[Tensor, ...], targets: Targets, batch: Batch
     ) -> tuple[Tensor, ...]:
         """A teacher knows of all keypoints and people, but not of those that only labels show."""
         every = torch.ones_like(batch.labeled)
         return tuple(
             cell_weights(batch.valid_mask, every, (seen.shape[2], seen.shape[3]))
-            * ~((target > MISSED) & (seen < MISSED))
-            for seen, target in zip(taught, targets.heatmaps, strict=True)
+            * ~((target > TEACHER_MISS_THRESHOLD) & (seen < TEACHER_MISS_THRESHOLD))
+            for seen, target in zip(teacher_heatmaps, targets.heatmaps, strict=True)
         )
 
-    def _without_doubtful(
-        self, weights: list[Tensor], taught: tuple[Tensor, ...], targets: Targets, batch: Batch
+    def _without_unlabeled(
+        self,
+        weights: list[Tensor],
+        teacher_heatmaps: tuple[Tensor, ...],
+        targets: Targets,
+        batch: Batch,
     ) -> list[Tensor]:
         incomplete = ~batch.people_complete[:, None, None, None]
         limit = self.config.teacher.ignore_above
         return [
-            weight * ~(doubtful_cells(seen, target, limit) & incomplete)
-            for weight, seen, target in zip(weights, taught, targets.heatmaps, strict=True)
+            weight * ~(unlabeled_cells(seen, target, limit) & incomplete)
+            for weight, seen, target in zip(
+                weights, teacher_heatmaps, targets.heatmaps, strict=True
+            )
         ]
 
 

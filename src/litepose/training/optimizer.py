@@ -26,14 +26,14 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
     A parameter's rate is that of the longest part that holds it, times the root mean square of its
     own values if the rates are relative. Frozen parameters are left out.
     """
-    check_parts(model, config.lr_of)
+    check_parts(model, config.lr_overrides)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        own = [part for part in config.lr_of if within(name, part)]
-        rate = config.lr_of[max(own, key=len)] if own else config.lr
-        if config.relative:
+        own = [part for part in config.lr_overrides if within(name, part)]
+        rate = config.lr_overrides[max(own, key=len)] if own else config.lr
+        if config.relative_lr:
             rate *= _root_mean_square(parameter)
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
@@ -56,14 +56,18 @@ def rate_factor(config: OptimizerConfig, epochs: float, at: float) -> float:
     if at < config.warmup:
         rise = at / config.warmup
         if config.schedule == "one-cycle":
-            return config.final + (1 - config.final) * 0.5 * (1 - math.cos(math.pi * rise))
-        return max(config.final, rise)
+            return config.final_lr_ratio + (1 - config.final_lr_ratio) * 0.5 * (
+                1 - math.cos(math.pi * rise)
+            )
+        return max(config.final_lr_ratio, rise)
     if config.schedule == "constant":
         return 1.0
     if config.schedule == "step":
         return config.step_factor ** sum(at >= step for step in config.steps)
     fallen = min(1.0, (at - config.warmup) / max(epochs - config.warmup, 1e-9))
-    return config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * fallen))
+    return config.final_lr_ratio + (1 - config.final_lr_ratio) * 0.5 * (
+        1 + math.cos(math.pi * fallen)
+    )
 
 
 def set_rates(optimizer: Optimizer, factor: float) -> None:
@@ -82,7 +86,7 @@ def update_average(average: AveragedModel, model: nn.Module, decay: float, step:
     average.update_parameters(model)
 
 
-def blend(model: nn.Module, start: Mapping[str, Tensor], share: float) -> nn.Module:
+def interpolate_weights(model: nn.Module, start: Mapping[str, Tensor], share: float) -> nn.Module:
     """A copy of the model whose weights lie `share` of the way from the start's to the trained.
 
     Fine-tuned on a few thousand images, a network sees more and places worse; part of the way

@@ -1,7 +1,7 @@
-"""Write teacher heatmaps: ask a trained model once about every image of a dataset.
+"""Write teacher heatmaps: run a trained model once on every image of a dataset.
 
-Writing can stop anywhere and go on: `answers.json` says who was asked, how, and about which images,
-so that what goes on is the same. Teacher heatmaps also speak of people whom nobody labeled.
+Writing can be interrupted and resumed: `teacher_maps.json` records the model, its options and the
+images, so that a resumed run continues the same set. Teacher heatmaps include unlabeled people.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.data.datasets import PoseDataset, UnreadableImageError
-from litepose.data.teacher_maps import SCALE, answer_path
+from litepose.data.teacher_maps import SCALE, teacher_map_path
 from litepose.inference.predictor import PredictOptions, Predictor
 from litepose.models.checkpoint import write_atomically
 
-DESCRIPTION = "answers.json"
+DESCRIPTION = "teacher_maps.json"
+DESCRIPTION_BEFORE = "answers.json"  # its name in 0.1.0
 SCHEMA = 1
 
 
 def describe(
     predictor: Predictor, weights_sha256: str, dataset: PoseDataset, options: PredictOptions
 ) -> dict[str, Any]:
-    """What decides the answers, in plain JSON types."""
+    """What decides the heatmaps, in plain JSON types."""
     images = sorted((r.image_id, r.file_name, *r.image_wh) for r in dataset.records)
     return {
         "schema": SCHEMA,
@@ -49,21 +50,23 @@ def describe(
 def check_description(folder: Path, description: dict[str, Any]) -> None:
     """Write the description where the folder is new.
 
-    Raises LitePoseError where it holds answers of another description, or of none.
+    Raises LitePoseError where it holds heatmaps of another description, or of none.
     """
     path = folder / DESCRIPTION
+    if (folder / DESCRIPTION_BEFORE).exists():
+        path = folder / DESCRIPTION_BEFORE
     try:
         there = json.loads(path.read_bytes())
     except FileNotFoundError:
         if next(folder.glob("*.npz"), None) is not None:
             raise LitePoseError(
-                f"{folder} holds answers without {DESCRIPTION}, so who gave them is unknown;"
+                f"{folder} holds heatmaps without {DESCRIPTION}, so their model is unknown;"
                 " name another folder"
             ) from None
         write_atomically(path, json.dumps(description, indent=1).encode())
         return
-    except (OSError, ValueError) as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong}; name another folder") from None
+    except (OSError, ValueError) as exc:
+        raise LitePoseError(f"cannot read {path}: {exc}; name another folder") from None
     before = there if isinstance(there, dict) else {}
     differs = [
         f"{key} {before.get(key)}, now {value}"
@@ -72,11 +75,11 @@ def check_description(folder: Path, description: dict[str, Any]) -> None:
     ]
     if differs:
         raise LitePoseError(
-            f"{folder} holds other answers ({'; '.join(differs)}); name another folder"
+            f"{folder} holds heatmaps of other settings ({'; '.join(differs)}); name another folder"
         )
 
 
-def write_answers(
+def write_teacher_maps(
     predictor: Predictor,
     weights_sha256: str,
     dataset: PoseDataset,
@@ -84,32 +87,32 @@ def write_answers(
     options: PredictOptions,
     indices: Sequence[int] | None = None,
 ) -> Iterator[str | None]:
-    """Ask about every image; yields None, or why an image was left out, as each is done.
+    """Run on every image; yields None, or why an image was skipped, as each is done.
 
-    Images whose answer is there already are passed over. `weights_sha256`: of the predictor's
+    Images whose heatmaps exist already are skipped. `weights_sha256`: of the predictor's
     file; `indices`: only these images. Raises LitePoseError where the model's keypoints are not
-    the dataset's, the folder holds other answers, or nothing can be written.
+    the dataset's, the folder holds other heatmaps, or nothing can be written.
     """
     if predictor.info.skeleton != dataset.skeleton:
         raise LitePoseError(
             f"{predictor.info.name} knows {predictor.info.skeleton.name}, the images are labeled"
-            f" with {dataset.skeleton.name}; answers need the same keypoints"
+            f" with {dataset.skeleton.name}; teacher heatmaps need the same keypoints"
         )
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as wrong:
-        raise LitePoseError(f"cannot make the folder {folder}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot make the folder {folder}: {exc.strerror}") from None
     check_description(folder, describe(predictor, weights_sha256, dataset, options))
     for i in range(len(dataset)) if indices is None else indices:
-        path = answer_path(folder, dataset.records[i].image_id)
+        path = teacher_map_path(folder, dataset.records[i].image_id)
         if path.exists():
             yield None
             continue
         try:
-            heat = ask(predictor, dataset[i].image, options)
-        except UnreadableImageError as wrong:
-            yield str(wrong)
+            heat = predict_teacher_maps(predictor, dataset[i].image, options)
+        except UnreadableImageError as exc:
+            yield str(exc)
             continue
         packed = io.BytesIO()
         np.savez_compressed(packed, heat=heat)
@@ -117,7 +120,9 @@ def write_answers(
         yield None
 
 
-def ask(predictor: Predictor, image: np.ndarray, options: PredictOptions) -> np.ndarray:
+def predict_teacher_maps(
+    predictor: Predictor, image: np.ndarray, options: PredictOptions
+) -> np.ndarray:
     """(h, w, K) uint8: the merged heatmaps of one image's first view, their cells laid over all
     of it."""
     maps, box, _ = predictor.inspect(image, options).views[0]

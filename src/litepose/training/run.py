@@ -29,7 +29,7 @@ from litepose.training.init_weights import make_start
 from litepose.training.logger import duration
 from litepose.training.memory_order import ORDERS, faster_in_channels_last
 from litepose.training.objective import PRECISIONS, Objective, Teacher, computes_bf16
-from litepose.training.optimizer import average_weights, blend, make_optimizer
+from litepose.training.optimizer import average_weights, interpolate_weights, make_optimizer
 from litepose.training.run_checkpoint import Progress, load_state, restore, save_state
 
 RESULTS = ("best.safetensors", "last.safetensors", "metrics.jsonl")  # never overwritten by another
@@ -55,7 +55,7 @@ class Run:
         self.model = start.model.to(group.device)
         self.objective = Objective(config, start.info, self._teacher())
         self.start_weights = None
-        if config.model.blend < 1:
+        if config.model.weight_interpolation < 1:
             self.start_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.average = average_weights(self.model) if config.optimizer.ema else None
@@ -70,7 +70,9 @@ class Run:
         trained = self.model if self.average is None else self.average.module
         if self.start_weights is None:
             return trained
-        return blend(trained, self.start_weights, self.config.model.blend)
+        return interpolate_weights(
+            trained, self.start_weights, self.config.model.weight_interpolation
+        )
 
     @property
     def state_file(self) -> Path:
@@ -160,8 +162,8 @@ class Run:
         if not self.group.first:
             self.group.gather(None)
         target = named_skeleton(self.config.model.skeleton)
-        if target is None and self.config.model.start:
-            target = zoo.load(self.config.model.start)[1].skeleton
+        if target is None and self.config.model.init:
+            target = zoo.load(self.config.model.init)[1].skeleton
             own = open_source(data.val, data.root, None, drawn).skeleton
             check_known(own, target)
         self.val_data = open_source(data.val, data.root, target, drawn)
@@ -215,8 +217,8 @@ class Run:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.folder).free
-        except OSError as wrong:
-            raise LitePoseError(f"cannot write to {self.folder}: {wrong.strerror}") from None
+        except OSError as exc:
+            raise LitePoseError(f"cannot write to {self.folder}: {exc.strerror}") from None
         if free < needed:
             raise LitePoseError(
                 f"this run needs {needed / 1e6:.0f} MB in {self.folder} and the disk has"

@@ -84,10 +84,10 @@ def load_state(path: Path, config: TrainConfig) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version = state["version"]
-    except OSError as wrong:
-        raise LitePoseError(f"cannot read {path}: {wrong.strerror}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as wrong:
-        raise LitePoseError(f"{path} is no state of a run, or damaged: {wrong}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc.strerror}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as exc:
+        raise LitePoseError(f"{path} is no state of a run, or damaged: {exc}") from None
     if version != VERSION:
         raise LitePoseError(f"{path} has version {version}, this program reads {VERSION}")
     _check_same(path, TrainConfig.model_validate_json(state["config"]), config)

@@ -155,9 +155,9 @@ class Trainer:
         """One step of the optimizer, `at` epochs into the run."""
         run, rule = self.run, self.config.optimizer
         set_rates(run.optimizer, rate_factor(rule, self.config.epochs, at))
-        if rule.clip:
+        if rule.grad_clip_norm:
             run.scaler.unscale_(run.optimizer)
-            nn.utils.clip_grad_norm_(run.model.parameters(), rule.clip)
+            nn.utils.clip_grad_norm_(run.model.parameters(), rule.grad_clip_norm)
         run.scaler.step(run.optimizer)
         run.scaler.update()
         run.optimizer.zero_grad()

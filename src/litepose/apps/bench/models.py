@@ -21,7 +21,7 @@ from litepose.apps.bench.crowd_maps import crowd_maps
 from litepose.core.geometry import Letterbox
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
-from litepose.decode.merge import Pass, unflip
+from litepose.decode.merge import ForwardPass, unflip
 from litepose.decode.reference import decode_reference
 from litepose.evaluation.cost import Latency, summarize
 from litepose.imaging.preprocess import to_input
@@ -80,8 +80,8 @@ class _Staged:
         maps = self._backend.run(images)
         return next(self._answers, maps)
 
-    def side_by_side(self, workers: int) -> Backend:
-        return self._backend.side_by_side(workers)
+    def clone_for(self, workers: int) -> Backend:
+        return self._backend.clone_for(workers)
 
 
 def bench_model(
@@ -145,10 +145,10 @@ def reference_timed(
     passes = []
     with torch.no_grad():
         network(torch.from_numpy(batch))
-        passes.append(Pass(maps, box))
+        passes.append(ForwardPass(maps, box))
         if flip_test:
             network(torch.from_numpy(np.ascontiguousarray(batch[..., ::-1])))
-            passes.append(Pass(maps, box))
+            passes.append(ForwardPass(maps, box))
     net = time.perf_counter()
     poses = decode_reference(passes, info)
     end = time.perf_counter()

@@ -92,14 +92,14 @@ def _one_model(
     from litepose.apps.bench.run import open_model
     from litepose.data.synthetic import SceneSettings, draw_scene
     from litepose.evaluation.cost import network_cost
-    from litepose.inference.system import Bystanders
+    from litepose.inference.system import BackgroundLoad
 
     model = open_model(name, size, options.backends, scratch, _tell)
     scene = draw_scene(np.random.default_rng(0), SceneSettings(size_wh=IMAGE_WH)).image
     plan = BenchPlan(scene, tuple(people))
     if options.quick:
         plan = BenchPlan(scene, tuple(people), runs=6, rounds=2, reference_runs=1)
-    others = Bystanders()
+    others = BackgroundLoad()
     rows = bench_model(model.ways, model.network, plan, _tell)
     busy = others.share()
     cost = None
@@ -156,8 +156,8 @@ def _folder(name: str) -> Path:
     folder = Path(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as wrong:
-        raise _wrong(f"cannot make the folder {folder}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise _wrong(f"cannot make the folder {folder}: {exc.strerror}") from None
     return folder
 
 

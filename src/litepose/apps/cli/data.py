@@ -1,4 +1,4 @@
-"""`litepose data VERB`: look after datasets: doctor, show, pack, answers, synth, download."""
+"""`litepose data VERB`: look after datasets: doctor, show, pack, pseudo-label, synth, download."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_parser(verbs: Any) -> None:
     _add_doctor(tools)
     _add_show(tools)
     _add_pack(tools)
-    _add_answers(tools)
+    _add_pseudo_label(tools)
     _add_synth(tools)
     _add_download(tools)
 
@@ -105,23 +105,23 @@ def run_pack(options: argparse.Namespace) -> int:
     return 1 if report.unreadable else 0
 
 
-def _add_answers(tools: Any) -> None:
-    parser = tools.add_parser("answers", help="what a model sees on each image, to learn from")
+def _add_pseudo_label(tools: Any) -> None:
+    parser = tools.add_parser("pseudo-label", help="write a model's heatmaps as training targets")
     _add_dataset(parser)
     parser.add_argument("--output", required=True, help="folder to fill; called again, it goes on")
     parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
     parser.add_argument("--scales", default="1", help="multiples of the input size, finest first")
     add_model_options(parser)
-    parser.set_defaults(run=run_answers)
+    parser.set_defaults(run=run_pseudo_label)
 
 
-def run_answers(options: argparse.Namespace) -> int:
+def run_pseudo_label(options: argparse.Namespace) -> int:
     need("train", "torch", "safetensors")
     from litepose.data.layouts import find_dataset
     from litepose.inference.backend import weights_sha256
     from litepose.inference.open import file_of
     from litepose.inference.predictor import PredictOptions
-    from litepose.training.pseudo_labels import write_answers
+    from litepose.training.pseudo_labels import write_teacher_maps
 
     predictor = open_predictor(options)
     path = file_of(options.model or predictor.info.name)
@@ -135,7 +135,7 @@ def run_answers(options: argparse.Namespace) -> int:
     left_out = 0
     progress = Progress(len(dataset), "images")
     try:
-        for reason in write_answers(predictor, weights, dataset, options.output, how):
+        for reason in write_teacher_maps(predictor, weights, dataset, options.output, how):
             progress.step()
             if reason is not None:
                 left_out += 1

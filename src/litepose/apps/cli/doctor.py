@@ -109,8 +109,8 @@ def _self_test() -> dict[str, Any]:
         again = time.perf_counter()
         second = model.predict(gray)
         end = time.perf_counter()
-    except LitePoseError as wrong:
-        return {"passed": False, "error": str(wrong)}
+    except LitePoseError as exc:
+        return {"passed": False, "error": str(exc)}
     return {
         "passed": len(first) == 0 and first.to_json() == second.to_json(),
         "load_ms": round((loaded - start) * 1e3, 1),

@@ -54,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(options.run(options))
         print(end="", flush=True)  # what fails to be written fails here, not when Python ends
         return code
-    except LitePoseError as wrong:
-        print(f"litepose {options.verb}: {wrong}", file=sys.stderr)
+    except LitePoseError as exc:
+        print(f"litepose {options.verb}: {exc}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nlitepose {options.verb}: interrupted", file=sys.stderr)
@@ -63,9 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         _give_up_stdout()
         return 0
-    except OSError as wrong:  # such as results on a full disk
+    except OSError as exc:  # such as results on a full disk
         _give_up_stdout()
-        print(f"litepose {options.verb}: reading or writing failed: {wrong}", file=sys.stderr)
+        print(f"litepose {options.verb}: reading or writing failed: {exc}", file=sys.stderr)
         return 1
 
 

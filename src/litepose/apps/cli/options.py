@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from litepose.data.datasets import CocoDataset
-    from litepose.evaluation.keypoint_overlap import Unknown
+    from litepose.evaluation.keypoint_overlap import MissingKeypoints
     from litepose.imaging.read import ReadLimits
     from litepose.inference.predictor import PredictOptions, Predictor
 
@@ -78,12 +78,12 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
 
 def open_data(
     options: argparse.Namespace, predictor: Predictor
-) -> tuple[CocoDataset, Unknown | None]:
+) -> tuple[CocoDataset, MissingKeypoints | None]:
     """The images of --data and --split to judge a model on; what it lacks is said on stderr."""
-    from litepose.evaluation.keypoint_overlap import open_to_judge
+    from litepose.evaluation.keypoint_overlap import open_for_evaluation
 
     info = predictor.info
-    dataset, unknown = open_to_judge(options.data, options.split, info.name, info.skeleton)
+    dataset, unknown = open_for_evaluation(options.data, options.split, info.name, info.skeleton)
     if unknown:
         limit = getattr(options, "limit", None)
         print(f"warning: {unknown.of(range(len(dataset))[:limit])}", file=sys.stderr)
@@ -147,9 +147,9 @@ def check_target(target: Path, suffix: str) -> None:
     try:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
-    except OSError as wrong:
+    except OSError as exc:
         raise LitePoseError(
-            f"cannot write {target}: {wrong.strerror}; name another place with --output"
+            f"cannot write {target}: {exc.strerror}; name another place with --output"
         ) from None
 
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 MARK = ".pose"  # photo.jpg -> photo.pose.jpg
 
 
-class Places:
+class OutputPaths:
     """Where drawn images and videos go: beside each image, or all into one folder.
 
     Never over one of the `sources`, all of which are still to be read.
@@ -32,15 +32,15 @@ class Places:
         if self._folder is not None:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-            except OSError as wrong:
+            except OSError as exc:
                 raise LitePoseError(
-                    f"cannot make the folder {self._folder}: {wrong.strerror}"
+                    f"cannot make the folder {self._folder}: {exc.strerror}"
                 ) from None
         for folder in {self._beside(source) for source in sources}:
             try:
                 check_writable(folder / f"image{MARK}.jpg")
-            except LitePoseError as wrong:
-                raise LitePoseError(f"{wrong}; name another folder with --output") from None
+            except LitePoseError as exc:
+                raise LitePoseError(f"{exc}; name another folder with --output") from None
 
     def name(self, source: str, mark: str, suffix: str = ".jpg") -> Path:
         """A path that nothing else of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
@@ -81,13 +81,15 @@ def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
         return None
     suffix = Path(path).suffix.lower()
     if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:  # as `--json *.jpg` would have it
-        raise LitePoseError(f"--json {path} names an image or a video; give a name such as people.jsonl")
+        raise LitePoseError(
+            f"--json {path} names an image or a video; give a name such as people.jsonl"
+        )
     if os.path.realpath(path) in map(os.path.realpath, sources):
         raise LitePoseError(f"--json {path} is one of the sources; give another name")
     try:
         return local_path(path).open("w", encoding="utf-8")
-    except OSError as wrong:
-        raise LitePoseError(f"cannot write {path}: {wrong.strerror}") from None
+    except OSError as exc:
+        raise LitePoseError(f"cannot write {path}: {exc.strerror}") from None
 
 
 def print_record(record: dict[str, Any], report: TextIO | None, shown: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""argparse, but a misspelt verb or option is answered with the nearest one."""
+"""argparse that suggests the nearest verb or option for one that it does not know."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from litepose.core.errors import did_you_mean
+
+# Of 0.1.0, and what they are called now.
+RENAMED = {"answers": "pseudo-label", "--film-size": "--video-size"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,13 +29,17 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             word = unknown[0].partition("=")[0]
             if not word.startswith("-"):
-                options.parser.error(f"{word!r} is one word too many")
+                options.parser.error(f"unexpected argument {word!r}")
+            if word in RENAMED:
+                options.parser.error(f"option {word!r} is now called {RENAMED[word]!r}")
             known = set(re.findall(r"--[a-z][\w-]*", options.parser.format_help()))
-            options.parser.error(f"there is no {word!r} here{did_you_mean(word, known, 0.75)}")
+            options.parser.error(f"unknown option {word!r}{did_you_mean(word, known, 0.75)}")
         return options
 
     def error(self, message: str) -> NoReturn:
         choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        if choice:
+        if choice and choice[1] in RENAMED:
+            message = f"{choice[1]!r} is now called {RENAMED[choice[1]]!r}"
+        elif choice:
             message += did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
         super().error(message)

@@ -20,7 +20,7 @@ from litepose.apps.cli.options import (
     predict_options,
     read_limits,
 )
-from litepose.apps.cli.output import MARK, Places, open_report, print_record
+from litepose.apps.cli.output import MARK, OutputPaths, open_report, print_record
 
 if TYPE_CHECKING:
     from litepose.inference.predictor import PredictOptions, Predictor
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
 
         return run_videos(options)
     sources, missing = _find(options.sources)
-    places = Places(options.output, sources)
+    places = OutputPaths(options.output, sources)
     if not options.no_draw:
         places.check(sources)
     predictor = open_predictor(options)
@@ -194,8 +194,8 @@ def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
             if not fresh:
                 raise LitePoseError(f"{source} holds only drawn images, such as {listed[0].name}")
             found += fresh
-        except LitePoseError as wrong:
-            missing.append({"source": source, "error": str(wrong)})
+        except LitePoseError as exc:
+            missing.append({"source": source, "error": str(exc)})
     return found, missing
 
 
@@ -203,21 +203,21 @@ def _records(
     predictor: Predictor,
     sources: list[str],
     how: PredictOptions,
-    places: Places,
+    places: OutputPaths,
     options: argparse.Namespace,
 ) -> Iterator[dict[str, Any]]:
     """The record of each image, in order; of many, several are worked on side by side."""
-    from litepose.inference.parallel import in_order
+    from litepose.inference.parallel import ordered_map
     from litepose.inference.predictor import MANY_FROM
 
     jobs = []
     for source in sources:
         drawn = None if options.no_draw else places.name(source, MARK)
         jobs.append(_Job(source, drawn, places.name(source, ".heatmaps")))
-    worker, side_by_side = predictor, 1
+    worker, workers = predictor, 1
     if len(jobs) >= MANY_FROM:
-        worker, side_by_side = predictor.side_by_side(how)
-    return in_order(lambda job: _one(worker, job, how, options), jobs, side_by_side)
+        worker, workers = predictor.clone_for(how)
+    return ordered_map(lambda job: _one(worker, job, how, options), jobs, workers)
 
 
 def _one(
@@ -243,8 +243,8 @@ def _one(
             panels = [draw_heatmaps(image, view.maps.heat, view.box) for view in views]
             sheet = panels[0] if len(panels) == 1 else side_by_side(panels, _view_titles(views))
             record["heatmaps"] = str(save_image(job.heatmaps, sheet))
-    except LitePoseError as wrong:
-        record["error"] = str(wrong)
+    except LitePoseError as exc:
+        record["error"] = str(exc)
     return record
 
 

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import cv2
 
 from litepose.apps.cli.options import predict_options, read_limits
-from litepose.apps.cli.output import MARK, Places, open_report, print_record
+from litepose.apps.cli.output import MARK, OutputPaths, open_report, print_record
 from litepose.apps.cli.progress import Progress
 from litepose.apps.cli.video_display import Screen, check_window
 from litepose.apps.cli.video_effort import open_for_video
@@ -33,7 +33,7 @@ from litepose.inference.stream import PosedFrame
 def run_videos(options: argparse.Namespace) -> int:
     _check(options)
     sources, missing = _find(options)
-    places = Places(options.output, sources)
+    places = OutputPaths(options.output, sources)
     targets: list[Path | None] = [None] * len(sources)
     if not options.no_draw:
         places.check(sources)
@@ -88,8 +88,8 @@ def _find(options: argparse.Namespace) -> tuple[list[str], list[dict[str, Any]]]
                 found.append(str(local_path(given)))
             else:
                 found += list_videos(given)
-        except LitePoseError as wrong:
-            missing.append({"source": without_password(given), "error": str(wrong)})
+        except LitePoseError as exc:
+            missing.append({"source": without_password(given), "error": str(exc)})
     return found, missing
 
 
@@ -139,14 +139,14 @@ def _video(
         opened = frames(
             source, fps=options.fps, stall_seconds=options.stall, limits=predictor.limits
         )
-    except LitePoseError as wrong:
-        return record | {"error": str(wrong)}
+    except LitePoseError as exc:
+        return record | {"error": str(exc)}
     tally = _Tally(shown, opened)
     try:
         with _stopping(opened) as caught, Screen(target, opened, options) as screen:
             _work(predictor, opened, screen, tally, report, how, options)
-    except LitePoseError as wrong:
-        record["error"] = str(wrong)
+    except LitePoseError as exc:
+        record["error"] = str(exc)
     record |= tally.record()
     if target is not None and tally.frames:
         record["drawn"] = str(target)

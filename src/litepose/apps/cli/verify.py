@@ -51,17 +51,17 @@ def run(options: argparse.Namespace) -> int:
     if options.record is not None:
         return _record(options)
     from litepose.core.errors import LitePoseError
-    from litepose.evaluation.reported_results import entry_files, read_entry, verify
+    from litepose.evaluation.reported_results import read_result, result_files, verify
     from litepose.inference.open import file_of
 
     _refuse_what_records(options)
     weights = file_of(options.model) if options.model else None
-    paths = [Path(name) for name in options.entries] or entry_files()
+    paths = [Path(name) for name in options.entries] or result_files()
     if not paths:
         raise LitePoseError("this installation holds no ledger entries; name a file")
     verdicts = {}
     for path in paths:
-        verdict = verify(read_entry(path), weights)
+        verdict = verify(read_result(path), weights)
         entry, found = verdict.entry, verdict.found
         how = ", ".join(f"{name} {value}" for name, value in entry.settings.items())
         print(f"{path.name}: {entry.model} on {entry.dataset} ({how}; {entry.date})")
@@ -99,7 +99,7 @@ def _record(options: argparse.Namespace) -> int:
     from litepose.apps.cli.progress import Progress
     from litepose.core.errors import LitePoseError
     from litepose.evaluation.evaluate import EvaluateOptions
-    from litepose.evaluation.reported_results import SUFFIX, record, write_entry
+    from litepose.evaluation.reported_results import SUFFIX, record, write_result
     from litepose.inference.open import file_of
 
     if options.entries:
@@ -129,6 +129,6 @@ def _record(options: argparse.Namespace) -> int:
         entry = record(predictor, dataset, how, today, lambda done, of: progress.step())
     finally:
         progress.clear()
-    write_entry(target, entry)
+    write_result(target, entry)
     print(json.dumps({"written": str(target), **entry.claimed}))
     return 0
