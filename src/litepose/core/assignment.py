@@ -1,4 +1,4 @@
-"""Minimum-cost matching for the small problems of grouping, without scipy.
+"""Minimum-cost matching for small problems, without scipy.
 
 `min_cost_matching` is the shortest-augmenting-path form of the Hungarian method (Jonker and
 Volgenant, 1987). `match_edges` splits a sparse problem into connected components first: in a crowd

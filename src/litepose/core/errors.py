@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend, and the hint that goes with a misspelt name."""
+"""LitePoseError, the one exception for what a user can fix, and hints for misspelled names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every network of the family puts out, as numpy arrays or torch tensors alike."""
+"""Maps: the output of every network, as numpy arrays or torch tensors."""
 
 from __future__ import annotations
 

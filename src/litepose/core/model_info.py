@@ -1,4 +1,4 @@
-"""What must be known about a model to use it: one record, inside every checkpoint and ONNX file."""
+"""ModelInfo: everything needed to use a set of weights; stored in checkpoints and ONNX files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poses: the people of one image, their JSON form and COCO's results form."""
+"""Poses: the people of one image, their JSON form and COCO results form."""
 
 from __future__ import annotations
 

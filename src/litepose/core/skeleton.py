@@ -1,4 +1,4 @@
-"""Skeletons as data: names, edges, OKS sigmas and grouping order of the keypoints of one person.
+"""Skeletons as data: keypoint names, edges, OKS sigmas and grouping order.
 
 Source: COCO 2017 person keypoints; CrowdPose (Li et al., CVPR 2019); Leeds Sports Pose (Johnson and
 Everingham, BMVC 2010). Facts stand here once; flip index, edge indices and mappings between

@@ -1,4 +1,4 @@
-"""(Sample, rng) -> Sample: one composed affine for pixels, mask and keypoints; color; cut-out.
+"""Augment a sample: one affine for pixels, mask and keypoints; color; cut-out; mosaic.
 
 Source: Lite Pose, training settings (HigherHRNet's: rotation +-30 degrees, 0.75-1.5 of the short
 side, shift +-40 px at 200 px scale, flip 0.5). Ours composes everything, the mirror included, into

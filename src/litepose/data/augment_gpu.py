@@ -1,6 +1,6 @@
-"""The whole packed dataset in the device's memory, and augmentation there, a batch at a time.
+"""Augmentation on the device, with a whole packed dataset in the device's memory.
 
-Ours. The random choices and the people are the ones of augment.py and loader.py, so a run sees the
+The random choices and the people are the ones of augment.py and loader.py, so a run sees the
 same images as one fed by the loader; only the pixels are warped on the device: the batch's
 images are laid on one canvas and sampled through one affine each (grid_sample). A mosaic is not
 offered here.

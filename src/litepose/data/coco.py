@@ -1,4 +1,4 @@
-"""Annotation files -> records: COCO keypoints JSON and what is written in its form.
+"""Read annotation files in COCO keypoints form into records.
 
 Source: the COCO data format; CrowdPose and Leeds Sports Pose as JSON of the same form. Ours reads
 the file once into small arrays (segmentations are kept only where a mask needs them), takes the

@@ -1,6 +1,6 @@
 """`litepose data show`: samples with their skeletons on one sheet; a bridge to FiftyOne.
 
-Ours. Hidden keypoints are drawn faint, places out of the loss are darkened. FiftyOne, which the
+Hidden keypoints are drawn faint, places out of the loss are darkened. FiftyOne, which the
 seed notebook used, is imported only when asked for: it needs a database that it cannot install
 everywhere.
 """

@@ -1,4 +1,4 @@
-"""Annotated images as Samples: COCO-form files, selections of them and mixtures.
+"""Annotated images as samples: COCO-form files, selections of them and mixtures.
 
 Source: COCO keypoints, CrowdPose and LSP in COCO's JSON form. Ours maps every dataset to one
 `target` skeleton by keypoint names and says which keypoints a dataset never labels, so that several

@@ -1,4 +1,4 @@
-"""COCO from its own site: resumed after every interruption, checked, unpacked safely.
+"""Download COCO: resumed after interruptions, checked, unpacked safely.
 
 Source: addresses from cocodataset.org; sizes and SHA-256 of the archives as published by those who
 mirror them. CrowdPose is on a Google Drive only, so for it we can but say where to look.

@@ -1,4 +1,4 @@
-"""Where datasets keep their files: COCO's, CrowdPose's and LSP's folders, found by looking."""
+"""Find the files of a dataset in the folder layouts of COCO, CrowdPose and LSP."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Samples -> batches: shuffled, augmented, in order, the same whatever the number of workers.
+"""Samples to batches: shuffled, augmented, in order, the same for any number of workers.
 
-Ours: every sample's random state comes from (seed, epoch, place in the epoch), and every rank takes
+Every sample's random state comes from (seed, epoch, place in the epoch), and every rank takes
 its slice of one global batch, so a run is the same with any number of workers, after a resume in
 mid-epoch, and (but for batch norm) on any number of processes. Workers are threads: OpenCV decodes
 and warps without the interpreter lock, nothing is copied between processes, and starting is free.

@@ -1,4 +1,4 @@
-"""COCO segmentations -> masks: polygons, plain and compressed run lengths.
+"""COCO segmentations to masks: polygons, plain and compressed run lengths.
 
 Source: the COCO annotation format (run lengths go down the columns and start with a run of zeros;
 compressed counts are 5-bit groups in printable characters, from the third on as differences to the

@@ -1,6 +1,6 @@
-"""Reading packed datasets back: the same Samples and records, through a memory map.
+"""Read packed datasets through a memory map.
 
-Ours; the format is described in cache.py. Every place and size in a file is checked when it is
+The format is described in cache.py. Every place and size in a file is checked when it is
 opened, so a damaged or hostile one gives a sentence and not a crash.
 """
 

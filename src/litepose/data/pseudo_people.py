@@ -1,4 +1,4 @@
-"""People whom a teacher found, beside those who are labeled.
+"""Add people found by a teacher to the labeled ones.
 
 A file of COCO results (as `litepose evaluate` writes them) says whom a better model, or the same
 one with more passes, found in the images of a dataset. Whoever is no labeled person becomes one

@@ -1,4 +1,4 @@
-"""What keypoints mean: by a category of the annotations, or by a skeleton.toml. Ours."""
+"""Read a skeleton from a COCO category or a skeleton.toml."""
 
 from __future__ import annotations
 

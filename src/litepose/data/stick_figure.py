@@ -1,4 +1,4 @@
-"""One drawn person: a random pose, its 17 COCO keypoints, and the paint.
+"""Draw one synthetic person: a random pose, its 17 COCO keypoints, and the paint.
 
 Ours, for machines without data: cartoon people of capsules with clothes, lit from their own left
 (so left and right limbs differ in tone from any side), drawn back to front into the image and,

@@ -1,6 +1,6 @@
-"""Drawn people with labels, in COCO's layout: for smoke tests, demos and machines without data.
+"""Synthetic people with labels in COCO layout, for smoke tests and demos.
 
-Ours: scenes with a wall and a floor, furniture that hides people, and crowds in the distance as one
+Scenes with a wall and a floor, furniture that hides people, and crowds in the distance as one
 crowd region; visibility, boxes and areas are counted from the pixels that were really painted.
 """
 

@@ -1,4 +1,4 @@
-"""Maps of one image -> Poses in that image's pixels: the fast path, and the default."""
+"""Decode the maps of one image into Poses: the fast path and the default."""
 
 from __future__ import annotations
 

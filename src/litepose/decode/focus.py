@@ -1,4 +1,4 @@
-"""Where a larger view of an image is worth its cost: around people that a small view reads badly.
+"""Choose the part of an image that a larger view should cover: around small people.
 
 A view at a large input costs four times one at half the size, and most of an image shows nobody, or
 people who were read well already. The smaller view says where keypoints are at all.

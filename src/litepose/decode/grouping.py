@@ -1,4 +1,4 @@
-"""Candidates -> people by associative embedding, missing keypoints filled, duplicates removed.
+"""Group keypoint candidates into people by their tags; drop duplicates.
 
 Source: Newell et al. 2017 and the official decoder. Ours differs (docs/fidelity.md): people whose
 tags stand clear of all others' need no matching; it looks only at pairs within the tag threshold,

@@ -1,4 +1,4 @@
-"""Several looks at one image (mirrored, at other scales) become one set of maps.
+"""Merge the maps of several forward passes (mirrored, at other scales) into one set.
 
 Source: the official test-time augmentation. Ours merges at the finest stride of the first pass
 instead of at image size; tags come from the passes at the first pass's scale only.

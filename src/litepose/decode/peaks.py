@@ -1,4 +1,4 @@
-"""Heatmap peaks with sub-pixel places and tags, at the resolution that the maps have.
+"""Find heatmap peaks, their sub-pixel positions and tags.
 
 Source: the official decoder's NMS and top-k. Ours never enlarges the maps to image size: only
 blocks with a cell above the threshold are read, and only such cells look at their eight neighbors;

@@ -1,4 +1,4 @@
-"""The official decoding, slow and literal: the yardstick for the fast path.
+"""The official decoder, literal and slow: the reference for the fast path.
 
 Source: the published implementation of Lite Pose (HigherHRNet's parser), as told in FIDELITY terms
 in docs/fidelity.md. Everything is enlarged to the network's input size first. Differs only where

@@ -1,4 +1,4 @@
-"""Where a model is good and where not: by people in view, by keypoint, by score threshold, PCK.
+"""AP by number of people, by keypoint, by score threshold; PCK.
 
 Source: ours, on top of COCO's matching; the keypoint unit is COCO's own, `2 sigma sqrt(area)`, in
 which a keypoint's similarity is exp(-u^2 / 2) (0.61 at one unit, 0.14 at two).

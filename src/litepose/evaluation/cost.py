@@ -1,4 +1,4 @@
-"""What a model costs: parameters, true multiplications, memory, and where the time goes.
+"""Parameters, MACs, memory and latency of a model.
 
 Source: torch's flop counter on the meta device (no memory, no arithmetic), halved: one MAC is two
 FLOPs. The paper's own figures count transposed convolutions at their output size, which is too

@@ -1,4 +1,4 @@
-"""A model over a dataset -> report, COCO results file and an image of what went well and wrong.
+"""Run a model over a dataset: report, COCO results file and example grid.
 
 Source: ours. Images that cannot be read are counted and left out; what was done is on disk after
 every image, so a run that was stopped is judged on what it did and can be taken up again.

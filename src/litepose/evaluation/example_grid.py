@@ -1,4 +1,4 @@
-"""An image of what a model does: its best and worst people, whom it missed, whom it invented.
+"""Grid of best and worst matches, false negatives and false positives.
 
 Source: ours. Each example is shown twice, what was found on the left and what is labeled on the
 right; the person in question alone on its own side, everybody on the other.

@@ -1,4 +1,4 @@
-"""Ground truth and results of an evaluation as arrays, one record of each kind per image.
+"""Ground truth and results as arrays, one record of each kind per image.
 
 Source: COCO's annotation and results formats, CrowdPose's in COCO's form (read by data/coco.py).
 Ours differs: keypoints are put into the wanted skeleton by name, people that are neither right nor

@@ -1,6 +1,6 @@
-"""A dataset in a model's keypoints, and what of it cannot be judged since the model lacks it.
+"""Match a dataset's keypoints with a model's; skip keypoints that the model lacks.
 
-Ours. Datasets share most keypoints on purpose (COCO, CrowdPose, LSP); data with keypoints of its
+Datasets share most keypoints on purpose (COCO, CrowdPose, LSP); data with keypoints of its
 own and the wrong model share a few by chance, and an AP of those looks good and says nothing.
 """
 

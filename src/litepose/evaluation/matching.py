@@ -1,4 +1,4 @@
-"""Who was found: COCO's matching once per image, then AP and its bootstrap interval from it.
+"""COCO matching once per image, then AP and its bootstrap interval.
 
 Source: COCO's evaluation (people matched greedily, best score first, at ten OKS thresholds; AP is
 the mean of the precision envelope at 101 recalls); percentile bootstrap (Efron, 1979).

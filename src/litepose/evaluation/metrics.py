@@ -1,4 +1,4 @@
-"""The field's numbers: the COCO and CrowdPose families of AP and AR.
+"""The COCO and CrowdPose families of AP and AR, by faster-coco-eval.
 
 Source: COCO's keypoint evaluation, run by faster-coco-eval, which equals pycocotools; CrowdPose's
 evaluator (area is 0.53 of the box; easy, medium and hard end at a crowd index of 0.2 and 0.8: the

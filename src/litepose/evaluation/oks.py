@@ -1,4 +1,4 @@
-"""How alike two people are: COCO's object keypoint similarity (OKS), and PCK.
+"""Object keypoint similarity (OKS) and PCK.
 
 Source: COCO's keypoint evaluation, with its rule for people without labeled keypoints; PCK after
 Yang and Ramanan (2013), its reference lengths after LSP (torso), MPII (head) and PennAction (box).

@@ -1,6 +1,6 @@
-"""What an evaluation says: every number of a run, as text to read and JSON to keep.
+"""The report of an evaluation, as text and as JSON.
 
-Ours: COCO's and CrowdPose's families with a 95 % interval beside every AP, images whose people
+COCO's and CrowdPose's families with a 95 % interval beside every AP, images whose people
 are all labeled apart from the rest, and the breakdowns of breakdown.py.
 """
 

@@ -1,6 +1,6 @@
-"""The ledger: what bundled models put out on validation images, and the AP claimed for it.
+"""Recorded predictions of bundled models on validation images, and the AP reported for them.
 
-Ours. An entry is one compressed JSON file that holds the labels, every person found and the
+An entry is one compressed JSON file that holds the labels, every person found and the
 numbers that model card and README quote, so that anybody can compute them again without the
 images; and the hash of the weights, so that weights cannot change without their numbers.
 """

@@ -1,4 +1,4 @@
-"""Graphs that hold the decoder's first half: candidates in, people out. Needs no torch.
+"""Group the candidates of graphs that hold the first half of the decoder. Needs no torch.
 
 The graph gives, per image, `scores` (K, M), `xy` (K, M, 2) in input pixels and `tags` (K, M, T);
 `people_of` groups them with the same functions as the default decoder. Missing keypoints are not

@@ -1,4 +1,4 @@
-"""The decoder's first half as part of the graph: maps -> candidates, with fixed shapes.
+"""The first half of the decoder as part of the graph: maps to candidates, fixed shapes.
 
 Source: `decode/merge.py` and `decode/peaks.py`, whose numbers it gives: strides merged, both
 looks merged, 3x3 peaks, the strongest M, sub-pixel places, tags read between cells. Ours differs

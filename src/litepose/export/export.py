@@ -1,6 +1,6 @@
-"""One model into one format: checked first, converted aside, compared with PyTorch, put in place.
+"""Export one model to one format: check, convert aside, compare with PyTorch, put in place.
 
-Nothing appears under the target's name before the comparison is passed. Source: our own.
+Nothing appears under the target's name before the comparison is passed.
 """
 
 from __future__ import annotations

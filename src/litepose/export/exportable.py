@@ -1,4 +1,4 @@
-"""What is exported: a network with its settings, and what travels with it into every format."""
+"""Load what is exported: a network with its settings and metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formats that a model can be exported to: one line each, one module each.
+"""Table of export formats: one line and one module each.
 
 A module has `write(source, path)` and `open_runner(source, path)`; those that quantize have
 `quantize(...)` too. Converters are optional installs: a module is imported only when it is wanted.

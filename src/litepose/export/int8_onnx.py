@@ -1,7 +1,7 @@
-"""8-bit ONNX by onnxruntime: weights per channel, activations per tensor, ranges from images.
+"""8-bit ONNX by onnxruntime: weights per channel, activations per tensor.
 
 Everything between the first and the last convolution is quantized, not the convolutions alone: each
-crossing between 8 bits and float costs more than the 8 bits save. Source: our own.
+crossing between 8 bits and float costs more than the 8 bits save.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""8-bit OpenVINO files by nncf: weights per channel, activations per tensor, ranges from images.
-
-Source: our own.
-"""
+"""8-bit OpenVINO by nncf: weights per channel, activations per tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network as ONNX: batch norms folded, sides open or fixed, settings inside.
+"""ONNX: batch norms folded, sides open or fixed, settings inside.
 
 Inputs and outputs are named once, here and in the runtime: `images` (B, 3, H, W) float32 in;
 `heatmaps_4`, `heatmaps_2`, ... coarse first, then `tags` (B, K, T, H, W) out; with the decoder's

@@ -1,7 +1,7 @@
-"""OpenVINO's own files: `name.xml` with `name.bin` beside it, made from the ONNX graph.
+"""OpenVINO: `name.xml` with `name.bin` beside it, made from the ONNX graph.
 
 Settings are texts of the model's runtime information, under the keys of the ONNX metadata. Weights
-stay float32. Source: our own.
+stay float32.
 """
 
 from __future__ import annotations

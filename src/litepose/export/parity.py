@@ -1,8 +1,7 @@
-"""Does the exported file say what PyTorch says, and how much sooner?
+"""Compare an exported model with PyTorch: people, outputs and latency.
 
 People found in real images are compared, keypoint by keypoint, with those of the network as it
 was trained, in PyTorch eager. On noise, which holds no people, the outputs themselves are compared.
-Source: our own.
 """
 
 from __future__ import annotations

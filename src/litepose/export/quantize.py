@@ -1,8 +1,8 @@
-"""8 bits, behind a gate: the file is written only where it is about as right, and faster.
+"""Quantize to 8 bits; write the file only where it is accurate enough and faster.
 
 Layers that suffer most go back to float, twice as many each time, until the model is right enough;
 then it must be faster than the float model in the same runtime, on this machine. Otherwise it is
-refused with the numbers. Source: our own.
+refused with the numbers.
 """
 
 from __future__ import annotations

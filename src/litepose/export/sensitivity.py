@@ -1,6 +1,6 @@
-"""Which layers suffer most from 8 bits: each is rounded alone, and the maps are compared.
+"""Rank layers by how much rounding each alone to 8 bits changes the maps.
 
-It asks PyTorch and not a converter, so the order serves every quantized format. Source: our own.
+It asks PyTorch and not a converter, so the order serves every quantized format.
 """
 
 from __future__ import annotations

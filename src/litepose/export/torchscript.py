@@ -1,6 +1,6 @@
-"""TorchScript, for C++ programs with LibTorch: the traced network, its settings as extra files.
+"""TorchScript for C++ with LibTorch: traced network, settings as extra files.
 
-PyTorch calls TorchScript deprecated and keeps loading it. Source: our own.
+PyTorch calls TorchScript deprecated and keeps loading it.
 """
 
 from __future__ import annotations

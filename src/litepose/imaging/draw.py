@@ -1,6 +1,6 @@
-"""Poses drawn over an image.
+"""Draw poses over an image.
 
-Source: our own. Left limbs are light and warm in a dark casing, right limbs dark and cool in a
+Left limbs are light and warm in a dark casing, right limbs dark and cool in a
 light casing, the torso is white: sides differ by lightness first, so that color-blind readers and
 gray printers tell them apart. Opacity grows with the score, widths with the person's size.
 Each person is drawn, anti-aliased, on a small layer of premultiplied color that is laid over the

@@ -1,6 +1,6 @@
-"""What the network puts out, made visible: heatmaps and tag maps, alone or over the image.
+"""Draw heatmaps and tag maps, alone or over the image.
 
-Source: our own. A map is laid on the image by the same geometry that decoding uses, so a peak
+A map is laid on the image by the same geometry that decoding uses, so a peak
 lies where the keypoint found there is drawn. Color scales run evenly from dark to light, which
 color-blind readers and gray printers see as well.
 """

@@ -1,7 +1,4 @@
-"""Which images a folder, a glob pattern or a path means, and the nearest name to a missing one.
-
-Source: our own.
-"""
+"""List the images of a folder, glob pattern or path; suggest the nearest name to a missing one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Several images on one sheet, with titles: prediction beside truth, variants beside each other.
-
-Source: our own.
-"""
+"""Compose several images on one sheet, with titles."""
 
 from __future__ import annotations
 

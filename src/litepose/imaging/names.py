@@ -1,7 +1,4 @@
-"""Names of files and addresses, judged before anything is done with them.
-
-Source: our own.
-"""
+"""Check names of files and addresses before anything is done with them."""
 
 from __future__ import annotations
 

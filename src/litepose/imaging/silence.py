@@ -1,4 +1,4 @@
-"""Quiet for a moment: libraries below Python print warnings that no switch turns off."""
+"""Suppress what libraries below Python print to stderr."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Words on images: chips above people, titles above panels.
+"""Draw text on images: labels above people, titles above panels.
 
-Source: our own, in the font that Pillow carries inside, so that it looks alike everywhere.
+Uses the font bundled with Pillow, so that it looks the same everywhere.
 """
 
 from __future__ import annotations

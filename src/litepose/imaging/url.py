@@ -1,6 +1,6 @@
-"""An image's bytes from the web, with limits: size, time, redirects, and no private addresses.
+"""Fetch an image from the web with limits: size, time, redirects, no private addresses.
 
-Source: our own, on the standard library. urllib's opener is not used because it resolves a name
+Built on the standard library. urllib's opener is not used because it resolves a name
 again when it connects: the address that was checked must be the address that is connected to, or
 a name that answers twice (DNS rebinding) leads into the private network. Proxies named in the
 environment are not used for the same reason.

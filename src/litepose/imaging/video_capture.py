@@ -1,6 +1,6 @@
-"""Videos in, one image at a time: OpenCV's captures, and images that are frames.
+"""Read frames one at a time from OpenCV's captures or from image files.
 
-Source: our own, on OpenCV's FFmpeg. Times are those the container says (so that variable frame
+Built on OpenCV's FFmpeg. Times are those the container says (so that variable frame
 rates keep theirs), and arrival times where a source is live.
 """
 

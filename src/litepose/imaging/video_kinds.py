@@ -1,6 +1,6 @@
-"""Which bytes may be given to FFmpeg as a video: a known container from the first byte on.
+"""Known video containers by their first bytes: the only ones given to FFmpeg.
 
-Source: our own; signatures of ISO/IEC 14496-12 (mp4, mov), RIFF, EBML (webm, mkv), ISO/IEC 13818-1
+Source: signatures of ISO/IEC 14496-12 (mp4, mov), RIFF, EBML (webm, mkv), ISO/IEC 13818-1
 and -2 (MPEG streams) and others. FFmpeg guesses by content, skips an ID3 tag, and also knows
 playlists and session descriptions, which make it open other files and addresses. OpenCV has no
 way to tell it the one right answer, nor says what it took the bytes for; so nothing is skipped

@@ -1,6 +1,6 @@
-"""What a name means (camera, stream, file, folder of frames), and opening it safely.
+"""Resolve a video source (camera, stream, file, folder of frames) and open it safely.
 
-Source: our own. OpenCV hands names to FFmpeg, which can open much more than videos: playlists that
+OpenCV hands names to FFmpeg, which can open much more than videos: playlists that
 name other files and addresses, `concat:` and the like. So it is told which containers and which
 protocols it may use, and gets no bare name of a file. Bytes from the web come through our own
 checked connection (web_video.py). Cameras on the network (rtsp) mostly have private addresses, and

@@ -1,6 +1,6 @@
-"""The frames of a video, read ahead by a thread while the last one is worked on.
+"""Frames of a video, read ahead by a thread.
 
-Source: our own. Of files a few frames are kept ready and none is lost; of live sources (cameras,
+Of files a few frames are kept ready and none is lost; of live sources (cameras,
 streams) only the newest is, so that who is slow sees the present and not a growing past.
 """
 

@@ -1,6 +1,6 @@
-"""Why a file cannot be opened as a video: what its first bytes and its index say.
+"""Diagnose why a file cannot be opened as a video.
 
-Source: our own; box layout of ISO/IEC 14496-12 (mp4, mov), RIFF, EBML (webm, mkv).
+Source: box layout of ISO/IEC 14496-12 (mp4, mov), RIFF, EBML (webm, mkv).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How a video's frames lie in its file: telephones store them sideways and say how to turn them.
+"""Read the display rotation of a video file.
 
-Source: our own; the matrix of ISO/IEC 14496-12 (tkhd). OpenCV tells the angle of any container, but
+Source: the matrix of ISO/IEC 14496-12 (tkhd). OpenCV tells the angle of any container, but
 not whether frames are mirrored too, as front cameras have it.
 """
 

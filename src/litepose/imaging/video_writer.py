@@ -1,6 +1,6 @@
-"""A video out: webm (VP8), which browsers play, and which plays as far as it was written.
+"""Write a webm video (VP8), playable as far as it was written.
 
-Source: our own, on OpenCV's FFmpeg, whose free encoders are MPEG-4 part 2 (browsers do not play
+Built on OpenCV's FFmpeg, whose free encoders are MPEG-4 part 2 (browsers do not play
 it), VP8 and VP9; VP9 takes 6 times as long as VP8 for a fifth fewer bytes. OpenCV writes constant
 frame rates only, so times are kept by holding an image as long as it stood, or leaving one out.
 """

@@ -1,6 +1,6 @@
-"""A video's bytes from the web, read by OpenCV as it goes, through our checked connection.
+"""Read a video from the web through the checked connection.
 
-Source: our own. FFmpeg would follow redirects to anywhere; here every address is checked as a
+FFmpeg would follow redirects to anywhere; here every address is checked as a
 image's is (url.py), and the bytes before OpenCV sees them. Nothing may be raised into OpenCV,
 which calls from C++ and would crash: trouble ends the bytes and is kept in `trouble`.
 """

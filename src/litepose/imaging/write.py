@@ -1,6 +1,6 @@
-"""Images out: one file, whole or not at all.
+"""Write an image file, whole or not at all.
 
-Source: our own. JPEG keeps full color resolution: halved, as is usual, it smears thin limbs.
+JPEG keeps full color resolution: halved, as is usual, it smears thin limbs.
 """
 
 from __future__ import annotations

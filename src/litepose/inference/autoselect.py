@@ -1,6 +1,6 @@
-"""`backend="auto"`: which runtime, on how many threads, is the fastest here; measured once.
+"""`backend="auto"`: measure once which runtime and thread count is fastest here.
 
-Source: our own. The answer is remembered per model file, machine and versions in the user's cache
+The answer is remembered per model file, machine and versions in the user's cache
 folder. A cache that cannot be read or written costs another measurement, nothing else.
 """
 

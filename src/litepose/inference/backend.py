@@ -1,4 +1,4 @@
-"""What runs the network: onnxruntime by default, OpenVINO or PyTorch where installed; one protocol.
+"""Backend: the protocol of what runs a network, its options, and checks all of them share.
 
 A backend takes a batch of inputs and gives `Maps`; the settings of the model come with it, from
 the metadata of the ONNX or OpenVINO file or the header of the checkpoint. What was asked for and is

@@ -1,4 +1,4 @@
-"""Three efforts, from fast to best: which model, how many views, and whether mirrored as well."""
+"""The three efforts, fast, usual and best: model, views and flip test."""
 
 from __future__ import annotations
 

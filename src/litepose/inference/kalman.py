@@ -1,4 +1,4 @@
-"""What is known of people who are being followed: where they are, how they move, how sure that is.
+"""Tracks: position, motion and uncertainty of tracked people.
 
 A Kalman filter for the place of the body as a whole (constant velocity that fades), in units of the
 person's size, so that near and far people are alike; and OKS, widened by how unsure the place is.

@@ -1,4 +1,4 @@
-"""One-Euro smoothing: keypoints that stand still do not tremble, and fast ones do not lag.
+"""One-Euro smoothing of keypoints over time.
 
 Source: Casiez, Roussel and Vogel, CHI 2012: a low-pass filter whose cutoff rises with speed. Ours
 differs: speeds are in person sizes a second, so that settings hold for near and far people; a

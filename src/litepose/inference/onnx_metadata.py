@@ -1,4 +1,4 @@
-"""The few fields of an ONNX file that must be known before a runtime opens it.
+"""Read the metadata of an ONNX file and refuse outside weights, before a runtime opens it.
 
 Source: the protobuf encoding and onnx.proto's field numbers. The inference install has no `onnx`
 package, and weights may lie in other files: the runtimes would read whatever path the file names.

@@ -1,4 +1,4 @@
-"""An exported model in onnxruntime: what the plain install has, and the default."""
+"""Run an exported model in onnxruntime: the default backend."""
 
 from __future__ import annotations
 

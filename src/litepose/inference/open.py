@@ -1,4 +1,4 @@
-"""Which file a model is, and a backend that runs it.
+"""Resolve a model name to its file and open a backend for it.
 
 What was asked for and is missing is an error, never a silent fallback.
 """

@@ -1,4 +1,4 @@
-"""An exported model in OpenVINO: its own files (.xml with .bin beside it) and ONNX files of ours.
+"""Run an exported model in OpenVINO (.xml or .onnx).
 
 Often faster than onnxruntime, at the price of a longer start. It calculates in float32 unless told
 otherwise: on its own it would take bfloat16 wherever the CPU has it, and people would move.

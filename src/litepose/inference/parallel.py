@@ -1,6 +1,6 @@
-"""Many things done side by side, their results in order: what folders and batches go through.
+"""Map a function over items in threads, results in order.
 
-Source: our own. Unlike `ThreadPoolExecutor.map` it takes only a few items ahead, so that a million
+Unlike `ThreadPoolExecutor.map` it takes only a few items ahead, so that a million
 images, or an endless stream, fit in memory.
 """
 

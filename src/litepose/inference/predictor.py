@@ -1,4 +1,4 @@
-"""Image -> Poses: read, resize, network, decode. Safe to share between threads."""
+"""Predictor: image to Poses; read, resize, network, decode. Thread-safe."""
 
 from __future__ import annotations
 

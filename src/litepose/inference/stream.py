@@ -1,4 +1,4 @@
-"""Videos -> poses, frame by frame, with ids and smoothing where wanted."""
+"""Poses of video frames, with optional ids and smoothing."""
 
 from __future__ import annotations
 

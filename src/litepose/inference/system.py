@@ -1,6 +1,6 @@
-"""What this machine gives us: cores, their name, who else uses them, a place for what is kept.
+"""CPU count and model, background load, cache folder.
 
-Source: our own. A container's share of the cores is in its control group, where neither Python nor
+A container's share of the cores is in its control group, where neither Python nor
 the runtimes look: threads beyond the share only wait for each other.
 """
 

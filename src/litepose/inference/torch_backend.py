@@ -1,4 +1,4 @@
-"""A network in PyTorch, batch norms folded, channels last: for checkpoints, and for GPUs."""
+"""Run a checkpoint in PyTorch, batch norms folded, channels last; CPU or GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids over time: the same number for the same person, from frame to frame.
+"""Track people: a stable id for each person from frame to frame.
 
 Each person is expected where its velocity takes it (`motion.py`), and is matched with the people
 found there by OKS, widened by how unsure the place is. Where a model has positional tags, their

@@ -1,4 +1,4 @@
-"""Architectures as literals: what a network is made of, without torch.
+"""Architectures as plain data, without torch.
 
 Source: the paper's table of XS, S, M, L; P is described in its model card. Ours differs from the
 official code in that an architecture is a frozen value which travels inside the checkpoint, instead

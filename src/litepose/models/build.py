@@ -1,4 +1,4 @@
-"""Settings -> network: the families of networks that we know."""
+"""FAMILIES: the known network families, and how a network is built from settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our checkpoint: one safetensors file that holds the weights and everything needed to use them.
+"""Our checkpoint: one safetensors file with weights and ModelInfo.
 
 Ours differs from the official .pth.tar in that the architecture, skeleton, input rule and decoding
 travel in the header (key `litepose`), and that reading it cannot run code. Official files are read

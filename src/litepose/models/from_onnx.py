@@ -1,6 +1,6 @@
-"""Network with the weights of an ONNX file that we exported: the inference install has no other.
+"""Load the weights of an ONNX file that we exported back into a network.
 
-Ours. Exported weights have their batch norms folded in, bit for bit; here each norm comes back as
+Exported weights have their batch norms folded in, bit for bit; here each norm comes back as
 one that does nothing but add the folded bias, so the network can be exported or trained again.
 """
 

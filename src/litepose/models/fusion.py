@@ -1,9 +1,9 @@
-"""One step of the fusion deconvolution head, as it is trained and as it is deployed.
+"""One step of the fusion deconvolution head, as trained and as deployed.
 
 A 4x4 transposed convolution of stride 2 gives each input cell's four output cells from 2x2 inputs.
 So it is a 2x2 convolution to four times the channels, whose channels are then laid side by side
 (depth to space), less one cell on each side: the same products and sums, without the scattered
-writes that make transposed convolutions slow on CPUs. Source: our own; docs/export.md has the
+writes that make transposed convolutions slow on CPUs. Source: docs/export.md has the
 measurements, also of the wasteful 3x3 form, which needs no cropping.
 """
 

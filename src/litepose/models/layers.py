@@ -1,4 +1,4 @@
-"""The pieces all our networks are built of.
+"""Layers shared by all network families.
 
 Source: MobileNetV2's inverted bottleneck and Lite Pose's separable 5x5 convolution (paper,
 section 3). Ours differs in that a convolution owns its batch norm, so that folding is one method.

@@ -1,4 +1,4 @@
-"""Lite Pose: stem -> four stages of inverted bottlenecks -> fusion deconvolution head -> Maps.
+"""Lite Pose: stem, four stages of inverted bottlenecks, fusion deconvolution head.
 
 Source: Wang et al., "Lite Pose" (CVPR 2022), sections 3 and 4, in all four published sizes. Same
 function as the official network; ours differs in its names, in that the tags leave apart from the

@@ -1,4 +1,4 @@
-"""What the network of every family offers, whatever it is made of."""
+"""Network: the interface of every family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Official Lite Pose checkpoints (.pth.tar), in all the forms that users have them.
+"""Load official Lite Pose checkpoints (.pth.tar) in all their forms.
 
 Source: FIDELITY, "the network", and the published state-dict layouts. Forms: a plain state dict;
 names behind `1.` or `module.`; the nested training checkpoint. Only tensors are read, never code.

@@ -1,4 +1,4 @@
-"""P, the default network, and its family: trunk -> light feature pyramid -> heatmaps and tags.
+"""The P family: trunk, light feature pyramid, heatmap and tag heads.
 
 Source: MobileNetV2 trunk, pyramid and heatmap head as in MoveNet Lightning (Apache-2.0), read from
 its published graph; the tag head is ours. It differs from Lite Pose in having a pyramid of bilinear

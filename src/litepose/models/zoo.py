@@ -1,4 +1,4 @@
-"""The models we know by name: what each is, where its weights come from, how to get it.
+"""The models known by name: architecture, settings, origin of weights, loading.
 
 Source: the paper's table for XS, S, M, L (its "GMACs" count transposed convolutions too high; ours
 are true counts) and P's model card. Reading this table needs no torch; `create` and `load` do.
@@ -51,7 +51,7 @@ PM_INFO = replace(
     arch=PM.to_dict(),
     source=(
         "Trunk, feature pyramid and heatmap head: MoveNet MultiPose Lightning by Google"
-        " (Apache-2.0). Tag head: ours. Trained by the litepose developers on images of"
+        " (Apache-2.0). Tag head: ours. Trained by the litepose developers on pictures of"
         " COCO 2017."
     ),
 )

@@ -1,4 +1,4 @@
-"""TrainConfig: all that decides a training run; config_file.py reads it.
+"""TrainConfig: every setting of a training run.
 
 Frozen and checked when built. The whole configuration is stored in each checkpoint of its run.
 """

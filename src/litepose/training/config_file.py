@@ -1,4 +1,4 @@
-"""TOML file + `key=value` words -> TrainConfig, or one message with every mistake in it."""
+"""Read a TOML file and `key=value` words into a TrainConfig; report all mistakes at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configured sources -> the datasets of a run: folders, chosen images, drawn people, mixtures."""
+"""Open the datasets of a run: folders, chosen images, synthetic people, mixtures."""
 
 from __future__ import annotations
 

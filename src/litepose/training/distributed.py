@@ -1,4 +1,4 @@
-"""The processes of one run: a single one, or those that `torchrun` started.
+"""Processes of one run: a single one, or those started by `torchrun`.
 
 Every process trains on its share of each batch; the first one alone writes files and speaks. What
 must be the same everywhere (means, decisions, gathered results) passes through here.

@@ -1,4 +1,4 @@
-"""The network a run begins with: random weights, the zoo's, a checkpoint's, an official file's."""
+"""Initial weights of a run: random, from the zoo, a checkpoint or an official file."""
 
 from __future__ import annotations
 

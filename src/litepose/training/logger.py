@@ -1,4 +1,4 @@
-"""What a run tells: a bar or lines while it trains, a report per epoch, files to look at later.
+"""Log a run: progress, a report per epoch, curves and sample images.
 
 metrics.jsonl has one line per epoch, tensorboard/ the same as curves, samples/ images with the
 found people on the left and the annotated ones on the right. Only the first process speaks.

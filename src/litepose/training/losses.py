@@ -1,4 +1,4 @@
-"""Maps and targets -> named losses: heatmaps, pull and push of tags, a teacher's dense heatmaps.
+"""Losses: heatmaps, pull and push of tags, dense teacher heatmaps.
 
 Source: associative embedding (Newell et al., 2017) as Lite Pose trains it (formulas and reference
 numbers in docs/fidelity.md); the focal loss is the quality focal loss of Li et al., 2020.

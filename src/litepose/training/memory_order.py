@@ -1,4 +1,4 @@
-"""Which memory order of images and weights trains faster here: tried, not believed.
+"""Measure which memory order of tensors trains faster here.
 
 Depthwise 7x7 convolutions prefer one order on one machine and the other on the next.
 """

@@ -1,4 +1,4 @@
-"""Batch -> losses: the one place that knows how images, targets, teacher and network meet."""
+"""Batch to losses: combine images, targets, teacher and network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AdamW with groups, the learning rate as a function of progress, and averaged weights.
+"""AdamW with parameter groups, learning rate schedules, and averaged weights.
 
 Source: the paper trains with Adam and a step schedule; its weight decay was configured and never
 passed on. Ours applies it, to convolutions only; the rate depends on nothing but how far the run

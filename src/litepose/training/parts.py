@@ -1,4 +1,4 @@
-"""Parts of a network by name: freezing them, and giving them learning rates of their own.
+"""Select parts of a network by parameter name: freezing, learning rates.
 
 A part is a prefix of parameter names in whole words, the last one may be a range: `stem`, `blocks`,
 `blocks.0-11`, `head.coarse`. A part that names nothing is an error, not a silent no-op.

@@ -1,4 +1,4 @@
-"""Run: the objects of one training run, built from its configuration, and their state on disk."""
+"""Run: the objects of one training run, and their state on disk."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The state of an interrupted run: everything that decides how it goes on, in one file.
+"""Save and restore the state of an interrupted run.
 
-Ours: plain tensors and numbers, read with `weights_only`; written whole or not at all, and not
+Plain tensors and numbers, read with `weights_only`; written whole or not at all, and not
 before the disk is known to have room. On a CPU a resumed run ends with exactly the weights of the
 undisturbed one.
 """

@@ -1,4 +1,4 @@
-"""SIGTERM, SIGHUP and Ctrl-C ask a run to save and leave; a second one leaves at once."""
+"""Handle SIGTERM, SIGHUP and Ctrl-C: save, then leave; a second one leaves at once."""
 
 from __future__ import annotations
 

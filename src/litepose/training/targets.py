@@ -1,4 +1,4 @@
-"""Keypoints -> heatmaps and tag cells, batched, on the device that the keypoints are on.
+"""Keypoints to target heatmaps and tag cells, batched, on the device.
 
 Source: the target generator of HigherHRNet and Lite Pose (facts in docs/fidelity.md): per keypoint
 a Gaussian of `heatmap_sigma` cells, cut at 3 sigma + 1 cells, the maximum where people overlap.

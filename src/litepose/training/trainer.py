@@ -1,4 +1,4 @@
-"""The training run: epochs of steps, a report after each, a state that survives any interruption.
+"""Train: epochs of steps, a report after each, a state that survives interruptions.
 
 Source: the official recipe is one of the configurations (configs/s_coco.toml). How ours differs:
 weight decay and the samplers' epochs really take effect, best means best AP on held-out images,

@@ -1,4 +1,4 @@
-"""Validation: losses and AP of held-out images, and some of them drawn, after an epoch.
+"""Validate after an epoch: losses, AP, and sample images.
 
 AP is measured as in use: whole images through the predictor; losses on squares as in training,
 without augmentation. Work is shared between processes.

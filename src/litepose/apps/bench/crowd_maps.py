@@ -1,6 +1,6 @@
-"""Maps of as many people as wanted, made up: to time a decoder on, whatever the weights see.
+"""Synthetic maps of a chosen number of people, to time decoders with.
 
-Source: our own. People stand on a grid, each keypoint somewhere in its person's cell, some missing;
+People stand on a grid, each keypoint somewhere in its person's cell, some missing;
 Gaussians of the official width over a noisy floor; tags that keep people well apart.
 """
 

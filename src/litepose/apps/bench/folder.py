@@ -1,4 +1,4 @@
-"""Images a second of a folder: one by one, and as `Predictor.predict_many` does it."""
+"""Throughput of a folder of images: one by one against `Predictor.predict_many`."""
 
 from __future__ import annotations
 

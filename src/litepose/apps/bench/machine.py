@@ -1,4 +1,4 @@
-"""What the machine itself can do: the yardsticks that a network's speed is held against."""
+"""The machine's own limits: matrix rate and memory bandwidth."""
 
 from __future__ import annotations
 

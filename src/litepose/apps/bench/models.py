@@ -1,6 +1,6 @@
-"""How fast a model is on this machine: stage by stage, backend by backend, crowd by crowd.
+"""Latency of a model: per stage, per backend, per number of people.
 
-Source: our own. All that is compared is timed in turns within one run, because the speed of a
+All that is compared is timed in turns within one run, because the speed of a
 shared machine wanders; every figure is a median (p50) with a 95th percentile beside it. The network
 looks at a real image, but what is decoded are maps of as many people as wanted, so that random
 weights can be timed and crowds compared. The reference path is the official way: PyTorch eager,

@@ -1,6 +1,6 @@
-"""The plot of `litepose bench`: one bar per way and crowd, in its three parts. No plot library.
+"""Draw the bar plot of `litepose bench`: one bar per backend and crowd, split by stage.
 
-Source: our own, drawn with Pillow in the font that it carries.
+Drawn with Pillow in the font that it carries.
 """
 
 from __future__ import annotations

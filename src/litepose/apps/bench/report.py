@@ -1,4 +1,4 @@
-"""What `litepose bench` found, as one record: its table, and its JSON."""
+"""Results of `litepose bench` as a table and as JSON."""
 
 from __future__ import annotations
 

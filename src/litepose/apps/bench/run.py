@@ -1,4 +1,4 @@
-"""Models ready to be timed: with their weights, or with random ones, exported where need be."""
+"""Open the models that are timed; export those that have no file yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`litepose convert official.pth.tar`: an official checkpoint -> our one-file checkpoint."""
+"""`litepose convert`: an official checkpoint to our one-file checkpoint."""
 
 from __future__ import annotations
 

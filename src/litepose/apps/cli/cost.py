@@ -1,4 +1,4 @@
-"""`litepose cost`: what a model costs: weights, MACs, latency, memory."""
+"""`litepose cost`: parameters, MACs, latency and memory of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`litepose data VERB`: look after datasets: doctor, show, pack, pseudo-label, synth, download."""
+"""`litepose data VERB`: doctor, show, pack, pseudo-label, synth, download."""
 
 from __future__ import annotations
 

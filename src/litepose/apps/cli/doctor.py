@@ -1,4 +1,4 @@
-"""`litepose doctor`: what is installed here and whether it works, ready for a bug report."""
+"""`litepose doctor`: what is installed and whether it works, for bug reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`litepose evaluate`: a model on a dataset -> AP with its interval, tables, a sheet."""
+"""`litepose evaluate`: AP of a model on a dataset, with intervals, tables and an example grid."""
 
 from __future__ import annotations
 

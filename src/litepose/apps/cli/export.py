@@ -1,4 +1,4 @@
-"""`litepose export`: a checkpoint -> a file for a runtime, compared with PyTorch."""
+"""`litepose export`: a checkpoint to a file for a runtime, compared with PyTorch."""
 
 from __future__ import annotations
 

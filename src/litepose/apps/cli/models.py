@@ -1,4 +1,4 @@
-"""`litepose models`: what models there are, and where their weights come from."""
+"""`litepose models`: the known models and where their weights come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where `litepose predict` puts what it drew, and the lines of JSON it writes."""
+"""Names of the output files of `litepose predict`, and its lines of JSON."""
 
 from __future__ import annotations
 

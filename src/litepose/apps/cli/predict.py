@@ -1,4 +1,4 @@
-"""`litepose predict SOURCE...`: images in, images with skeletons and JSON out.
+"""`litepose predict SOURCE...`: images in, drawn skeletons and JSON out.
 
 Videos, cameras and streams go on to predict_video.py.
 """

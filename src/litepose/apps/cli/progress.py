@@ -1,4 +1,4 @@
-"""A progress bar on stderr: only for several items, only on a terminal."""
+"""Progress bar on stderr: only for several items, only on a terminal."""
 
 from __future__ import annotations
 

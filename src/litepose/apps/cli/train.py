@@ -1,4 +1,4 @@
-"""`litepose train CONFIG key=value...`: train, resume, stop in time. Works under torchrun."""
+"""`litepose train CONFIG key=value...`: train or resume; works under torchrun."""
 
 from __future__ import annotations
 

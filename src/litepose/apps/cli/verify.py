@@ -1,4 +1,4 @@
-"""`litepose verify`: the ledger's numbers, computed again from what the models put out."""
+"""`litepose verify`: recompute the reported AP from recorded predictions or by inference."""
 
 from __future__ import annotations
 

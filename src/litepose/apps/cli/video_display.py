@@ -1,4 +1,4 @@
-"""Where the frames of a video are drawn: into a .webm file, a window, or both."""
+"""Write drawn video frames to a .webm file, a window, or both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which effort keeps up with a video on this machine, where the user named none."""
+"""Choose the effort that keeps up with a video on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `litepose data doctor` finds in the annotations: fields, categories, keypoints. Ours."""
+"""Dataset checks of annotations: fields, categories, keypoints."""
 
 from __future__ import annotations
 

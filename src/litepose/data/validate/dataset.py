@@ -1,6 +1,6 @@
-"""`litepose data doctor`: what is wrong with a dataset, before it costs a training run.
+"""`litepose data doctor`: check a dataset before it costs a training run.
 
-Ours. It reads the annotation file itself, damaged as it may be, and never stops at the first
+It reads the annotation file itself, damaged as it may be, and never stops at the first
 mistake. Annotations are looked at in doctor_labels.py, left and right in doctor_sides.py,
 files in doctor_images.py.
 """

@@ -1,4 +1,4 @@
-"""One thing that is wrong, or worth knowing, about a dataset."""
+"""Finding: one problem or remark about a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `litepose data doctor` finds in the list of images, their files and their masks. Ours."""
+"""Dataset checks of the image list, image files and masks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Left and right, judged from numbers: pairs that are none, names without a partner, sides swapped.
+"""Dataset checks of left and right: missing partners, swapped sides.
 
-Ours. What it rests on: a person who shows nose and both eyes has the left eye on the image's
+What it rests on: a person who shows nose and both eyes has the left eye on the image's
 right; both sides of a pair sit alike on the body; and who faces one way has the left keypoint of
 most pairs on the same side. Twisted people exist, so a pair is accused by the majority of people,
 one person only where shoulders and hips clearly contradict each other.
