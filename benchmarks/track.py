@@ -24,9 +24,9 @@ import litepose
 from benchmarks.tracking.disturb import FEWEST_SEEN, Disturber
 from benchmarks.tracking.metrics import Sighting, TrackingScore, score_tracking, together
 from benchmarks.tracking.walking import ClipSettings, Frame, Truth, walk
-from litepose.core.poses import Poses, pose_area, pose_similarity
+from litepose.core.oks import compute_oks, pose_area, pose_similarity
+from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17
-from litepose.evaluation.oks import compute_oks
 from litepose.inference.one_euro import Smoother
 from litepose.inference.tracker import Tracker
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litepose.core.errors import LitePoseError
+from litepose.core.oks import compute_oks
 from litepose.core.skeleton import COCO17
-from litepose.evaluation.oks import compute_oks
 from litepose.inference.tracker import Tracker
 
 

@@ -10,7 +10,7 @@ from benchmarks.tracking.disturb import Disturbance, Disturber
 from benchmarks.tracking.walking import ClipSettings, walk
 
 from litepose.core.errors import LitePoseError
-from litepose.evaluation.oks import compute_oks
+from litepose.core.oks import compute_oks
 
 SMALL = ClipSettings(size_wh=(160, 96), people=5, seconds=5, fps=12, pan=0.1)
 

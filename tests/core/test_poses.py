@@ -12,7 +12,8 @@ import pytest
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
-from litepose.core.poses import Poses, pose_area, pose_similarity
+from litepose.core.oks import pose_area, pose_similarity
+from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17, Skeleton
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "poses.schema.json"
@@ -158,7 +159,7 @@ def test_a_table_has_a_row_for_each_keypoint() -> None:
 
 
 def test_what_other_packages_need_is_said(monkeypatch) -> None:
-    monkeypatch.setattr("litepose.core.poses.find_spec", lambda name: None)
+    monkeypatch.setattr("litepose.core.packages.find_spec", lambda name: None)
     for ask in (some_poses(1).to_dataframe, some_poses(1).to_supervision):
         with pytest.raises(LitePoseError, match="pip install"):
             ask()

@@ -22,6 +22,7 @@ from litepose.data.datasets import UnreadableImageError
 from litepose.data.sample import Sample
 from litepose.evaluation.evaluate import EvaluateOptions, evaluate
 from litepose.evaluation.metrics import coco_ap
+from litepose.models.model_file import ModelFile
 
 IMAGES = 12
 INFO = ModelInfo("stand-in", COCO17, InputRule(256))
@@ -136,14 +137,16 @@ def test_another_model_does_not_take_up_a_stopped_run(tmp_path: Path) -> None:
 def test_a_stopped_run_is_not_taken_up_with_other_weights(tmp_path: Path) -> None:
     dataset, weights, out = Drawer(), tmp_path / "m.onnx", tmp_path / "out"
     weights.write_bytes(b"one")
-    evaluate(StandIn(dataset, stop_at=5), dataset, out, replace(QUICK, weights=weights))
-    going_on = replace(QUICK, weights=weights, resume=True)
+    first = replace(QUICK, weights=ModelFile("m", weights))
+    evaluate(StandIn(dataset, stop_at=5), dataset, out, first)
+    going_on = replace(QUICK, weights=ModelFile("m", weights), resume=True)
     weights.write_bytes(b"two")
     before = (out / "results.partial.jsonl").read_bytes()
     with pytest.raises(LitePoseError, match="comes from other weights; start without resuming"):
         evaluate(StandIn(dataset), dataset, out, going_on)
     assert (out / "results.partial.jsonl").read_bytes() == before
     weights.write_bytes(b"one")
+    going_on = replace(going_on, weights=ModelFile("m", weights))
     assert evaluate(StandIn(dataset), dataset, out, going_on).judged.images == IMAGES
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from litepose.core.errors import LitePoseError
+from litepose.core.oks import compute_oks
 from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17, CROWDPOSE14
 from litepose.evaluation.ground_truth import ImageTruth
-from litepose.evaluation.oks import compute_oks, compute_pck, pck_lengths
+from litepose.evaluation.pck import compute_pck, pck_lengths
 
 SIGMAS = np.array([0.05, 0.1])
 

@@ -24,10 +24,10 @@ from litepose.export.parity import Parity, check_graph, compare, difference, eag
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_absent_converter_is_named_with_its_pip_line(name, monkeypatch) -> None:
-    monkeypatch.setattr("litepose.export.formats.find_spec", lambda _: None)
+    monkeypatch.setattr("litepose.core.packages.find_spec", lambda _: None)
     package, extra = FORMATS[name].packages[-1], FORMATS[name].extra
     with pytest.raises(LitePoseError, match=rf"{name} needs .*{package}.*litepose\[{extra}\]"):
-        find_format(name).need(name)
+        find_format(name).check_installed(name)
 
 
 def test_an_unknown_format_is_answered_with_the_nearest() -> None:
@@ -45,13 +45,13 @@ def test_an_unknown_format_is_answered_with_the_nearest() -> None:
     ],
 )
 def test_what_cannot_be_is_said_beforehand(wrong, said, monkeypatch) -> None:
-    monkeypatch.setattr("litepose.export.formats.find_spec", lambda _: True)
+    monkeypatch.setattr("litepose.core.packages.find_spec", lambda _: True)
     with pytest.raises(LitePoseError, match=said):
         check(replace(ExportRequest("p", "onnx", Path("x.onnx")), **wrong))
 
 
 def test_the_weights_of_another_format_are_not_overwritten(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("litepose.export.formats.find_spec", lambda _: True)
+    monkeypatch.setattr("litepose.core.packages.find_spec", lambda _: True)
     (tmp_path / "p.xml").touch()
     (tmp_path / "p.bin").touch()
     check(ExportRequest("p", "openvino", tmp_path / "p.xml"))

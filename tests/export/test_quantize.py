@@ -87,7 +87,7 @@ def test_a_refusal_ends_in_json_and_exit_1(tmp_path, monkeypatch, capsys) -> Non
         raise q.RefusedError("refused, not right enough", report)
 
     monkeypatch.setattr("litepose.export.export.export_model", refuse)
-    monkeypatch.setattr("litepose.export.formats.find_spec", lambda _: True)
+    monkeypatch.setattr("litepose.core.packages.find_spec", lambda _: True)
     target = str(tmp_path / "x.onnx")
     wanted = ["export", "--format", "int8-onnx", "--calibration", "shots", "--output", target]
     assert main(wanted) == 1

@@ -88,7 +88,7 @@ def test_openvino_files_carry_their_settings(astronaut, tmp_path) -> None:
 
 
 def test_a_missing_runtime_is_named(monkeypatch) -> None:
-    monkeypatch.setattr("litepose.inference.open.find_spec", lambda name: None)
+    monkeypatch.setattr("litepose.core.packages.find_spec", lambda name: None)
     with pytest.raises(LitePoseError, match=r"pip install 'litepose\[openvino\]'"):
         litepose.load("p", backend="openvino")
     with pytest.raises(LitePoseError, match=r"pip install 'litepose\[torch\]'"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+TAG_UNIT_PX = 32  # positional tags count in this many input pixels
+
 
 class Maps(NamedTuple):
     """Heatmaps at one or two strides and one tag map, for a batch of B inputs.

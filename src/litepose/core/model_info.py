@@ -10,6 +10,7 @@ from typing import Any, Literal
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import SKELETONS, Skeleton
 
+METADATA_KEY = "litepose"  # of the settings inside model files
 SCHEMA = 2  # 1, of litepose 0.1.0, had no views and no merging
 MOST_VIEWS = 8
 TagKind = Literal["learned", "positional"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
+from litepose.core.packages import need
 from litepose.core.skeleton import SKELETONS, Skeleton
 
 SCHEMA = 2  # 1, of litepose 0.1.0, said "centre" for "center"; it is still read
@@ -155,7 +155,7 @@ class Poses:
 
     def to_supervision(self) -> Any:
         """`supervision.KeyPoints` of the same people. Needs the package supervision."""
-        need("supervision", "to_supervision")
+        need("to_supervision", "supervision")
         import supervision
 
         return supervision.KeyPoints(
@@ -165,7 +165,7 @@ class Poses:
     def to_dataframe(self) -> Any:
         """A pandas table, one row per person and keypoint: person, track_id, person_score,
         keypoint, x, y, score. Needs the package pandas."""
-        need("pandas", "to_dataframe")
+        need("to_dataframe", "pandas")
         import pandas
 
         n, k = self.keypoint_scores.shape
@@ -256,49 +256,3 @@ class Poses:
             return cls.empty(skeleton)
         triples = np.stack(flat)
         return cls(triples[..., :2], triples[..., 2], np.array(scores), skeleton)
-
-
-def need(package: str, what: str) -> None:
-    """Raise LitePoseError where an optional package is not installed."""
-    if find_spec(package) is None:
-        raise LitePoseError(f"{what} needs the package {package}: pip install {package}")
-
-
-def pose_box(keypoints_xy: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest x, y (2, N) of each person's found keypoints; inf, -inf without any."""
-    places, found = np.moveaxis(keypoints_xy, -1, 0), scores > 0  # (2, N, K), (N, K)
-    low = np.where(found, places, np.inf).min(axis=-1)
-    return low, np.where(found, places, -np.inf).max(axis=-1)
-
-
-def pose_area(keypoints_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """(N,) 0.53 of the box around each person's found keypoints, at least 1 square pixel.
-
-    It stands for the segment area that OKS asks for, where nobody drew a segment.
-    """
-    low, high = pose_box(keypoints_xy, scores)
-    across, down = np.maximum(high - low, 0)
-    return np.maximum(np.float32(0.53) * across * down, 1)
-
-
-def pose_similarity(
-    keypoints_xy: np.ndarray,
-    scores: np.ndarray,
-    other_xy: np.ndarray,
-    other_scores: np.ndarray,
-    area: np.ndarray,
-    skeleton: Skeleton,
-) -> np.ndarray:
-    """OKS of two predicted poses, over the keypoints that both have; 0 where they share none.
-
-    keypoints_xy (..., K, 2) and scores (..., K) broadcast against the others', so that (N, 1, K, 2)
-    against (M, K, 2) gives (N, M); area (...) is the scale to measure on, e.g. the larger of the
-    two `pose_area`s.
-    """
-    across = keypoints_xy[..., 0] - other_xy[..., 0]
-    down = keypoints_xy[..., 1] - other_xy[..., 1]
-    both = ((scores > 0) & (other_scores > 0)).astype(np.float32)  # (..., K)
-    alike = (across * across + down * down) / area[..., None]
-    alike *= -1 / (8 * skeleton.sigmas**2)
-    every = np.ones(skeleton.num_keypoints, dtype=np.float32)
-    return (np.exp(alike, out=alike) * both) @ every / np.maximum(both @ every, 1)

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.oks import AREA_OF_BOX
 from litepose.core.skeleton import Skeleton
 from litepose.data.skeleton_toml import in_category, keypoint_category, skeleton_of
 
 # COCO's segment area is on average this share of the box; CrowdPose's OKS uses it everywhere.
-AREA_OF_BOX = 0.53
 
 
 @dataclass(frozen=True, eq=False)

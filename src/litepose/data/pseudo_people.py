@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.poses import pose_area, pose_similarity
+from litepose.core.oks import pose_area, pose_similarity
 from litepose.data.datasets import PoseDataset
 from litepose.data.sample import Sample
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from litepose.core.assignment import match_edges
-from litepose.core.poses import pose_area, pose_box, pose_similarity
+from litepose.core.oks import pose_area, pose_box, pose_similarity
 from litepose.core.skeleton import Skeleton
 from litepose.decode.merge import MergedMaps
 from litepose.decode.peaks import Candidates, nearest_tags, subpixel

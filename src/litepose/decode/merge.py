@@ -14,11 +14,10 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine, Letterbox
-from litepose.core.maps import Maps
+from litepose.core.maps import TAG_UNIT_PX, Maps
 from litepose.core.model_info import TagKind
 from litepose.core.skeleton import Skeleton
 
-TAG_UNIT_PX = 32  # positional tags count in this many input pixels
 BLOCK_PX = 16  # side of the blocks that the decoder looks at first, in input pixels
 
 

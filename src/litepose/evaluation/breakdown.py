@@ -1,6 +1,6 @@
 """AP by number of people, by keypoint, by score threshold; PCK.
 
-Source: ours, on top of COCO's matching; the keypoint unit is COCO's own, `2 sigma sqrt(area)`, in
+On top of COCO's matching; the keypoint unit is COCO's own, `2 sigma sqrt(area)`, in
 which a keypoint's similarity is exp(-u^2 / 2) (0.61 at one unit, 0.14 at two).
 """
 
@@ -15,7 +15,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
 from litepose.evaluation.ground_truth import ImageFound, ImageTruth
 from litepose.evaluation.matching import FEWEST_IMAGES, ImageMatch, Interval, ap_intervals
-from litepose.evaluation.oks import PckReference, compute_pck, pck_lengths
+from litepose.evaluation.pck import PckReference, compute_pck, pck_lengths
 
 PEOPLE_GROUPS = ((1, 1), (2, 3), (4, 9), (10, None))
 

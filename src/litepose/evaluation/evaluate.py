@@ -1,6 +1,6 @@
 """Run a model over a dataset: report, COCO results file and example grid.
 
-Source: ours. Images that cannot be read are counted and left out; what was done is on disk after
+Images that cannot be read are counted and left out; what was done is on disk after
 every image, so a run that was stopped is judged on what it did and can be taken up again.
 """
 
@@ -25,8 +25,8 @@ from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_resul
 from litepose.evaluation.keypoint_overlap import MissingKeypoints
 from litepose.evaluation.matching import match_images
 from litepose.evaluation.report import EvaluationReport, compute_complete_metrics, compute_metrics
-from litepose.inference.backend import weights_sha256
 from litepose.inference.results import PredictOptions
+from litepose.models.model_file import ModelFile
 
 PARTIAL_NAME = "results.partial.jsonl"
 
@@ -65,7 +65,7 @@ class EvaluateOptions:
     scales: tuple[float, ...] = (1.0,)
     views: tuple[int, ...] | None = None
     limit: int | None = None
-    weights: Path | None = None
+    weights: ModelFile | None = None
     unknown: MissingKeypoints | None = None
     resume: bool = False
     dataset_name: str = "dataset"
@@ -149,7 +149,7 @@ class _Run:
             "model": predictor.info.to_json(),
             "dataset": [options.dataset_name, len(dataset)],
             "settings": self.settings,
-            "weights": weights_sha256(options.weights) if options.weights else None,
+            "weights": options.weights.sha256 if options.weights else None,
         }
         path = output / PARTIAL_NAME
         if options.resume and path.exists():

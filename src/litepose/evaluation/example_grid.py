@@ -1,6 +1,6 @@
 """Grid of best and worst matches, false negatives and false positives.
 
-Source: ours. Each example is shown twice, what was found on the left and what is labeled on the
+Each example is shown twice, what was found on the left and what is labeled on the
 right; the person in question alone on its own side, everybody on the other.
 """
 

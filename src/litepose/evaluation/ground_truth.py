@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.oks import AREA_OF_BOX
 from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
-from litepose.data.coco import AREA_OF_BOX, Record, check_form, read_records, records_of
+from litepose.data.coco import Record, check_form, read_records, records_of
 
 GroundTruth = Mapping[str, Any] | str | Path
 AreaRule = Literal["annotated", "box"]

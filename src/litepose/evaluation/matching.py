@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from litepose.core.oks import compute_oks
 from litepose.core.skeleton import Skeleton
 from litepose.evaluation.ground_truth import ImageFound, ImageTruth
-from litepose.evaluation.oks import compute_oks
 
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 FEWEST_IMAGES = 5  # of fewer, resamples say nothing of other images: of one they are all alike

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from litepose.core.errors import LitePoseError
+from litepose.core.files import write_atomically
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
 from litepose.data.datasets import PoseDataset
@@ -25,9 +26,8 @@ from litepose.evaluation.evaluate import EvaluateOptions, PosePredictor, evaluat
 from litepose.evaluation.ground_truth import group_results, read_truth, truth_of
 from litepose.evaluation.metrics import coco_report, truth_to_coco
 from litepose.evaluation.report import EvaluationReport
-from litepose.inference.backend import weights_sha256
 from litepose.models import zoo
-from litepose.models.checkpoint import write_atomically
+from litepose.models.model_file import ModelFile, model_files
 
 SCHEMA = 1
 SUFFIX = ".ledger.json.gz"
@@ -89,7 +89,7 @@ def record(
             f"an entry holds the hash of the weights, and {name} is no model of the zoo whose file"
             " is here: give the file as EvaluateOptions(weights=...)"
         )
-    sha256 = weights_sha256(there[0])  # before the work: the file may be changed during it
+    sha256 = there[0].sha256  # before the work: the file may be changed during it
     with tempfile.TemporaryDirectory() as folder:
         report = evaluate(predictor, dataset, Path(folder), options, progress)
         results = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
@@ -115,7 +115,7 @@ def record(
     return replace(entry, claimed={name: round(value, 2) for name, value in found.items()})
 
 
-def verify(entry: ReportedResult, weights: Path | None = None) -> Check:
+def verify(entry: ReportedResult, weights: ModelFile | None = None) -> Check:
     """Compute the entry's numbers again, and hash the weights they are claimed for.
 
     weights: their file; None looks for the zoo's of the entry's model.
@@ -133,8 +133,8 @@ def verify(entry: ReportedResult, weights: Path | None = None) -> Check:
     files_there = [weights] if weights else _zoo_files(entry.model)
     if not files_there:
         problems.append(f"the weights of {entry.model} are not here: name their file with --model")
-    elif entry.weights_sha256 not in map(weights_sha256, files_there):
-        shown = ", ".join(map(str, files_there))
+    elif entry.weights_sha256 not in [file.sha256 for file in files_there]:
+        shown = ", ".join(str(file.path) for file in files_there)
         problems.append(f"the weights are not those that were judged ({shown})")
     return Check(entry, found, tuple(problems))
 
@@ -176,12 +176,9 @@ def _left_out(report: EvaluationReport) -> dict[str, Any]:
     return {"not judged": list(report.left_out.keypoints)} if report.left_out else {}
 
 
-def _zoo_files(model: str) -> list[Path]:
+def _zoo_files(model: str) -> list[ModelFile]:
     """The weights of a model that the zoo knows, as every kind of file that is here."""
-    if model not in zoo.MODELS:
-        return []
-    found = (zoo.find_weights(model, suffix) for suffix in (".onnx", ".safetensors"))
-    return [path for path in found if path is not None]
+    return model_files(model) if model in zoo.MODELS else []
 
 
 def _image(record: Record) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from litepose.core.maps import TAG_UNIT_PX
 from litepose.core.model_info import ModelInfo
-from litepose.decode.merge import TAG_UNIT_PX
 from litepose.models.network import Network
 
 OUTPUTS = ("scores", "xy", "tags")

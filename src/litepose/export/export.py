@@ -86,7 +86,7 @@ class ExportReport:
 def check(request: ExportRequest) -> Format:
     """Everything that can be known before the work. Raises LitePoseError."""
     form = find_format(request.format)
-    form.need(request.format)
+    form.check_installed(request.format)
     if request.target.suffix != form.suffixes[0]:
         raise LitePoseError(
             f"the name of a file in format {request.format} must end in {form.suffixes[0]};"

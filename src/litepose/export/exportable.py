@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +10,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from litepose.core.errors import LitePoseError
-from litepose.core.model_info import ModelInfo
+from litepose.core.model_info import METADATA_KEY, ModelInfo
 from litepose.export.decoder_graph import OUTPUTS, DecoderHalf
 from litepose.models import zoo
+from litepose.models.model_file import CHECKPOINTS, resolve_model
 from litepose.models.network import Network
 
-INFO_KEY = "litepose"
 SHA256_KEY = "litepose_weights_sha256"
 
 
@@ -71,7 +70,7 @@ class Source:
         """The texts that travel inside each file."""
         # A file of one input size has one view.
         info = self.info if self.size_wh is None else self.info.with_input_size(min(self.size_wh))
-        known = {INFO_KEY: info.to_json()}
+        known = {METADATA_KEY: info.to_json()}
         return {**known, SHA256_KEY: self.sha256} if self.sha256 else known
 
     @property
@@ -93,15 +92,9 @@ def load_source(
     """Open a model by name, checkpoint or official file, as `zoo.load`, with its file's sha256."""
     if Path(model).suffix == ".onnx":
         raise LitePoseError(f"{model} is exported already; give the checkpoint it came from")
-    network, info = zoo.load(model)
-    path: Path | None = Path(model)
-    if not Path(model).suffix:
-        name = str(model)
-        path = zoo.find_weights(name, ".safetensors") or zoo.find_weights(name, ".onnx")
-    assert path is not None
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Source(network, info, sha256, size_wh, decoder, flip, half)
+    file = resolve_model(model, CHECKPOINTS)
+    network, info = zoo.load(file.path)
+    return Source(network, info, file.sha256, size_wh, decoder, flip, half)
 
 
 def output_names(info: ModelInfo) -> list[str]:

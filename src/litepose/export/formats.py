@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.packages import need
 
 _NETWORK = ("torch", "safetensors")
 _ONNX = (*_NETWORK, "onnx", "onnxscript", "onnxslim")
@@ -38,14 +38,9 @@ class Format:
     int8: bool = False
     mark: str = ""
 
-    def need(self, name: str) -> None:
+    def check_installed(self, name: str) -> None:
         """Raise LitePoseError that names what is not installed and the line that installs it."""
-        missing = [package for package in self.packages if find_spec(package) is None]
-        if missing:
-            raise LitePoseError(
-                f"the format {name} needs {', '.join(missing)}, not installed here:"
-                f" pip install 'litepose[{self.extra}]'"
-            )
+        need(f"the format {name}", *self.packages, extra=self.extra)
 
     def open_module(self) -> Any:
         return import_module(f"litepose.export.{self.module}")

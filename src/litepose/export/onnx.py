@@ -25,10 +25,10 @@ from torch import nn
 from torch.export import Dim
 
 from litepose.core.errors import LitePoseError
-from litepose.core.model_info import ModelInfo
-from litepose.export.exportable import INFO_KEY, Source, output_names
+from litepose.core.files import write_atomically
+from litepose.core.model_info import METADATA_KEY, ModelInfo
+from litepose.export.exportable import Source, output_names
 from litepose.export.parity import TOLERANCE, Runner, check_graph
-from litepose.models.checkpoint import write_atomically
 from litepose.models.from_onnx import HALF_SUFFIX
 from litepose.models.network import Network
 
@@ -129,7 +129,7 @@ def set_info(path: str | Path, info: ModelInfo) -> None:
     if found != output_names(info):
         raise LitePoseError(f"{path} puts out {found}; these settings need {output_names(info)}")
     kept = {entry.key: entry.value for entry in graph.metadata_props}
-    content = stamped(graph, {**kept, INFO_KEY: info.to_json()}).SerializeToString()
+    content = stamped(graph, {**kept, METADATA_KEY: info.to_json()}).SerializeToString()
     write_atomically(path, content)
 
 

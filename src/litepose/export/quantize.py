@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.poses import Poses, pose_area, pose_similarity
+from litepose.core.oks import pose_area, pose_similarity
+from litepose.core.poses import Poses
 from litepose.data.datasets import CocoDataset
 from litepose.evaluation.evaluate import EvaluateOptions, evaluate
 from litepose.export.exportable import Source

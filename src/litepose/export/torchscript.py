@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from litepose.export.exportable import INFO_KEY, SHA256_KEY, Source
+from litepose.core.model_info import METADATA_KEY
+from litepose.export.exportable import SHA256_KEY, Source
 from litepose.export.parity import Runner
 
 
@@ -38,7 +39,7 @@ def open_runner(source: Source, path: Path) -> Runner:
 
 def read_properties(path: Path) -> dict[str, str]:
     """The texts inside a file that `write` wrote."""
-    texts: dict[str, Any] = dict.fromkeys((INFO_KEY, SHA256_KEY), "")
+    texts: dict[str, Any] = dict.fromkeys((METADATA_KEY, SHA256_KEY), "")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.load(str(path), _extra_files=texts)

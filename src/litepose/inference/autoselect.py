@@ -18,9 +18,10 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import letterbox
-from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions, weights_sha256
-from litepose.inference.open import file_of, installed_backends, open_backend
+from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions
+from litepose.inference.open import installed_backends, open_backend
 from litepose.inference.system import BackgroundLoad, cache_folder, cpu_name, usable_cores
+from litepose.models.model_file import resolve_model
 
 _REMEMBERED = 64  # choices kept, newest first
 _PATIENCE_S = 0.5  # for each candidate, after its warm-up
@@ -147,15 +148,13 @@ def _label(name: str, options: RuntimeOptions) -> str:
 def _key(
     model: str | os.PathLike[str] | None, options: RuntimeOptions, input_size: int | None
 ) -> str:
-    path = file_of(model)
-    assert path is not None, "a model that can be run has a file"
     packages = []
     for package in ("onnxruntime", "openvino", "torch"):
         try:
             packages.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    facts = [weights_sha256(path)[:16], cpu_name(), f"{usable_cores()} cores", *packages]
+    facts = [resolve_model(model).sha256[:16], cpu_name(), f"{usable_cores()} cores", *packages]
     facts += [*options.providers, options.device, options.precision, f"size {input_size}"]
     return ", ".join(facts)
 

@@ -7,8 +7,7 @@ missing is an error, never a silent fallback.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -19,26 +18,21 @@ from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.inference.system import usable_cores
+from litepose.models.model_file import ModelFile
 
-METADATA_KEY = "litepose"
-CHECKPOINTS = (".safetensors", ".pth", ".tar", ".pt")
-SUFFIXES = (".onnx", ".xml", *CHECKPOINTS)  # of model files
-BACKENDS: Mapping[str, tuple[str, ...]] = {  # and the files that each runs
-    "onnxruntime": (".onnx",),
-    "openvino": (".onnx", ".xml"),
-    "torch": CHECKPOINTS,
-}
 Precision = Literal["float32", "bfloat16"]
 
 
 class Backend(Protocol):
     """Runs one network. `run` may be called from several threads at once.
 
-    threads: cores it may use; fixed_wh: the one input size of the file, None where it is free
+    file: what it was opened from, None for a network in memory; threads: cores it may use;
+    fixed_wh: the one input size of the file, None where it is free
     """
 
     name: str
     info: ModelInfo
+    file: ModelFile | None
     threads: int
     fixed_wh: tuple[int, int] | None
 
@@ -89,14 +83,6 @@ class RuntimeOptions:
 
 
 DEFAULTS = RuntimeOptions()
-
-
-def weights_sha256(path: Path) -> str:
-    """Of a model file; for OpenVINO's, of the .bin beside it too."""
-    digest = hashlib.sha256(path.read_bytes())
-    if path.suffix == ".xml" and path.with_suffix(".bin").is_file():
-        digest.update(path.with_suffix(".bin").read_bytes())
-    return digest.hexdigest()
 
 
 def parse_info(text: str | None, path: Path) -> ModelInfo:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from litepose.core.poses import Poses, pose_area
+from litepose.core.oks import pose_area
+from litepose.core.poses import Poses
 
 # In sizes (a size is the root of a pose's area) and seconds; found on generated clips of seeds
 # other than those that docs/tracking.md reports.

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.poses import Poses, pose_area
+from litepose.core.oks import pose_area
+from litepose.core.poses import Poses
 from litepose.inference.tracker import STEP_BACK
 
 SPEED_CUTOFF_HZ = 1.0  # the low pass on speeds themselves, as in the paper

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
+from litepose.core.model_info import METADATA_KEY
 from litepose.imaging.names import name_for_c
 from litepose.inference.backend import (
     DEFAULTS,
-    METADATA_KEY,
     RuntimeOptions,
     check_outputs,
     first_line,
@@ -20,6 +19,7 @@ from litepose.inference.backend import (
     parse_info,
 )
 from litepose.inference.onnx_metadata import read_metadata
+from litepose.models.model_file import ModelFile
 
 
 class OnnxBackend:
@@ -27,8 +27,9 @@ class OnnxBackend:
     weights outside its folder, or a provider is not there."""
 
     name = "onnxruntime"
+    file: ModelFile | None
 
-    def __init__(self, path: Path, options: RuntimeOptions = DEFAULTS) -> None:
+    def __init__(self, file: ModelFile, options: RuntimeOptions = DEFAULTS) -> None:
         import onnxruntime
 
         options.refuse(self.name, "device", "precision")
@@ -38,10 +39,10 @@ class OnnxBackend:
                 raise LitePoseError(
                     f"onnxruntime here has no provider {provider}; it has {', '.join(here)}"
                 )
-        if not path.is_file():
-            raise LitePoseError(f"no model file {path}")
+        path = file.path
         name, metadata = name_for_c(path), read_metadata(path)
-        self._path, self._options, self.threads = path, options, options.cores
+        self.file = self._file = file
+        self._options, self.threads = options, options.cores
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self.threads
         settings.log_severity_level = 4  # errors reach the user as exceptions
@@ -72,7 +73,7 @@ class OnnxBackend:
 
     def clone_for(self, workers: int) -> OnnxBackend:
         threads = max(1, self.threads // workers)
-        return OnnxBackend(self._path, replace(self._options, threads=threads))
+        return OnnxBackend(self._file, replace(self._options, threads=threads))
 
 
 def _number(side: object) -> int | None:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
+from litepose.core.model_info import METADATA_KEY
 from litepose.imaging.names import name_for_c
 from litepose.inference.backend import (
     DEFAULTS,
-    METADATA_KEY,
     RuntimeOptions,
     check_outputs,
     first_line,
@@ -26,6 +25,7 @@ from litepose.inference.backend import (
     parse_info,
 )
 from litepose.inference.onnx_metadata import read_metadata
+from litepose.models.model_file import ModelFile
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -35,16 +35,19 @@ class OpenVinoBackend:
     its folder, or the device is not there."""
 
     name = "openvino"
+    file: ModelFile | None
 
-    def __init__(self, path: Path, options: RuntimeOptions = DEFAULTS, streams: int = 1) -> None:
+    def __init__(
+        self, file: ModelFile, options: RuntimeOptions = DEFAULTS, streams: int = 1
+    ) -> None:
         """streams: callers of `run` at once that the threads are shared out to."""
         import openvino
 
         options.refuse(self.name, "providers")
-        if not path.is_file():
-            raise LitePoseError(f"no model file {path}")
+        path = file.path
         metadata = read_metadata(path) if path.suffix == ".onnx" else None
-        self._path, self._options, self.threads = path, options, options.cores
+        self.file = self._file = file
+        self._options, self.threads = options, options.cores
         core = openvino.Core()
         device = options.device.upper()
         if device.split(".")[0] not in {name.split(".")[0] for name in core.available_devices}:
@@ -88,7 +91,7 @@ class OpenVinoBackend:
 
     def clone_for(self, workers: int) -> OpenVinoBackend:
         options = replace(self._options, threads=self.threads)
-        return OpenVinoBackend(self._path, options, streams=workers)
+        return OpenVinoBackend(self._file, options, streams=workers)
 
 
 def _check_precision(core: Any, options: RuntimeOptions) -> None:

@@ -11,6 +11,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.inference.backend import DEFAULTS, RuntimeOptions, first_line
+from litepose.models.model_file import ModelFile
 
 
 class TorchBackend:
@@ -19,13 +20,19 @@ class TorchBackend:
     name = "torch"
     fixed_wh: tuple[int, int] | None = None
 
-    def __init__(self, network: Any, info: ModelInfo, options: RuntimeOptions = DEFAULTS) -> None:
+    def __init__(
+        self,
+        network: Any,
+        info: ModelInfo,
+        options: RuntimeOptions = DEFAULTS,
+        file: ModelFile | None = None,
+    ) -> None:
         import torch
 
         from litepose.models.layers import fold_batch_norms
 
         options.refuse("PyTorch", "providers", "precision")
-        self.info, self.threads = info, options.cores
+        self.info, self.file, self.threads = info, file, options.cores
         try:
             self._device = torch.device(options.device)
             network = fold_batch_norms(network).to(self._device)
@@ -53,9 +60,9 @@ class TorchBackend:
         return self
 
 
-def open_torch(name: str, options: RuntimeOptions) -> TorchBackend:
-    """By name, or from a checkpoint. Raises LitePoseError where there are no weights."""
+def open_torch(file: ModelFile, options: RuntimeOptions) -> TorchBackend:
+    """Raises LitePoseError where the file is damaged, or the device is not there."""
     from litepose.models import zoo
 
-    network, info = zoo.load(name)
-    return TorchBackend(network, info, options)
+    network, info = zoo.load(file.path)
+    return TorchBackend(network, info, options, file)

@@ -7,11 +7,7 @@ in official.py.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -22,12 +18,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from litepose.core.errors import LitePoseError
-from litepose.core.model_info import ModelInfo
+from litepose.core.files import sha256_of, write_atomically
+from litepose.core.model_info import METADATA_KEY, ModelInfo
 from litepose.models.build import build_network
 from litepose.models.network import Network
-
-KEY = "litepose"
-SPARE_BYTES = 1 << 20  # left free beside what is written
 
 
 class Header(NamedTuple):
@@ -57,7 +51,7 @@ def save_checkpoint(
     _check_fit(state, info, f"cannot save {path}")
     if half:
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
-    metadata = {**(extra or {}), KEY: info.to_json()}
+    metadata = {**(extra or {}), METADATA_KEY: info.to_json()}
     write_atomically(path, _in_order(save(state, metadata=metadata)))
 
 
@@ -97,36 +91,9 @@ def read_header(path: str | Path) -> Header:
             f"{path} is no checkpoint of ours, or cut short ({exc}); official .pth.tar files"
             " are read by `litepose convert`"
         ) from None
-    if KEY not in metadata:
-        raise LitePoseError(f"{path} is a safetensors file without our settings ({KEY!r})")
-    return Header(ModelInfo.from_json(metadata.pop(KEY)), metadata)
-
-
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a whole file or nothing: a neighbor, on the disk for sure, then renamed.
-
-    Raises LitePoseError, leaving any old file as it was, where that cannot be done.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        free = shutil.disk_usage(path.parent).free
-        if free < len(content) + SPARE_BYTES:
-            raise LitePoseError(
-                f"cannot write {path}: it needs {len(content) / 1e6:.1f} MB and the disk has"
-                f" {free / 1e6:.1f} MB free; nothing was overwritten"
-            )
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as exc:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise LitePoseError(f"cannot write {path}: {exc}; nothing was overwritten") from None
+    if METADATA_KEY not in metadata:
+        raise LitePoseError(f"{path} is a safetensors file without our settings ({METADATA_KEY!r})")
+    return Header(ModelInfo.from_json(metadata.pop(METADATA_KEY)), metadata)
 
 
 def _in_order(content: bytes) -> bytes:
@@ -143,11 +110,7 @@ def _in_order(content: bytes) -> bytes:
 
 
 def _check_sha256(path: Path, expected: str) -> None:
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as exc:
-        raise LitePoseError(f"cannot read {path}: {exc}") from None
+    found = sha256_of(path)
     if found != expected.lower():
         raise LitePoseError(
             f"{path} is not the expected file: its sha256 is {found}, not {expected}; get it again"

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from litepose.core.errors import LitePoseError
-from litepose.core.model_info import ModelInfo
+from litepose.core.model_info import METADATA_KEY, ModelInfo
 from litepose.models.build import build_network
-from litepose.models.checkpoint import KEY
 from litepose.models.layers import ConvNorm
 from litepose.models.network import Network
 
@@ -37,9 +36,9 @@ def load_exported(path: Path) -> tuple[Network, ModelInfo]:
         ) from None
     file = onnx.load(path, load_external_data=False)
     settings = {entry.key: entry.value for entry in file.metadata_props}
-    if KEY not in settings:
+    if METADATA_KEY not in settings:
         raise LitePoseError(f"{path} has no settings of ours; get it or export it again")
-    info = ModelInfo.from_json(settings[KEY])
+    info = ModelInfo.from_json(settings[METADATA_KEY])
     weights = {
         entry.name.removeprefix(_PREFIX).removesuffix(HALF_SUFFIX): torch.tensor(
             onnx.numpy_helper.to_array(entry)

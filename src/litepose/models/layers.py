@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from litepose.core.errors import LitePoseError
+from litepose.core.maps import TAG_UNIT_PX
 from litepose.models.arch import Stage
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
-TAG_UNIT = 32  # input pixels per unit of a positional tag
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ def add_position(displacements: Tensor, stride: int) -> Tensor:
     x then y, in units of 32 input pixels, so `stride * column / 32`.
     """
     height, width = displacements.shape[-2:]
-    x = torch.arange(width, device=displacements.device) * (stride / TAG_UNIT)
-    y = torch.arange(height, device=displacements.device) * (stride / TAG_UNIT)
+    x = torch.arange(width, device=displacements.device) * (stride / TAG_UNIT_PX)
+    y = torch.arange(height, device=displacements.device) * (stride / TAG_UNIT_PX)
     place = torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
     return displacements.float() + place  # (B, K, 2, H, W); places need more than half precision
 

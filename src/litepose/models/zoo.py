@@ -171,7 +171,8 @@ def create(name: str, skeleton: Skeleton | None = None) -> tuple[Network, ModelI
 
 
 def load(name_or_path: str | Path) -> tuple[Network, ModelInfo]:
-    """Network in eval mode and settings, by name or from a checkpoint of ours or an official one.
+    """Network in eval mode and settings, by name or from a file: a checkpoint, ours or
+    official, or an ONNX file that we exported.
 
     A name without a checkpoint here takes the weights of its ONNX file, whose norms are folded.
     Raises LitePoseError where there are no weights for that name, or the file is not one of these.
@@ -186,6 +187,8 @@ def load(name_or_path: str | Path) -> tuple[Network, ModelInfo]:
         return load_checkpoint(path)
     if path.suffix in (".pth", ".tar", ".pt"):
         return load_official(path)
+    if path.suffix == ".onnx":
+        return load_exported(path)
     model = find_model(str(name_or_path))
     found = find_weights(model.info.name, ".safetensors")
     if found is not None:

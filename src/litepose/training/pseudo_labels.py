@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.files import write_atomically
 from litepose.core.geometry import Affine
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.teacher_maps import SCALE, teacher_map_path
 from litepose.inference.predictor import PredictOptions, Predictor
-from litepose.models.checkpoint import write_atomically
 
 DESCRIPTION = "teacher_maps.json"
 DESCRIPTION_BEFORE = "answers.json"  # its name in 0.1.0

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from litepose.core.errors import LitePoseError
-from litepose.models.checkpoint import write_atomically
+from litepose.core.files import write_atomically
 from litepose.training.config import TrainConfig
 from litepose.training.distributed import Processes
 

@@ -10,9 +10,8 @@ import math
 
 import numpy as np
 
-from litepose.core.maps import Maps
+from litepose.core.maps import TAG_UNIT_PX, Maps
 from litepose.core.model_info import ModelInfo
-from litepose.decode.merge import TAG_UNIT_PX
 
 MISSING = 0.2  # of the keypoints
 _SIGMA = 2.0  # cells

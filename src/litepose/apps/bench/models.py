@@ -64,7 +64,7 @@ class _Staged:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.name, self.info, self.threads = backend.name, backend.info, backend.threads
-        self.fixed_wh = backend.fixed_wh
+        self.file, self.fixed_wh = backend.file, backend.fixed_wh
         self._answers: Iterator[Maps] = iter(())
 
     def answer(self, maps: Maps, flip_test: bool) -> None:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from litepose import __version__
-from litepose.apps.cli.options import need
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
+from litepose.core.packages import need
 from litepose.evaluation.cost import peak_memory_mb
-from litepose.inference.backend import BACKENDS, CHECKPOINTS, RuntimeOptions
-from litepose.inference.open import installed_backends, model_file, open_backend
+from litepose.inference.backend import RuntimeOptions
+from litepose.inference.open import BACKENDS, installed_backends, open_backend
 from litepose.inference.predictor import Predictor
 from litepose.inference.system import cache_folder
 from litepose.models import zoo
+from litepose.models.model_file import CHECKPOINTS, given_file, model_files
 
 
 @dataclass(frozen=True)
@@ -67,17 +68,16 @@ class _Files:
     """The checkpoint and the exported file of one model; what is missing is made, and kept."""
 
     def __init__(self, model: str, scratch: Path, tell: Callable[[str], None]) -> None:
-        self._given = model_file(model)
+        given = given_file(model)
+        self._given = given.path if given else None
         self._name = model
         self._scratch, self._tell = scratch, tell
-        self.random = self._given is None and not any(
-            zoo.find_weights(model, suffix) for suffix in (".onnx", ".safetensors")
-        )
+        self.random = not model_files(model)
 
     def backends(self) -> list[str]:
         if not self.random:
             return installed_backends(self._name)
-        need("torch", "torch", "safetensors")
+        need("this command", "torch", "safetensors", extra="torch")
         able = ["torch"]
         if all(find_spec(package) for package in ("onnx", "onnxscript", "onnxslim")):
             able = ["onnxruntime", *["openvino"] * bool(find_spec("openvino")), "torch"]
@@ -143,7 +143,7 @@ def _save_random(name: str, path: Path) -> None:
 
 
 def _export(checkpoint: Path, path: Path) -> None:
-    need("export", "torch", "onnx", "onnxscript", "onnxslim", "safetensors")
+    need("this command", "torch", "onnx", "onnxscript", "onnxslim", "safetensors", extra="export")
     from litepose.export.onnx import export_onnx
 
     network, info = zoo.load(checkpoint)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from litepose.apps.cli.options import check_target
+from litepose.core.packages import need
 
 
 def add_parser(verbs: Any) -> None:
@@ -25,12 +26,9 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from importlib.util import find_spec
-
     from litepose.core.errors import LitePoseError
 
-    if find_spec("torch") is None or find_spec("safetensors") is None:
-        raise LitePoseError("convert needs PyTorch: pip install 'litepose[torch]'")
+    need("litepose convert", "torch", "safetensors", extra="torch")
     from litepose.models.official import convert_official
 
     source = Path(options.source)

@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from litepose.apps.cli.options import add_model_options, need, open_predictor
+from litepose.apps.cli.options import add_model_options, open_predictor
+from litepose.core.packages import need
 
 
 def add_parser(verbs: Any) -> None:
@@ -19,7 +20,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    need("torch", "torch")
+    need("this command", "torch", extra="torch")
     import numpy as np
 
     from litepose.evaluation.cost import measure_latency, network_cost, peak_memory_mb

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litepose.apps.cli.options import add_model_options, need, open_predictor, parse_scales
+from litepose.apps.cli.options import add_model_options, open_predictor, parse_scales
 from litepose.apps.cli.progress import Progress
+from litepose.core.packages import need
 
 
 def add_parser(verbs: Any) -> None:
@@ -116,17 +117,14 @@ def _add_pseudo_label(tools: Any) -> None:
 
 
 def run_pseudo_label(options: argparse.Namespace) -> int:
-    need("train", "torch", "safetensors")
+    need("this command", "torch", "safetensors", extra="train")
     from litepose.data.layouts import find_dataset
-    from litepose.inference.backend import weights_sha256
-    from litepose.inference.open import file_of
     from litepose.inference.predictor import PredictOptions
     from litepose.training.pseudo_labels import write_teacher_maps
 
     predictor = open_predictor(options)
-    path = file_of(options.model or predictor.info.name)
-    assert path is not None, "a model that was opened has a file"
-    weights = weights_sha256(path)
+    assert predictor.backend.file is not None, "a model that was opened has a file"
+    weights = predictor.backend.file.sha256
     target = predictor.info.skeleton
     dataset = find_dataset(options.data, options.split, target, skeleton=options.skeleton)
     how = PredictOptions(

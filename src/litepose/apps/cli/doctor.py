@@ -81,16 +81,11 @@ def _backends() -> dict[str, Any]:
 
 
 def _models() -> dict[str, str]:
-    from litepose.inference.backend import weights_sha256
     from litepose.models import zoo
+    from litepose.models.model_file import model_files
 
-    found = {}
-    for name in zoo.MODELS:
-        for suffix in (".onnx", ".safetensors"):
-            path = zoo.find_weights(name, suffix)
-            if path is not None:
-                found[name + suffix] = f"sha256 {weights_sha256(path)}"
-    return found
+    files = [file for name in zoo.MODELS for file in model_files(name)]
+    return {file.name + file.path.suffix: f"sha256 {file.sha256}" for file in files}
 
 
 def _self_test() -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 
 from litepose.apps.cli.options import (
     add_model_options,
-    need,
     open_data,
     open_predictor,
     parse_scales,
 )
+from litepose.core.packages import need
 
 
 def add_parser(verbs: Any) -> None:
@@ -43,10 +43,9 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    need("train", "faster_coco_eval")
+    need("this command", "faster_coco_eval", extra="train")
     from litepose.apps.cli.progress import Progress
     from litepose.evaluation.evaluate import EvaluateOptions, evaluate
-    from litepose.inference.open import file_of
 
     how = EvaluateOptions(
         limit=options.limit,
@@ -59,13 +58,12 @@ def run(options: argparse.Namespace) -> int:
         scales=None if options.scales is None else parse_scales(options.scales),
     )
     dataset, unknown = open_data(options, predictor)
-    weights = file_of(options.model or predictor.info.name, predictor.backend.name)
     how = replace(
         how,
         flip_test=predict.flip_test,
         scales=predict.scales,
         views=predict.views,
-        weights=weights,
+        weights=predictor.backend.file,
         unknown=unknown,
     )
     total = min(len(dataset), options.limit or len(dataset))

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litepose.apps.cli.options import check_target, need
+from litepose.apps.cli.options import check_target
+from litepose.core.packages import need
 
 FORMATS = ("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript")
 
@@ -46,7 +47,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    need("export", "torch", "safetensors")
+    need("this command", "torch", "safetensors", extra="export")
     from litepose.export.export import ExportRequest, check, export_model
     from litepose.export.formats import find_format
     from litepose.export.quantize import RefusedError

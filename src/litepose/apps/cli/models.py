@@ -14,13 +14,14 @@ def add_parser(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from litepose.models import zoo
+    from litepose.models.model_file import model_files
 
     rows = []
     header = f"{'name':22} {'keypoints':>9} {'input':>5} {'params':>8} {'GMACs':>6}  weights"
     print(header)
     for name, model in zoo.MODELS.items():
         info = model.info
-        found = [s for s in (".onnx", ".safetensors") if zoo.find_weights(name, s) is not None]
+        found = [file.path.suffix for file in model_files(name)]
         mark = "*" if name == zoo.DEFAULT else " "
         print(
             f"{name + mark:22} {info.skeleton.num_keypoints:9} {info.input.size:5}"

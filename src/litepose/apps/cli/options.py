@@ -151,16 +151,3 @@ def check_target(target: Path, suffix: str) -> None:
         raise LitePoseError(
             f"cannot write {target}: {exc.strerror}; name another place with --output"
         ) from None
-
-
-def need(extra: str, *packages: str) -> None:
-    """Raise LitePoseError that says how to install what a verb needs and is not here."""
-    from importlib.util import find_spec
-
-    from litepose.core.errors import LitePoseError
-
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise LitePoseError(
-            f"this needs {', '.join(missing)}, not installed here: pip install 'litepose[{extra}]'"
-        )

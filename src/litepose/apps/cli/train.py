@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any
 
-from litepose.apps.cli.options import need
+from litepose.core.packages import need
 
 
 def add_parser(verbs: Any) -> None:
@@ -30,7 +30,16 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    need("train", "torch", "pydantic", "safetensors", "tensorboard", "rich", "faster_coco_eval")
+    need(
+        "this command",
+        "torch",
+        "pydantic",
+        "safetensors",
+        "tensorboard",
+        "rich",
+        "faster_coco_eval",
+        extra="train",
+    )
     # Threads that spin while they wait starve every other job of the machine, and each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from litepose.training.config_file import read_config

@@ -11,10 +11,10 @@ from typing import Any
 from litepose.apps.cli.options import (
     add_model_options,
     check_target,
-    need,
     open_data,
     open_predictor,
 )
+from litepose.core.packages import need
 
 _TO_RECORD = (
     "data", "split", "flip_test", "effort", "backend", "size", "views", "threads", "provider",
@@ -47,15 +47,15 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    need("train", "faster_coco_eval")
+    need("this command", "faster_coco_eval", extra="train")
     if options.record is not None:
         return _record(options)
     from litepose.core.errors import LitePoseError
     from litepose.evaluation.reported_results import read_result, result_files, verify
-    from litepose.inference.open import file_of
+    from litepose.models.model_file import resolve_model
 
     _refuse_what_records(options)
-    weights = file_of(options.model) if options.model else None
+    weights = resolve_model(options.model) if options.model else None
     paths = [Path(name) for name in options.entries] or result_files()
     if not paths:
         raise LitePoseError("this installation holds no ledger entries; name a file")
@@ -100,7 +100,6 @@ def _record(options: argparse.Namespace) -> int:
     from litepose.core.errors import LitePoseError
     from litepose.evaluation.evaluate import EvaluateOptions
     from litepose.evaluation.reported_results import SUFFIX, record, write_result
-    from litepose.inference.open import file_of
 
     if options.entries:
         raise LitePoseError(
@@ -120,7 +119,7 @@ def _record(options: argparse.Namespace) -> int:
         flip_test=predict.flip_test,
         views=predict.views,
         unknown=unknown,
-        weights=file_of(options.model or predictor.info.name, predictor.backend.name),
+        weights=predictor.backend.file,
         dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} images",
     )
     progress = Progress(len(dataset), "images")

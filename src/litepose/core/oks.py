@@ -1,28 +1,74 @@
-"""Object keypoint similarity (OKS) and PCK.
+"""Object keypoint similarity (OKS) of two poses, and the boxes and areas that it rests on.
 
-Source: COCO's keypoint evaluation, with its rule for people without labeled keypoints; PCK after
-Yang and Ramanan (2013), its reference lengths after LSP (torso), MPII (head) and PennAction (box).
-Ours differs: absent people and keypoints are NaN going into PCK, never (0, 0).
+Source: COCO's keypoint evaluation, with its rule for people without labeled keypoints.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Protocol
 
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
-from litepose.evaluation.ground_truth import ImageTruth
 
-PckReference = Literal["head", "torso", "box"]
+AREA_OF_BOX = 0.53  # of a person's segment, as a share of the box: CrowdPose's rule
+
+
+class HasKeypoints(Protocol):
+    """Such as Poses: keypoints_xy (N, K, 2); found (N, K) bool."""
+
+    @property
+    def keypoints_xy(self) -> np.ndarray: ...
+
+    @property
+    def found(self) -> np.ndarray: ...
+
+
+def pose_box(keypoints_xy: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest x, y (2, N) of each person's found keypoints; inf, -inf without any."""
+    places, found = np.moveaxis(keypoints_xy, -1, 0), scores > 0  # (2, N, K), (N, K)
+    low = np.where(found, places, np.inf).min(axis=-1)
+    return low, np.where(found, places, -np.inf).max(axis=-1)
+
+
+def pose_area(keypoints_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(N,) 0.53 of the box around each person's found keypoints, at least 1 square pixel.
+
+    It stands for the segment area that OKS asks for, where nobody drew a segment.
+    """
+    low, high = pose_box(keypoints_xy, scores)
+    across, down = np.maximum(high - low, 0)
+    return np.maximum(np.float32(AREA_OF_BOX) * across * down, 1)
+
+
+def pose_similarity(
+    keypoints_xy: np.ndarray,
+    scores: np.ndarray,
+    other_xy: np.ndarray,
+    other_scores: np.ndarray,
+    area: np.ndarray,
+    skeleton: Skeleton,
+) -> np.ndarray:
+    """OKS of two predicted poses, over the keypoints that both have; 0 where they share none.
+
+    keypoints_xy (..., K, 2) and scores (..., K) broadcast against the others', so that (N, 1, K, 2)
+    against (M, K, 2) gives (N, M); area (...) is the scale to measure on, e.g. the larger of the
+    two `pose_area`s.
+    """
+    across = keypoints_xy[..., 0] - other_xy[..., 0]
+    down = keypoints_xy[..., 1] - other_xy[..., 1]
+    both = ((scores > 0) & (other_scores > 0)).astype(np.float32)  # (..., K)
+    alike = (across * across + down * down) / area[..., None]
+    alike *= -1 / (8 * skeleton.sigmas**2)
+    every = np.ones(skeleton.num_keypoints, dtype=np.float32)
+    return (np.exp(alike, out=alike) * both) @ every / np.maximum(both @ every, 1)
 
 
 def compute_oks(
-    people: Poses | np.ndarray,
-    truth: Poses | np.ndarray,
+    people: HasKeypoints | np.ndarray,
+    truth: HasKeypoints | np.ndarray,
     areas: np.ndarray,
     sigmas: np.ndarray | Sequence[float],
     visibility: np.ndarray | None = None,
@@ -37,7 +83,7 @@ def compute_oks(
         box grown by its own size on every side, as COCO does; without boxes its similarity is 0.
     Raises LitePoseError where shapes do not fit.
     """
-    if visibility is None and isinstance(truth, Poses):
+    if visibility is None and not isinstance(truth, np.ndarray):
         visibility = truth.found
     found_xy, true_xy = _points(people), _points(truth)
     sigmas = np.asarray(sigmas, np.float64)
@@ -71,47 +117,8 @@ def compute_oks(
     return oks
 
 
-def compute_pck(
-    found_xy: np.ndarray,
-    truth_xy: np.ndarray,
-    visibility: np.ndarray,
-    lengths: np.ndarray,
-    share: float,
-) -> np.ndarray:
-    """(K,) percent of correct keypoints, NaN where none is labeled: found within share * length.
-
-    found_xy: (N, K, 2), row i is the person found for truth row i; NaN where nobody or nothing was
-    found, which counts as wrong;  truth_xy: (N, K, 2);  visibility: (N, K);
-    lengths: (N,) of `pck_lengths`; people whose length is NaN are left out.
-    """
-    known = np.isfinite(lengths)
-    labeled = (np.asarray(visibility) > 0) & known[:, None]
-    distance = np.linalg.norm(found_xy - truth_xy, axis=2)
-    right = labeled & (distance <= share * np.where(known, lengths, 0.0)[:, None])
-    count = labeled.sum(axis=0)
-    return np.where(count > 0, 100.0 * right.sum(axis=0) / np.maximum(count, 1), np.nan)
-
-
-def pck_lengths(
-    truth: ImageTruth, skeleton: Skeleton, reference: PckReference = "torso"
-) -> np.ndarray:
-    """(M,) the length PCK is a share of, NaN where its ends are not labeled.
-
-    "head": head to neck; "torso": left shoulder to right hip; "box": the box's longer side.
-    Raises LitePoseError where the skeleton lacks the two keypoints.
-    """
-    if reference == "box":
-        longer = truth.boxes_xywh[:, 2:].max(axis=1, initial=0.0)
-        return np.where(longer > 0, longer, np.nan)
-    ends = {"head": ("head", "neck"), "torso": ("left_shoulder", "right_hip")}[reference]
-    a, b = (skeleton.index(name) for name in ends)
-    both = (truth.visibility[:, [a, b]] > 0).all(axis=1)
-    length = np.linalg.norm(truth.keypoints_xy[:, a] - truth.keypoints_xy[:, b], axis=1)
-    return np.where(both & (length > 0), length, np.nan)
-
-
-def _points(people: Poses | np.ndarray) -> np.ndarray:
-    return np.asarray(people.keypoints_xy if isinstance(people, Poses) else people, np.float64)
+def _points(people: HasKeypoints | np.ndarray) -> np.ndarray:
+    return np.asarray(people if isinstance(people, np.ndarray) else people.keypoints_xy, np.float64)
 
 
 def _outside(points_xy: np.ndarray, box_xywh: np.ndarray) -> np.ndarray:

@@ -1,0 +1,53 @@
+"""Files: write whole or not at all, and hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from litepose.core.errors import LitePoseError
+
+SPARE_BYTES = 1 << 20  # left free beside what is written
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write a whole file or nothing: a neighbor, on the disk for sure, then renamed.
+
+    Raises LitePoseError, leaving any old file as it was, where that cannot be done.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        free = shutil.disk_usage(path.parent).free
+        if free < len(content) + SPARE_BYTES:
+            raise LitePoseError(
+                f"cannot write {path}: it needs {len(content) / 1e6:.1f} MB and the disk has"
+                f" {free / 1e6:.1f} MB free; nothing was overwritten"
+            )
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as exc:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise LitePoseError(f"cannot write {path}: {exc}; nothing was overwritten") from None
+
+
+def sha256_of(*paths: Path) -> str:
+    """Hex digest of the files' bytes, one after the other. Raises LitePoseError if unreadable."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as exc:
+            raise LitePoseError(f"cannot read {path}: {exc.strerror}") from None
+    return digest.hexdigest()

@@ -1,0 +1,98 @@
+"""ModelFile: which file is the model; resolved once, then carried by the backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from litepose.core.errors import LitePoseError
+from litepose.core.files import sha256_of
+from litepose.models import zoo
+
+EXPORTED = (".onnx", ".xml")
+CHECKPOINTS = (".safetensors", ".pth", ".tar", ".pt")
+SUFFIXES = (*EXPORTED, *CHECKPOINTS)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """name: as it was asked for, of the zoo or a path; path: the file with the weights."""
+
+    name: str
+    path: Path
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex digest of the weights; of OpenVINO's two files together."""
+        weights = self.path.with_suffix(".bin")
+        return sha256_of(self.path, *([weights] if self._in_two and weights.is_file() else []))
+
+    @property
+    def _in_two(self) -> bool:
+        return self.path.suffix == ".xml"
+
+
+def given_file(model: str | os.PathLike[str] | None) -> ModelFile | None:
+    """The file that a model's name is the path of; None where it is a name of the zoo.
+
+    Raises LitePoseError where there is no such file, or it is no model's by its suffix.
+    """
+    name = name_of(model)
+    path = Path(name)
+    if path.suffix in SUFFIXES:
+        if not path.is_file():
+            raise LitePoseError(f"no model file {name}")
+        return ModelFile(name, path)
+    try:
+        zoo.find_model(name)
+    except LitePoseError:
+        beside = [path.with_name(path.name + s) for s in SUFFIXES]
+        near = next((p for p in beside if p.is_file()), None)
+        if near is not None:
+            raise LitePoseError(f"no model {name!r}; did you mean the file {near}?") from None
+        if path.is_dir():
+            raise LitePoseError(f"{name} is a folder; name the model file in it") from None
+        if path.is_file():
+            raise LitePoseError(
+                f"the name of a model file ends in {' '.join(SUFFIXES)}; got {name}"
+            ) from None
+        raise
+    return None
+
+
+def model_files(model: str | os.PathLike[str] | None) -> list[ModelFile]:
+    """All files with a model's weights: the one named, or those of the zoo that are here.
+
+    None is the default model. Raises LitePoseError for an unknown name or a missing file.
+    """
+    given = given_file(model)
+    if given is not None:
+        return [given]
+    name = name_of(model)
+    found = ((name, zoo.find_weights(name, suffix)) for suffix in (".onnx", ".safetensors"))
+    return [ModelFile(name, path) for name, path in found if path is not None]
+
+
+def resolve_model(
+    model: str | os.PathLike[str] | None, first: Sequence[str] = EXPORTED
+) -> ModelFile:
+    """A model's file, one of the suffixes `first` if there is one.
+
+    Raises LitePoseError for an unknown name, a missing file, or a model without weights here.
+    """
+    there = model_files(model)
+    if not there:
+        entry = zoo.find_model(name_of(model))
+        raise LitePoseError(
+            f"there are no weights for {entry.info.name} here: {entry.weights}. `litepose models`"
+            f" lists what there is; {zoo.WEIGHTS_VARIABLE} names a folder of yours"
+        )
+    return next((file for file in there if file.path.suffix in first), there[0])
+
+
+def name_of(model: str | os.PathLike[str] | None) -> str:
+    """The name of a model, of the default one for None."""
+    return zoo.DEFAULT if model is None else os.fspath(model)
