@@ -18,10 +18,10 @@ from litepose.data.augment import (
     augment,
     cut_out,
     draw,
-    mosaic,
     to_input,
     warp,
 )
+from litepose.data.mosaic import mosaic
 from litepose.data.sample import Sample
 
 FLIP = COCO17.flip_index

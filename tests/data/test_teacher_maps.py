@@ -11,9 +11,10 @@ import pytest
 import litepose
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, CROWDPOSE14
-from litepose.data.augment import AugmentSettings, augment, mosaic
+from litepose.data.augment import AugmentSettings, augment
 from litepose.data.datasets import UnreadableImageError
 from litepose.data.loader import Loader, LoaderSettings
+from litepose.data.mosaic import mosaic
 from litepose.data.sample import Sample
 from litepose.data.teacher_maps import SCALE, TeacherMaps, WithTeacherMaps, teacher_map_path
 from litepose.inference.predictor import PredictOptions

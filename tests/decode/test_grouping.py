@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from litepose.core.skeleton import COCO17
-from litepose.decode import grouping
+from litepose.decode import grouping, refine
 from litepose.decode.decoder import decode
 from litepose.decode.merge import ForwardPass, merge_passes
 from litepose.decode.peaks import Candidates, find_candidates
+from litepose.decode.pose_nms import drop_duplicates
 from tests.decode.crowd import BOX, draw_crowd, info, one_pass
 
 seeds = st.integers(0, 2**31)
@@ -93,7 +94,7 @@ def test_filling_a_few_at_a_time_changes_nothing(monkeypatch) -> None:
     crowd = draw_crowd(40, seed=9, missing=0.4)
     several = []
     for at_once in (3, 10**6):
-        monkeypatch.setattr(grouping, "CHUNK", at_once)
+        monkeypatch.setattr(refine, "CHUNK", at_once)
         several.append(decode(one_pass(crowd), info(duplicate_oks=2)))
     assert (several[0].scores > 0).sum() > crowd.present.sum(), "or nothing was filled"
     assert np.array_equal(several[0].keypoints_xy, several[1].keypoints_xy)
@@ -148,6 +149,6 @@ def test_near_duplicates_are_one_and_the_better_stays() -> None:
     cells[1] = cells[0] + 0.3
     scores = np.full((3, 17), 0.5, np.float32)
     people = grouping.People(cells, scores, np.zeros((3, 1)), np.array([0.9, 0.8, 0.7]))
-    kept = grouping.drop_duplicates(people, COCO17, 0.6)
+    kept = drop_duplicates(people, COCO17, 0.6)
     assert kept.person_scores.tolist() == [0.9, 0.7]
-    assert len(grouping.drop_duplicates(people, COCO17, 1.1).scores) == 3
+    assert len(drop_duplicates(people, COCO17, 1.1).scores) == 3

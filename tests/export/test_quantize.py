@@ -17,7 +17,7 @@ from litepose.core.errors import LitePoseError  # noqa: E402
 from litepose.core.poses import Poses  # noqa: E402
 from litepose.core.skeleton import COCO17  # noqa: E402
 from litepose.export import quantize as q  # noqa: E402
-from litepose.export.sensitivity import most_sensitive_first, rounded  # noqa: E402
+from litepose.export.quantize import most_sensitive_first, rounded  # noqa: E402
 
 
 class Converter:

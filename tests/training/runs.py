@@ -21,7 +21,7 @@ TABLE = {
     "model": {"name": "tiny"},
     "loss": {"heatmap": "focal", "pull_weight": 1.0, "push_weight": 1.0},
     "optimizer": {"lr": 2e-3, "ema": 0.9},
-    "run": {"channels_last": "on", "threads": 1, "evaluate_every": 2, "samples": 1},
+    "run": {"channels_last": True, "threads": 1, "evaluate_every": 2, "samples": 1},
 }
 
 

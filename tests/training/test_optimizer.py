@@ -11,12 +11,15 @@ from litepose.models import zoo
 from litepose.training.config import OptimizerConfig
 from litepose.training.optimizer import (
     average_weights,
+    expand,
+    freeze,
     make_optimizer,
     rate_factor,
     set_rates,
+    train_mode,
     update_average,
+    within,
 )
-from litepose.training.parts import expand, freeze, train_mode, within
 
 
 @pytest.fixture

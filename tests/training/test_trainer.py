@@ -120,7 +120,7 @@ def test_a_teacher_and_half_precision(people, undisturbed, tmp_path):
             "ignore_above": 0.3,
         },
         "loss": {"dense_weight": 1.0},
-        "run": {"precision": "bf16", "channels_last": "auto"},
+        "run": {"precision": "bf16"},
         "epochs": 1,
     }
     assert train(config(people, tmp_path / "run", **settings)).finished

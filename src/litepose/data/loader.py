@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from litepose.core.errors import LitePoseError
-from litepose.data.augment import MAP_STRIDE, AugmentSettings, augment, mosaic
+from litepose.data.augment import MAP_STRIDE, AugmentSettings, augment
 from litepose.data.datasets import Mixture, PoseDataset, UnreadableImageError
+from litepose.data.mosaic import mosaic
 from litepose.data.sample import Batch, Sample
 
 # So many unreadable images in a row mean a missing folder, not damaged files.

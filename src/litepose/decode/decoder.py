@@ -9,9 +9,11 @@ import numpy as np
 from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.grouping import People, drop_duplicates, fill_missing, group
+from litepose.decode.grouping import People, group
 from litepose.decode.merge import ForwardPass, MergedMaps, merge_passes, tag_places
 from litepose.decode.peaks import find_candidates
+from litepose.decode.pose_nms import drop_duplicates
+from litepose.decode.refine import fill_missing
 
 
 def decode(passes: Sequence[ForwardPass], info: ModelInfo) -> Poses:

@@ -10,20 +10,12 @@ are one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from litepose.core.assignment import match_edges
-from litepose.core.oks import pose_area, pose_box, pose_similarity
 from litepose.core.skeleton import Skeleton
-from litepose.decode.merge import MergedMaps
-from litepose.decode.peaks import Candidates, nearest_tags, subpixel
-
-# Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
-# person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.
-FILL_BLOCKS = 16
-CHUNK = 128  # missing keypoints compared with blocks: bounds the arrays between
+from litepose.decode.peaks import Candidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,109 +137,3 @@ def _assemble(candidates: Candidates, person: np.ndarray, people: int, k: int) -
     return People(
         cells[order], scores[order], means[order].astype(np.float32), person_scores[order]
     )
-
-
-def fill_missing(people: People, field: MergedMaps) -> People:
-    """Give each missing keypoint the hottest cell whose tag is the person's.
-
-    The hottest blocks of each keypoint are searched: their hottest cells compete with
-    `heat - round(tag distance)`, then all cells of the block that won. Only cells with heat above 0
-    are taken.
-    """
-    person, joint = np.nonzero(people.scores <= 0)
-    if not len(person):
-        return people
-    own = people.tags[person][:, None]  # (Q, 1, T) of the Q missing keypoints
-    needed = np.flatnonzero((people.scores <= 0).any(axis=0))  # (J,)
-    slot = np.searchsorted(needed, joint)  # (Q,) place among them
-    blocks = _hot_blocks(field, needed, FILL_BLOCKS + 2 * len(people.scores))
-    down, right = np.divmod(blocks.heat.argmax(axis=2), field.block)  # (J, B)
-    tags = nearest_tags(field, needed[:, None], blocks.x + right, blocks.y + down)  # (J, B, T)
-    pieces = [slice(start, start + CHUNK) for start in range(0, len(slot), CHUNK)]
-    chosen = np.concatenate([_best(blocks.peak[slot[q]], tags[slot[q]], own[q]) for q in pieces])
-
-    heat = blocks.heat[slot, chosen]  # (Q, block * block)
-    x, y, inside = blocks.x[slot, chosen], blocks.y[slot, chosen], np.arange(field.block)
-    tags = nearest_tags(
-        field, joint[:, None, None], x[:, None, None] + inside, y[:, None, None] + inside[:, None]
-    )  # (Q, block, block, T)
-    best = _best(heat, tags.reshape(*heat.shape, -1), own)
-    down, right = np.divmod(best, field.block)
-    heat, x, y = heat[np.arange(len(best)), best], x + right, y + down
-
-    hot = heat > 0
-    person, joint, heat, x, y = person[hot], joint[hot], heat[hot], x[hot], y[hot]
-    cells_xy, scores = people.cells_xy.copy(), people.scores.copy()
-    cells_xy[person, joint] = np.stack([x, y], axis=1) + np.float32(0.5)
-    _, rows, columns = field.cells.shape
-    cells_xy[person, joint] += subpixel(
-        field.cells.reshape(-1), (joint * rows + y) * columns + x, columns
-    )
-    scores[person, joint] = heat
-    return People(cells_xy, scores, people.tags, people.person_scores)
-
-
-class _Blocks(NamedTuple):
-    """x, y: (J, B) first cell of each block; heat: (J, B, block * block) its cells, peak: (J, B)
-    the hottest of them."""
-
-    x: np.ndarray
-    y: np.ndarray
-    heat: np.ndarray
-    peak: np.ndarray
-
-
-def _hot_blocks(field: MergedMaps, joints: np.ndarray, most: int) -> _Blocks:
-    """The blocks with the hottest cells, at most `most` for each of the J joints."""
-    share = np.float32(1 / field.summed)
-    block, (_, rows, columns) = field.block, field.peaks.shape
-    peaks = field.peaks.reshape(-1, rows * columns)[joints]
-    most = min(most, rows * columns)
-    hot = np.argpartition(peaks, -most, axis=1)[:, -most:]  # (J, B)
-    row, column = np.divmod(hot, columns)
-    first = (joints[:, None] * rows + row) * (block * columns) + column
-    pieces = first[..., None] + columns * np.arange(block)  # (J, B, block) rows of blocks
-    heat = field.cells.reshape(-1, block).take(pieces, axis=0)
-    return _Blocks(
-        x=column * block,
-        y=row * block,
-        heat=heat.reshape(*hot.shape, block * block) * share,
-        peak=np.take_along_axis(peaks, hot, axis=1) * share,
-    )
-
-
-def _best(heat: np.ndarray, tags: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(Q,) which of M places suits best. heat: (Q, M); tags: (Q, M, T); own: (Q, 1, T)."""
-    far = tag_distance(tags, own)
-    np.rint(far, out=far)
-    return np.subtract(heat, far, out=far).argmax(axis=1)
-
-
-def drop_duplicates(people: People, skeleton: Skeleton, max_similarity: float) -> People:
-    """Keep the better of two people with OKS above `max_similarity`. People come best first."""
-    if len(people.scores) < 2 or max_similarity > 1:
-        return people
-    first, second = _overlapping(people)
-    area = pose_area(people.cells_xy, people.scores)
-    cells, scores = people.cells_xy, people.scores
-    alike = max_similarity < pose_similarity(
-        cells[first],
-        scores[first],
-        cells[second],
-        scores[second],
-        np.maximum(area[first], area[second]),
-        skeleton,
-    )
-    keep = np.ones(len(people.scores), dtype=bool)
-    for better, worse in zip(first[alike], second[alike], strict=True):
-        keep[worse] &= not keep[better]
-    return people.take(np.flatnonzero(keep))
-
-
-def _overlapping(people: People) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of people, the better first, whose boxes overlap: only those can be the same."""
-    low, high = pose_box(people.cells_xy, people.scores)
-    before = low[:, :, None] - 1 < high[:, None] + 1  # (2, N, N) each begins before the other ends
-    overlap = (before & before.transpose(0, 2, 1)).all(axis=0)
-    better, worse = np.nonzero(np.triu(overlap, 1))
-    return better, worse

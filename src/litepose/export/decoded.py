@@ -13,8 +13,9 @@ from litepose.core.geometry import Letterbox
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.decoder import poses_of
-from litepose.decode.grouping import drop_duplicates, group
+from litepose.decode.grouping import group
 from litepose.decode.peaks import Candidates
+from litepose.decode.pose_nms import drop_duplicates
 
 
 def people_of(

@@ -13,7 +13,7 @@ from litepose.models import zoo
 from litepose.models.build import arch_from_dict, build_network
 from litepose.models.network import Network
 from litepose.training.config import ModelConfig, TrainConfig
-from litepose.training.parts import freeze
+from litepose.training.optimizer import freeze
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ from litepose.training.datasets import (
 from litepose.training.distributed import Processes
 from litepose.training.init_weights import make_start
 from litepose.training.logger import duration
-from litepose.training.memory_order import ORDERS, faster_in_channels_last
-from litepose.training.objective import PRECISIONS, Objective, Teacher, computes_bf16
+from litepose.training.objective import Objective, Teacher, computes_bf16
 from litepose.training.optimizer import average_weights, interpolate_weights, make_optimizer
 from litepose.training.run_checkpoint import Progress, load_state, restore, save_state
 
@@ -61,7 +60,7 @@ class Run:
         self.average = average_weights(self.model) if config.optimizer.ema else None
         fp16 = config.run.precision == "fp16"
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=fp16)
-        self.channels_last = config.run.channels_last == "on"
+        self.channels_last = config.run.channels_last
         self.progress = Progress()
 
     @property
@@ -96,17 +95,16 @@ class Run:
         if there:
             state = load_state(self.state_file, self.config)
             self.channels_last = state["parts"]["channels_last"]
-        elif self.config.run.channels_last == "auto":
-            self.channels_last = self._measured_order()
+        order = torch.channels_last if self.channels_last else torch.contiguous_format
         for module in filter(None, (self.model, self.average)):
-            module.to(memory_format=ORDERS[self.channels_last])  # type: ignore[call-overload]
+            module.to(memory_format=order)  # type: ignore[call-overload]
         if there:
             self.progress = restore(state, self._parts(), self.group)
             at = f"epoch {self.progress.epoch + 1} after {self.progress.batch} batches"
             self.notes.append(f"going on in {at}, {duration(self.progress.seconds)} done before")
-        order = "channels last" if self.channels_last else "channels first"
+        layout = "channels last" if self.channels_last else "channels first"
         processes = f"{self.group.world} process(es) on {self.group.device.type}"
-        self.notes.append(f"{processes}, {self.config.run.precision}, {order}")
+        self.notes.append(f"{processes}, {self.config.run.precision}, {layout}")
         if self.config.run.precision == "fp32" and computes_bf16(self.group.device):
             self.notes.append("this machine computes bfloat16: run.precision=bf16 trains faster")
         if self.config.run.compile:
@@ -192,14 +190,6 @@ class Run:
             )
         self.notes.append(f"taught by {info.name}")
         return Teacher(model.to(self.group.device), info, self.config.teacher)
-
-    def _measured_order(self) -> bool:
-        phase = self.config.phases[0]
-        side = max(phase.size)
-        shape = (min(phase.batch_size, 8), 3, side, side)
-        precision = PRECISIONS[self.config.run.precision]
-        faster = faster_in_channels_last(self.model, shape, self.group.device, precision)
-        return bool(self.group.gather(faster)[0])
 
     def _parts(self) -> dict[str, object]:
         parts: dict[str, object] = {

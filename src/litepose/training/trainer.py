@@ -22,8 +22,7 @@ from litepose.training.distributed import open_processes
 from litepose.training.logger import EpochReport, Reporter, duration
 from litepose.training.losses import Losses, require_finite
 from litepose.training.objective import on_device
-from litepose.training.optimizer import rate_factor, set_rates, update_average
-from litepose.training.parts import train_mode
+from litepose.training.optimizer import rate_factor, set_rates, train_mode, update_average
 from litepose.training.run import Run
 from litepose.training.signals import Signals
 from litepose.training.validation import Stopped, Validation, validate
