@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo, TagKind
-from litepose.models.arch import Arch, LitePoseArch, PyramidArch
+from litepose.models.arch import Arch, HigherHRNetArch, LitePoseArch, PyramidArch
+from litepose.models.higherhrnet import HigherHRNet
 from litepose.models.litepose import LitePose
 from litepose.models.network import Network
 from litepose.models.pyramid import Pyramid
@@ -27,6 +28,7 @@ class Family(NamedTuple):
 FAMILIES: Mapping[str, Family] = {
     LitePoseArch.family: Family(LitePoseArch, LitePose),
     PyramidArch.family: Family(PyramidArch, Pyramid),
+    HigherHRNetArch.family: Family(HigherHRNetArch, HigherHRNet),
 }
 
 

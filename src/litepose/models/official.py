@@ -1,8 +1,9 @@
-"""Load official Lite Pose checkpoints (.pth.tar) in all their forms.
+"""Load official Lite Pose and HigherHRNet checkpoints (.pth.tar) in all their forms.
 
 Source: FIDELITY, "the network", and the published state-dict layouts. Forms: a plain state dict;
 names behind `1.` or `module.`; the nested training checkpoint. Only tensors are read, never code.
-The architecture follows from the shapes, so searched subnets load as well as XS, S, M and L.
+The architecture follows from the shapes, so searched subnets load as well as XS, S, M and L;
+HigherHRNet's names are in higherhrnet.py.
 """
 
 from __future__ import annotations
@@ -22,12 +23,25 @@ from torch import Tensor
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.models.arch import XS, L, LitePoseArch, M, S, Stage, litepose_info
+from litepose.models import higherhrnet
+from litepose.models.arch import (
+    HIGHER_W32,
+    HIGHER_W48,
+    XS,
+    L,
+    LitePoseArch,
+    M,
+    S,
+    Stage,
+    higherhrnet_info,
+    litepose_info,
+)
 from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
-from litepose.models.litepose import LitePose
+from litepose.models.network import Network
 
 FIRST = "first.0.0.weight"
+FIRST_HIGHER = "stage2.0.branches.0.0.conv1.weight"
 STRIDES = (2, 2, 2, 1)  # not in the shapes; the same in every published network
 SIZES: Mapping[str, LitePoseArch] = {"xs": XS, "s": S, "m": M, "l": L}
 
@@ -83,7 +97,7 @@ def _renamed(name: str, beginnings: tuple[tuple[str, str], ...]) -> str:
     return name
 
 
-def load_official(path: str | Path, skeleton: Skeleton | None = None) -> tuple[LitePose, ModelInfo]:
+def load_official(path: str | Path, skeleton: Skeleton | None = None) -> tuple[Network, ModelInfo]:
     """Network and settings of an official checkpoint, in eval mode.
 
     `skeleton` only where it is neither COCO's 17 nor CrowdPose's 14 keypoints.
@@ -91,19 +105,33 @@ def load_official(path: str | Path, skeleton: Skeleton | None = None) -> tuple[L
     message names the first official parameter that does not.
     """
     state = _plain_state(_read_tensors(Path(path)), path)
-    arch = _infer_arch(state, path)
-    keypoints = len(_tensor(state, "final_refined.1.conv.3.weight", path))
+    higher = FIRST_HIGHER in state
+    last = "final_layers.1.weight" if higher else "final_refined.1.conv.3.weight"
+    keypoints = len(_tensor(state, last, path))
     skeleton = skeleton or {17: COCO17, 14: CROWDPOSE14}.get(keypoints)
     if skeleton is None or skeleton.num_keypoints != keypoints:
         wanted = f"{skeleton.name} has {skeleton.num_keypoints}" if skeleton else "name a skeleton"
         raise LitePoseError(f"{path} finds {keypoints} keypoints, neither 17 nor 14; {wanted}")
-    size = next((size for size, known in SIZES.items() if known == arch), "custom")
-    info = litepose_info(size, arch, skeleton)
+    info = _higher_info(state, skeleton, path) if higher else _info(state, skeleton, path)
     model = build_network(info)
-    assert isinstance(model, LitePose)
-    _check_fit(state, model, path)
-    model.load_state_dict({our_name(name): tensor for name, tensor in state.items()})
+    names = {name: higherhrnet.our_name(name) if higher else our_name(name) for name in state}
+    _check_fit(state, names, model, path)
+    model.load_state_dict({names[name]: tensor for name, tensor in state.items()})
     return model.eval(), info
+
+
+def _info(state: Mapping[str, Tensor], skeleton: Skeleton, path: str | Path) -> ModelInfo:
+    arch = _infer_arch(state, path)
+    size = next((size for size, known in SIZES.items() if known == arch), "custom")
+    return litepose_info(size, arch, skeleton)
+
+
+def _higher_info(state: Mapping[str, Tensor], skeleton: Skeleton, path: str | Path) -> ModelInfo:
+    width = _tensor(state, "final_layers.0.weight", path).shape[1]
+    known = {arch.width: arch for arch in (HIGHER_W32, HIGHER_W48)}
+    if width not in known:
+        raise LitePoseError(f"{path} is a HigherHRNet of width {width}; W32 and W48 are known")
+    return higherhrnet_info(known[width], skeleton)
 
 
 def convert_official(
@@ -153,13 +181,13 @@ def _plain_state(loaded: Any, path: str | Path) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping) or not loaded:
         raise LitePoseError(f"{path} holds {type(loaded).__name__}, not a state dict")
     names = [str(name) for name in loaded]
-    first = next((name for name in names if name.endswith(FIRST)), None)
+    first = next((name for name in names if name.endswith((FIRST, FIRST_HIGHER))), None)
     if first is None:
         raise LitePoseError(
-            f"{path} is no official Lite Pose checkpoint: nothing in it is called {FIRST};"
-            f" it begins with {names[:3]}"
+            f"{path} is no official Lite Pose or HigherHRNet checkpoint: nothing in it is called"
+            f" {FIRST} or {FIRST_HIGHER}; it begins with {names[:3]}"
         )
-    prefix = first.removesuffix(FIRST)
+    prefix = first.removesuffix(FIRST).removesuffix(FIRST_HIGHER)
     return {str(name).removeprefix(prefix): tensor for name, tensor in loaded.items()}
 
 
@@ -191,15 +219,18 @@ def _infer_arch(state: Mapping[str, Tensor], path: str | Path) -> LitePoseArch:
     return LitePoseArch(size, stem, tuple(stages), (deconv[0], deconv[1], deconv[2]))
 
 
-def _check_fit(state: Mapping[str, Tensor], model: LitePose, path: str | Path) -> None:
+def _check_fit(
+    state: Mapping[str, Tensor], names: Mapping[str, str], model: Network, path: str | Path
+) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     for name, tensor in state.items():
-        wanted = expected.pop(our_name(name), None)
+        wanted = expected.pop(names[name], None)
         if wanted is None:
-            raise LitePoseError(f"{path}: {name} has no place in a Lite Pose network")
+            raise LitePoseError(f"{path}: {name} has no place in {model.arch.family}")
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != wanted:
             got = tuple(getattr(tensor, "shape", ()))
             raise LitePoseError(f"{path}: {name} should have shape {wanted}; got {got}")
     if expected:
-        first = official_name(next(iter(expected)))
+        first = next(iter(expected))
+        first = official_name(first) if FIRST in state else first
         raise LitePoseError(f"{path} misses {first} ({len(expected)} missing in all)")

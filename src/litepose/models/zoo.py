@@ -1,7 +1,8 @@
 """The models known by name: architecture, settings, origin of weights, loading.
 
-Source: the paper's table for XS, S, M, L (its "GMACs" count transposed convolutions too high; ours
-are true counts) and P's model card. Reading this table needs no torch; `create` and `load` do.
+Source: the papers' tables for XS, S, M, L (their "GMACs" count transposed convolutions too high;
+ours are true counts) and HigherHRNet, P's model card. Reading this table needs no torch; `create`
+and `load` do.
 """
 
 from __future__ import annotations
@@ -16,7 +17,20 @@ from typing import TYPE_CHECKING
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.models.arch import PM, PREFIX, TINY, XS, L, LitePoseArch, M, P, S, litepose_info
+from litepose.models.arch import (
+    HIGHER_W32,
+    HIGHER_W48,
+    PM,
+    PREFIX,
+    TINY,
+    XS,
+    L,
+    M,
+    P,
+    S,
+    higherhrnet_info,
+    litepose_info,
+)
 
 if TYPE_CHECKING:
     from litepose.models.network import Network
@@ -78,12 +92,10 @@ class ZooModel:
         return f"{size}_{self.info.skeleton.name}"
 
 
-def _published(
-    size: str, arch: LitePoseArch, skeleton: Skeleton, params: int, gmacs: float, ap: float
-) -> ZooModel:
-    data = "COCO val2017" if skeleton is COCO17 else "CrowdPose test"
+def _published(info: ModelInfo, params: int, gmacs: float, ap: float) -> ZooModel:
+    data = "COCO val2017" if info.skeleton is COCO17 else "CrowdPose test"
     return ZooModel(
-        info=litepose_info(size, arch, skeleton),
+        info=info,
         params=params,
         gmacs=gmacs,
         ap=f"{ap} {data}, published, with flip test",
@@ -106,14 +118,17 @@ _ALL = (
         ap="26.7 (28.1 with flip test) on 140 images of COCO val2017 with incomplete labels",
         weights="inside the package; tuned from MoveNet Lightning (Apache-2.0)",
     ),
-    _published("xs", XS, COCO17, 1_675_912, 0.886, 40.6),
-    _published("s", S, COCO17, 2_731_624, 3.624, 56.8),
-    _published("m", M, COCO17, 3_534_336, 5.276, 59.8),
-    _published("l", L, COCO17, 5_738_672, 9.979, 62.5),
-    _published("xs", XS, CROWDPOSE14, 1_675_552, 0.883, 49.5),
-    _published("s", S, CROWDPOSE14, 2_731_240, 3.614, 58.3),
-    _published("m", M, CROWDPOSE14, 3_533_808, 5.264, 59.9),
-    _published("l", L, CROWDPOSE14, 5_738_120, 9.962, 61.9),
+    _published(litepose_info("xs", XS, COCO17), 1_675_912, 0.886, 40.6),
+    _published(litepose_info("s", S, COCO17), 2_731_624, 3.624, 56.8),
+    _published(litepose_info("m", M, COCO17), 3_534_336, 5.276, 59.8),
+    _published(litepose_info("l", L, COCO17), 5_738_672, 9.979, 62.5),
+    _published(litepose_info("xs", XS, CROWDPOSE14), 1_675_552, 0.883, 49.5),
+    _published(litepose_info("s", S, CROWDPOSE14), 2_731_240, 3.614, 58.3),
+    _published(litepose_info("m", M, CROWDPOSE14), 3_533_808, 5.264, 59.9),
+    _published(litepose_info("l", L, CROWDPOSE14), 5_738_120, 9.962, 61.9),
+    _published(higherhrnet_info(HIGHER_W32, COCO17), 28_645_331, 46.203, 67.1),
+    _published(higherhrnet_info(HIGHER_W48, COCO17), 63_827_139, 149.469, 69.9),
+    _published(higherhrnet_info(HIGHER_W48, CROWDPOSE14), 63_822_090, 149.329, 65.9),
     ZooModel(
         info=ModelInfo(
             name="litepose-tiny",
