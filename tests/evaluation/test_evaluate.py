@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tests.evaluation.evaluation_scene import make_scene
 
+from litepose.core import temporary
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
@@ -293,3 +294,19 @@ def test_default_model_on_real_images(shared: Path) -> None:
     )
     report = evaluate(predictor, dataset, options=EvaluateOptions(limit=12, resamples=20))
     assert report.judged.coco.ap > 10 and not report.unreadable
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> None:
+    dataset = Drawer()
+    evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(temporary.os, "fsync", full)
+    with pytest.raises(LitePoseError, match="No space left"):
+        evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    after.pop("results.partial.jsonl")
+    assert before == after

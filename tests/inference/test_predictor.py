@@ -174,7 +174,7 @@ def test_torch_sees_the_same(astronaut) -> None:
             "XExec.*that is for onnxruntime",
         ),
         ({"precision": "bfloat16"}, "that is for OpenVINO"),
-        ({"precision": "float16"}, "float32 or bfloat16"),
+        ({"precision": "float16"}, "'float32' or 'bfloat16'"),
         ({"threads": -1}, "threads"),
         ({"input_size": 3}, "size of 32"),
     ],
@@ -191,9 +191,11 @@ def test_an_input_of_gigabytes_is_refused(model, monkeypatch) -> None:
         model.predict(ASTRONAUT, scales=(1.0, 1.05))
 
 
-def test_an_open_file_is_not_taken_for_a_list(model) -> None:
-    with ASTRONAUT.open("rb") as file, pytest.raises(LitePoseError, match=r"give \.read\(\)"):
-        model.predict(file)
+def test_an_open_file_is_one_image_and_no_list(model) -> None:
+    with ASTRONAUT.open("rb") as file:
+        assert model.predict(file).to_dict() == model.predict(ASTRONAUT).to_dict()
+    with pytest.raises(LitePoseError, match="range of 384 holds no images"):
+        model.predict(range(384))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

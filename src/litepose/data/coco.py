@@ -7,7 +7,6 @@ skeleton from the file itself, and says which annotation is wrong.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.oks import AREA_OF_BOX
+from litepose.core.read_text import read_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.skeleton_toml import in_category, keypoint_category, skeleton_of
 
@@ -62,13 +62,7 @@ class Record:
 
 def load_json(path: Path) -> dict[str, Any]:
     """An annotation file as it is, its three lists checked to be there."""
-    try:
-        data = json.loads(path.read_bytes())
-    except OSError as exc:
-        raise LitePoseError(f"cannot read the annotations {path}: {exc.strerror}") from None
-    except ValueError as exc:
-        raise LitePoseError(f"the annotations {path} are not JSON: {exc}") from None
-    return check_form(data, str(path))
+    return check_form(read_json(path, "the annotations", any_number=True), str(path))
 
 
 def check_form(data: Any, where: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from litepose.core.console import plain
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, Region, read_records
@@ -111,10 +112,20 @@ class CocoDataset:
         return changed
 
     def image_path(self, index: int) -> Path:
-        """Where an image lies. Raises LitePoseError where a link leads out of the folder."""
+        """Where an image lies.
+
+        Raises UnreadableImageError where a link leads out of the folder, and for a name that no
+        file can have.
+        """
         path = self.image_folder / self.records[index].file_name
-        if not path.resolve().is_relative_to(self._real_folder):
-            raise LitePoseError(
+        try:
+            inside = path.resolve().is_relative_to(self._real_folder)
+        except (OSError, ValueError, RuntimeError) as exc:  # too long; no text; links in a circle
+            name = plain(self.records[index].file_name, 200)
+            reason = exc.strerror if isinstance(exc, OSError) else exc
+            raise UnreadableImageError(f"cannot read {name}: {reason}") from None
+        if not inside:
+            raise UnreadableImageError(
                 f"the image {path} leads out of its folder by a link; copy it into the folder"
             )
         return path

@@ -22,6 +22,8 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
+from litepose.core.kinds import check_kinds
+from litepose.core.temporary import temporary_beside
 from litepose.data.coco import Record
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.sample import Sample
@@ -47,13 +49,14 @@ class PackSettings:
     workers: int = 2
 
     def __post_init__(self) -> None:
+        check_kinds(self)
+        if self.piece_bytes is not None and self.piece_bytes < 1:
+            raise LitePoseError(f"a piece has 1 byte or more; got {self.piece_bytes}")
         if self.short_side < 32 or not 1 <= self.quality <= 100 or self.workers < 1:
             raise LitePoseError(
                 "packing needs a short side of 32 or more, a quality in 1..100 and 1 or more"
                 f" workers; got {self.short_side}, {self.quality}, {self.workers}"
             )
-        if self.encoding not in ("raw", "jpeg", "webp"):
-            raise LitePoseError(f"encoding must be raw, jpeg or webp; got {self.encoding!r}")
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ class _Piece:
     def __init__(
         self, final: Path, dataset: PoseDataset, settings: PackSettings, number: int
     ) -> None:
-        self.temporary = final.with_name(f".{final.name}.{os.getpid()}")
+        self.temporary = temporary_beside(final)
         self.file: BinaryIO = self.temporary.open("wb")
         self.file.write(MAGIC + bytes(_ALIGN - len(MAGIC)))
         self.size = 0

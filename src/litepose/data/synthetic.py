@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kinds
 from litepose.core.skeleton import COCO17
 from litepose.data.layouts import check_unused
 from litepose.data.masks import encode_rle
@@ -45,6 +46,7 @@ class SceneSettings:
     crowd: float = 0.05
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if min(self.size_wh) < 32 or not 0 <= self.people[0] <= self.people[1] <= 200:
             raise LitePoseError(
                 "a scene needs sides of 32 pixels or more and 0 <= fewest <= most <= 200 people;"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.read_text import check_regular
 from litepose.core.skeleton import Skeleton
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.sample import Sample
@@ -59,6 +60,7 @@ class TeacherMaps:
         """
         path = teacher_map_path(self.folder, image_id)
         try:
+            check_regular(path, "the answer")
             with np.load(path, allow_pickle=False) as stored:
                 heat = stored["heat"]
         except Exception as exc:  # zip, header and decompression errors share no base class

@@ -16,9 +16,13 @@ from typing import Any, Protocol
 
 import cv2
 
+from litepose.core.console import plain
 from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kinds
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
+from litepose.core.read_text import DATA_BYTES, parse_json, read_file
+from litepose.core.temporary import write_whole
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.evaluation.example_grid import choose_examples, draw_sheet
 from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_results, truth_of
@@ -72,6 +76,7 @@ class EvaluateOptions:
     resamples: int = 1000
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.limit is not None and self.limit < 1:
             raise LitePoseError(f"the limit is a number of images, 1 or more; got {self.limit}")
 
@@ -201,12 +206,14 @@ class _Run:
         )
         entries = [entry for i in places for entry in self.results[i]]
         try:
-            (output / "results.json").write_text(json.dumps(entries), encoding="utf-8")
             text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
-            (output / "report.json").write_text(text + "\n", encoding="utf-8")
-            (output / "report.txt").write_text(report.to_text() + "\n", encoding="utf-8")
-            png = cv2.imencode(".png", sheet[..., ::-1])[1]
-            (output / "sheet.png").write_bytes(png.tobytes())
+            written = {
+                "results.json": json.dumps(entries).encode(),
+                "report.json": f"{text}\n".encode(),
+                "report.txt": f"{report.to_text()}\n".encode("utf-8", "backslashreplace"),
+                "sheet.png": cv2.imencode(".png", sheet[..., ::-1])[1].tobytes(),
+            }
+            write_whole({output / name: content for name, content in written.items()})
         except OSError as exc:
             raise LitePoseError(f"cannot write to {output}: {exc.strerror}") from None
 
@@ -215,7 +222,7 @@ class _Run:
         try:
             image = self.dataset[i].image
         except UnreadableImageError as exc:
-            self.unreadable[i] = f"{record.file_name}: {exc}"
+            self.unreadable[i] = f"{plain(record.file_name, 200)}: {exc}"
             self._note({"image": i, "unreadable": self.unreadable[i]})
             return
         start = perf_counter()
@@ -274,13 +281,13 @@ def _as_json(value: Any) -> Any:
 
 def _read_partial(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The whole lines, header first, and how many bytes they have. Raises LitePoseError."""
-    content = path.read_bytes()
+    content = read_file(path, "the stopped run", DATA_BYTES)
     size = content.rfind(b"\n") + 1
     lines = []
     for number, text in enumerate(content[:size].split(b"\n")[:-1], 1):
         try:
-            lines.append(json.loads(text))
-        except ValueError:
+            lines.append(parse_json(text, "the line"))
+        except LitePoseError:
             lines.append(None)
         if not _is_line(lines[-1], header=number == 1):
             raise LitePoseError(

@@ -6,7 +6,6 @@ JPEG keeps full color resolution: halved, as is usual, it smears thin limbs.
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.temporary import temporary_beside
 from litepose.imaging.names import local_path
 
 _QUALITY: Mapping[str, int | None] = {  # OpenCV's name for quality, where the format has one
@@ -89,7 +89,7 @@ def _setting(path: Path) -> int | None:
 
 
 def _part_of(path: Path) -> Path:
-    return path.with_name(f".{secrets.token_hex(6)}.part")
+    return temporary_beside(path)
 
 
 def _refusal(path: Path, exc: OSError) -> str:

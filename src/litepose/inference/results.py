@@ -8,6 +8,7 @@ from typing import NamedTuple, TypedDict
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox
+from litepose.core.kinds import check_kinds
 from litepose.core.model_info import InputRule, check_views
 from litepose.core.poses import Poses
 from litepose.decode.merge import MergedMaps
@@ -35,6 +36,7 @@ class PredictOptions:
     focus: bool = True
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not self.scales or not all(0.1 <= s <= 8 for s in self.scales):
             raise LitePoseError(f"scales must be numbers from 0.1 to 8; got {list(self.scales)}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from litepose.core.console import tell
+
 PACKAGES = (
     "litepose", "numpy", "opencv-python-headless", "Pillow", "onnxruntime",
     "torch", "safetensors", "scipy", "onnx", "openvino", "faster-coco-eval",
@@ -32,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
         "self_test": _self_test(),
     }
     for title, part in report.items():
-        print(f"{title.replace('_', ' ')}:")
+        tell(f"{title.replace('_', ' ')}:")
         for key, value in part.items():
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-            print(f"  {key:24} {shown}")
+            tell(f"  {key:24} {shown}")
     print(json.dumps(report))
     return 0 if report["self_test"]["passed"] else 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from litepose.apps.cli.options import (
     open_predictor,
     parse_scales,
 )
+from litepose.core.console import say, tell
 from litepose.core.packages import need
 
 
@@ -73,10 +73,10 @@ def run(options: argparse.Namespace) -> int:
         report = evaluate(predictor, dataset, output, how, lambda done, of: progress.step())
     finally:
         progress.clear()
-    print(report.to_text())
+    tell(report.to_text())
     if output is not None:
-        print(f"the report is in {output}", file=sys.stderr)
+        say(f"the report is in {output}")
     print(json.dumps(report.to_dict()))
     for reason in report.unreadable[:10]:
-        print(f"failed: {reason}", file=sys.stderr)
+        say(f"failed: {reason}")
     return 130 if report.interrupted else 1 if report.unreadable else 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from litepose.apps.cli.options import check_target
+from litepose.core.console import say, tell
 from litepose.core.packages import need
 
 FORMATS = ("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript")
@@ -71,20 +71,20 @@ def run(options: argparse.Namespace) -> int:
         split=options.split,
     )
     check(request)
-    print(f"exporting {name} to {options.format}, up to some minutes ...", file=sys.stderr)
+    say(f"exporting {name} to {options.format}, up to some minutes ...")
     try:
-        report = export_model(request, lambda text: print(text, file=sys.stderr))
+        report = export_model(request, lambda text: say(text))
     except RefusedError as refused:
-        print(f"litepose export: {refused}", file=sys.stderr)
+        say(f"litepose export: {refused}")
         numbers = refused.report.to_dict()
         print(
             json.dumps({"written": None, "refused": str(refused), "model": name, "int8": numbers})
         )
         return 1
     if report.int8 is not None:
-        print(report.int8.text())
-    print(f"{report.images}: {report.parity.text()}")
-    print(f"wrote {', '.join(map(str, report.written))}")
+        tell(report.int8.text())
+    tell(f"{report.images}: {report.parity.text()}")
+    tell(f"wrote {', '.join(map(str, report.written))}")
     print(json.dumps(report.to_dict()))
     return 0
 

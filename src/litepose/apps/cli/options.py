@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from litepose.core.console import say
 
 if TYPE_CHECKING:
     from litepose.data.datasets import CocoDataset
     from litepose.evaluation.keypoint_overlap import MissingKeypoints
     from litepose.imaging.read import ReadLimits
     from litepose.inference.predictor import PredictOptions, Predictor
+from litepose.apps.cli.parser import whole
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--views", metavar="SIZES", help="views whose people are merged, e.g. 256,512"
     )
-    model.add_argument("--threads", type=int, default=0, help="for the network; 0: all cores")
+    model.add_argument(
+        "--threads", type=whole(0, 1024), default=0, help="for the network; 0: all cores"
+    )
     model.add_argument("--provider", action="append", help="onnxruntime provider, best first")
     model.add_argument("--device", default="cpu", help="of torch or openvino (default: cpu)")
     model.add_argument(
@@ -72,7 +76,7 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
         input_size=options.size,
         views=parse_views(options.views),
         options=how,
-        say=lambda text: print(text, file=sys.stderr),
+        say=say,
     )
 
 
@@ -86,7 +90,7 @@ def open_data(
     dataset, unknown = open_for_evaluation(options.data, options.split, info.name, info.skeleton)
     if unknown:
         limit = getattr(options, "limit", None)
-        print(f"warning: {unknown.of(range(len(dataset))[:limit])}", file=sys.stderr)
+        say(f"warning: {unknown.of(range(len(dataset))[:limit])}")
     return dataset, unknown
 
 
@@ -105,6 +109,8 @@ def read_limits(options: argparse.Namespace) -> ReadLimits:
     from litepose.imaging.read import ReadLimits
 
     limits = ReadLimits(allow_private=options.allow_private)
+    if options.max_memory is not None:
+        limits = replace(limits, max_memory=options.max_memory * 1_000_000)
     if options.max_pixels is None:
         return limits
     if options.max_pixels < 1:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+
+from litepose.core.console import say
 
 MARK = ".pose"  # photo.jpg -> photo.pose.jpg
 
@@ -70,7 +72,31 @@ class OutputPaths:
         return Path() if is_url(source) else local_path(source).parent
 
 
-def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
+class Report:
+    """The file of JSON lines. Where it cannot be written any more that is said once, and the work
+    that it tells of goes on; `failed` then."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self.failed = file, False
+
+    def write(self, line: str) -> None:
+        """A line, whole even where we are interrupted."""
+        if not self.failed:
+            self._try(lambda: (self._file.write(line), self._file.flush()))
+
+    def close(self) -> None:
+        self._try(self._file.close)
+
+    def _try(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except OSError as exc:
+            if not self.failed:
+                say(f"failed: cannot write {self._file.name}: {exc.strerror or exc}")
+            self.failed = True
+
+
+def open_report(path: str | None, sources: Sequence[str]) -> Report | None:
     """The file of JSON lines. Raises LitePoseError where it would replace a source."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.find_images import IMAGE_SUFFIXES
@@ -87,15 +113,16 @@ def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
     if os.path.realpath(path) in map(os.path.realpath, sources):
         raise LitePoseError(f"--json {path} is one of the sources; give another name")
     try:
-        return local_path(path).open("w", encoding="utf-8")
+        return Report(local_path(path).open("w", encoding="utf-8"))
     except OSError as exc:
         raise LitePoseError(f"cannot write {path}: {exc.strerror}") from None
 
 
-def print_record(record: dict[str, Any], report: TextIO | None, shown: bool = True) -> None:
-    """One line on stdout (where `shown`) and in the report, whole even where we are interrupted."""
+def print_record(record: dict[str, Any], report: Report | None, shown: bool = True) -> None:
+    """One line on stdout (where `shown`) and in the report."""
     line = json.dumps(record, separators=(",", ":")) + "\n"
-    for out in (sys.stdout if shown else None, report):
-        if out is not None:
-            out.write(line)
-            out.flush()
+    if report is not None:
+        report.write(line)
+    if shown and sys.stdout is not None:
+        sys.stdout.write(line)
+        sys.stdout.flush()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +20,9 @@ from litepose.apps.cli.options import (
     read_limits,
 )
 from litepose.apps.cli.output import MARK, OutputPaths, open_report, print_record
+from litepose.apps.cli.parser import whole
+from litepose.apps.cli.stopping import stopping, until
+from litepose.core.console import say
 
 if TYPE_CHECKING:
     from litepose.inference.predictor import PredictOptions, Predictor
@@ -68,6 +70,12 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument(
         "--max-pixels", type=int, metavar="N", help="refuse larger images (default: 100 million)"
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=whole(1, 10**6),
+        metavar="MB",
+        help="for all images being read at once; large ones wait (default: 2000)",
     )
     _add_video_options(parser)
     add_model_options(parser)
@@ -124,11 +132,12 @@ def run(options: argparse.Namespace) -> int:
         for record in missing:
             records.append(record)
             print_record(record, report)
-        for record in _records(predictor, sources, how, places, options):
-            records.append(record)
-            progress.clear()
-            print_record(record, report)
-            progress.step()
+        with stopping() as caught:
+            for record in _records(predictor, sources, how, places, options, caught):
+                records.append(record)
+                progress.clear()
+                print_record(record, report)
+                progress.step()
     finally:
         progress.clear()
         if len(sources) + len(missing) > 1:
@@ -138,7 +147,10 @@ def run(options: argparse.Namespace) -> int:
             print(json.dumps(summary), flush=True)
         if report is not None:
             report.close()
-    return _finish(records, options)
+    code = _finish(records, options)
+    if caught:
+        return 130
+    return 1 if report is not None and report.failed else code
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -205,6 +217,7 @@ def _records(
     how: PredictOptions,
     places: OutputPaths,
     options: argparse.Namespace,
+    caught: list[int],
 ) -> Iterator[dict[str, Any]]:
     """The record of each image, in order; of many, several are worked on side by side."""
     from litepose.inference.parallel import ordered_map
@@ -217,7 +230,8 @@ def _records(
     worker, workers = predictor, 1
     if len(jobs) >= MANY_FROM:
         worker, workers = predictor.clone_for(how)
-    return ordered_map(lambda job: _one(worker, job, how, options), jobs, workers)
+    begun = until(caught, jobs)
+    return ordered_map(lambda job: _one(worker, job, how, options), begun, workers)
 
 
 def _one(
@@ -270,11 +284,11 @@ def _finish(records: list[dict[str, Any]], options: argparse.Namespace) -> int:
         for record in drawn[:10]:
             people = len(record["people"])
             who = "nobody" if not people else "1 person" if people == 1 else f"{people} people"
-            print(f"{record['source']}: {who} -> {record['drawn']}", file=sys.stderr)
+            say(f"{record['source']}: {who} -> {record['drawn']}")
         if len(drawn) > 10:
-            print(f"... and {len(drawn) - 10} more images", file=sys.stderr)
+            say(f"... and {len(drawn) - 10} more images")
     for record in failed:
         source, error = record["source"], record["error"]
         named = "" if source in error else f"{source}: "
-        print(f"failed: {named}{error}", file=sys.stderr)
+        say(f"failed: {named}{error}")
     return 1 if failed else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from litepose.apps.cli.options import (
     open_data,
     open_predictor,
 )
+from litepose.core.console import say, tell
 from litepose.core.packages import need
 
 _TO_RECORD = (
@@ -64,13 +64,13 @@ def run(options: argparse.Namespace) -> int:
         verdict = verify(read_result(path), weights)
         entry, found = verdict.entry, verdict.found
         how = ", ".join(f"{name} {value}" for name, value in entry.settings.items())
-        print(f"{path.name}: {entry.model} on {entry.dataset} ({how}; {entry.date})")
+        tell(f"{path.name}: {entry.model} on {entry.dataset} ({how}; {entry.date})")
         for name, claim in entry.claimed.items():
-            print(
+            tell(
                 f"  {name:<20} claimed {claim:6.2f}  computed {found.get(name, float('nan')):6.2f}"
             )
         for problem in verdict.problems:
-            print(f"failed: {path.name}: {problem}", file=sys.stderr)
+            say(f"failed: {path.name}: {problem}")
         verdicts[path.name] = {"ok": not verdict.problems, "numbers": found}
     print(json.dumps(verdicts))
     return 0 if all(v["ok"] for v in verdicts.values()) else 1
