@@ -86,7 +86,7 @@ def load(
     Raises LitePoseError where the model, its weights, a package, provider or device is missing.
     """
     from litepose.inference.backend import RuntimeOptions
-    from litepose.inference.predictor import open_predictor
+    from litepose.inference.load import open_predictor
 
     chosen = (providers,) if isinstance(providers, str) else tuple(providers)
     return open_predictor(

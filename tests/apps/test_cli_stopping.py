@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -33,12 +32,12 @@ def test_the_first_signal_asks_and_the_second_ends() -> None:
     asked: list[str] = []
     with pytest.raises(KeyboardInterrupt), stopping(lambda: asked.append("stop")) as caught:
         assert list(until(caught, [1, 2])) == [1, 2]
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         assert caught == [signal.SIGTERM] and asked == ["stop"]
         assert list(until(caught, [1, 2])) == []
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), sigterm_as_ctrl_c():
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
     assert handlers == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
 
 
@@ -51,7 +50,7 @@ def test_a_stopped_folder_has_a_record_of_everything_drawn(
     def save_and_stop(path, image, quality=92):
         drawn.append(path.name)
         if len(drawn) == 2:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         return save(path, image, quality)
 
     monkeypatch.setattr(write, "save_image", save_and_stop)
@@ -75,6 +74,6 @@ def test_a_full_disk_for_the_report_is_said_and_drawing_goes_on(folder: Path, ca
 
 
 def test_sigterm_while_a_verb_works_is_130(monkeypatch, tmp_path: Path, capsys) -> None:
-    monkeypatch.setattr(predict, "_check", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(predict, "_check", lambda _: signal.raise_signal(signal.SIGTERM))
     assert main(["predict", str(tmp_path)]) == 130
     assert "interrupted" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 import litepose
 from litepose.core.errors import LitePoseError
 from litepose.data.pack import PackSettings
-from litepose.evaluation.evaluate import EvaluateOptions
+from litepose.evaluation.evaluator import EvaluateOptions
 from litepose.imaging.read import ReadLimits
 from litepose.inference.backend import RuntimeOptions
 from litepose.inference.results import PredictOptions

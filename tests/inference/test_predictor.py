@@ -219,3 +219,15 @@ def test_drawing_leaves_the_image_alone(astronaut) -> None:
     assert drawn.size == (512, 512) and np.array_equal(image, before)
     assert (np.asarray(drawn) != before).any(axis=2).mean() > 0.005
     assert json.loads(astronaut.to_json())["people"]
+
+
+def test_the_reference_decoder_finds_the_same_people() -> None:
+    model = litepose.load("p", input_size=256)
+    fast = model.predict(ASTRONAUT)
+    reference = model.predict(ASTRONAUT, decoder="reference")
+    assert len(fast) == len(reference) == 1
+    both = fast.found & reference.found
+    apart = np.linalg.norm(fast.keypoints_xy - reference.keypoints_xy, axis=-1)[both]
+    assert both.sum() > 12 and 0 < np.median(apart) < 4, "near, and not the same arithmetic"
+    with pytest.raises(LitePoseError, match="decoder must be 'fast' or 'reference'; got 'slow'"):
+        model.predict(ASTRONAUT, decoder="slow")

@@ -23,7 +23,7 @@ from litepose.core.read_text import check_regular, parse_json, read_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
 from litepose.data.datasets import PoseDataset
-from litepose.evaluation.evaluate import EvaluateOptions, PosePredictor, evaluate
+from litepose.evaluation.evaluator import EvaluateOptions, PosePredictor, evaluate
 from litepose.evaluation.ground_truth import group_results, read_truth, truth_of
 from litepose.evaluation.metrics import coco_report, truth_to_coco
 from litepose.evaluation.report import EvaluationReport

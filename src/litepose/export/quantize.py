@@ -19,7 +19,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.oks import pose_area, pose_similarity
 from litepose.core.poses import Poses
 from litepose.data.datasets import CocoDataset
-from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 from litepose.export.exportable import Source
 from litepose.export.parity import Input, Look, Runner, decode_exported, make_input, measure
 

@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
@@ -23,14 +23,12 @@ from litepose.decode.decoder import decode_field
 from litepose.decode.focus import Rectangle, focus
 from litepose.decode.merge import ForwardPass, merge_passes, unflip
 from litepose.decode.merge_views import ViewPoses, merge_views
+from litepose.decode.reference import decode_reference
 from litepose.imaging.preprocess import cut, to_input
 from litepose.imaging.read import ImageSource, LoadedImage, ReadLimits, load_image
 from litepose.imaging.video_open import VideoSource
 from litepose.imaging.video_reader import Frames
-from litepose.inference.autoselect import choose
-from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions
-from litepose.inference.effort import USUAL, effort_options, find_effort
-from litepose.inference.open import open_backend
+from litepose.inference.backend import Backend
 from litepose.inference.parallel import ordered_map
 from litepose.inference.results import (
     DEFAULT_OPTIONS,
@@ -218,7 +216,11 @@ class Predictor:
             passes = self._forward(inputs, options)
             clock.note("net")
             maps, box = merge_passes(passes, self.info.tag_kind), passes[0].box
-            views.append(View(maps, box, decode_field(maps, box, self._info(options))))
+            if options.decoder == "reference":
+                found = decode_reference(passes, self._info(options))
+            else:
+                found = decode_field(maps, box, self._info(options))
+            views.append(View(maps, box, found))
             clock.note("decode")
         poses = merge_views([ViewPoses(v.poses, v.box.zoom) for v in views], self.info.merge)
         poses = poses[poses.person_scores >= self._info(options).decode.person_threshold]
@@ -305,36 +307,3 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[name] += now - self.mark
         self.mark = now
-
-
-def open_predictor(
-    model: str | os.PathLike[str] | None = None,
-    *,
-    effort: str | None = None,
-    backend: str | None = None,
-    input_size: int | None = None,
-    views: Sequence[int] | None = None,
-    options: RuntimeOptions = DEFAULTS,
-    limits: ReadLimits | None = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> Predictor:
-    """See `litepose.load`; `say` is told what backend "auto" chose."""
-    check_kind("effort", effort, str | None)
-    check_kind("backend", backend, str | None)
-    check_kind("limits", limits, ReadLimits | None)
-    check_kind("views", views, Sequence | np.ndarray | None)
-    wanted = find_effort(effort or USUAL)
-    if model is None:
-        model = wanted.model
-    if input_size is not None and views is not None:
-        raise LitePoseError("give one input size, or views at several, not both")
-    if backend == "auto":
-        choice = choose(model, options, input_size)
-        say(str(choice))
-        backend, options = choice.backend, choice.options
-    opened = open_backend(model, backend, options)
-    predictor = Predictor(opened, input_size=input_size, limits=limits)
-    predictor.defaults = effort_options(wanted, predictor.info)
-    if views is not None:
-        predictor.defaults = predictor.options(views=views)
-    return predictor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox
@@ -16,16 +16,17 @@ from litepose.decode.merge import MergedMaps
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How to look at an image.
+    """Options of one prediction.
 
-    flip_test: look at its mirror image too (twice the time, better);
-    scales:    look at it at these multiples of the input size too, e.g. (1.0, 0.5, 2.0); the first
-               is the one that tags and places come from;
-    threshold: people scoring below are left out; None takes the model's own;
+    flip_test: average with the maps of the mirrored image (more accurate, twice the time)
+    scales:    average the maps at these multiples of the input size, e.g. (1.0, 0.5, 2.0), as the
+               paper does; tags and positions come from the first
+    threshold: people scoring below are dropped; None takes the model's own
     max_people: keep only so many of the best; None keeps all
-    views:     look at these input sizes (short sides), one after the other, and merge the people
-               found; None takes the model's own views, or one at its size where `scales` are given
-    focus:     later views look only where the ones before found people too small to be read well
+    views:     run at these input sizes (short sides) and merge the people found; None takes the
+               model's own views, or one at its size where `scales` are given
+    focus:     later views cover only the part where earlier ones found people too small for them
+    decoder:   "fast", or "reference": the official decoder, to reproduce published figures
     """
 
     flip_test: bool = False
@@ -34,6 +35,7 @@ class PredictOptions:
     max_people: int | None = None
     views: tuple[int, ...] | None = None
     focus: bool = True
+    decoder: Literal["fast", "reference"] = "fast"
 
     def __post_init__(self) -> None:
         check_kinds(self)
@@ -49,7 +51,7 @@ class PredictOptions:
             check_views(self.views)
 
     def view_sizes(self, rule: InputRule) -> tuple[int, ...]:
-        """Short sides of the views to look at, smallest first."""
+        """Short sides of the views, smallest first."""
         if self.views is not None:
             return tuple(sorted(self.views))
         averaged = self.scales != (1.0,)
@@ -66,6 +68,7 @@ class How(TypedDict, total=False):
     threshold: float | None
     max_people: int | None
     focus: bool | None
+    decoder: Literal["fast", "reference"] | None
 
 
 DEFAULT_OPTIONS = PredictOptions()

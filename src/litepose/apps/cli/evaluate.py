@@ -21,7 +21,7 @@ from litepose.core.packages import need
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "evaluate",
-        help="judge a model on annotated images",
+        help="AP of a model on annotated images",
         description=(
             "Prints AP with its 95 % interval and tables; with --output also writes report.json,"
             " report.txt, results.json (COCO) and sheet.png with the best, worst, missed and"
@@ -35,7 +35,12 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--output", metavar="DIR", help="folder for the report")
     parser.add_argument("--limit", type=int, help="only the first so many images")
     parser.add_argument("--resume", action="store_true", help="go on with a stopped run in DIR")
-    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
+    parser.add_argument(
+        "--decoder",
+        choices=("fast", "reference"),
+        help="reference: the official one, slow, to reproduce published figures",
+    )
     parser.add_argument("--scales", help="average the maps of such multiples, e.g. 1,0.5,2")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_model_options(parser)
@@ -45,7 +50,7 @@ def add_parser(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     need("this command", "faster_coco_eval", extra="train")
     from litepose.apps.cli.progress import Progress
-    from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+    from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 
     how = EvaluateOptions(
         limit=options.limit,
@@ -53,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         dataset_name=f"{Path(options.data).name} {options.split}",
     )
     predictor = open_predictor(options)
+    predictor.defaults = predictor.options(decoder=options.decoder)
     predict = predictor.options(
         flip_test=options.flip_test or None,
         scales=None if options.scales is None else parse_scales(options.scales),
@@ -63,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
         flip_test=predict.flip_test,
         scales=predict.scales,
         views=predict.views,
+        decoder=predict.decoder,
         weights=predictor.backend.file,
         unknown=unknown,
     )

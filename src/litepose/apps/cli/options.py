@@ -50,22 +50,25 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    look = parser.add_argument_group("how to look")
-    look.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
-    look.add_argument(
+    how = parser.add_argument_group("prediction")
+    how.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
+    how.add_argument(
+        "--decoder", choices=("fast", "reference"), help="reference: the official one, slow"
+    )
+    how.add_argument(
         "--scales",
         help="average the maps of input sizes that are multiples, e.g. 1,0.5,2, as the paper does",
     )
-    look.add_argument(
+    how.add_argument(
         "--threshold", type=float, help="leave people out who score below (default: the model's)"
     )
-    look.add_argument("--max-people", type=int, help="keep only so many of the best")
+    how.add_argument("--max-people", type=int, help="keep only so many of the best")
 
 
 def open_predictor(options: argparse.Namespace) -> Predictor:
     """The model that the options ask for; what `--backend auto` chose is said on stderr."""
     from litepose.inference.backend import RuntimeOptions
-    from litepose.inference.predictor import open_predictor
+    from litepose.inference.load import open_predictor
 
     providers = tuple(options.provider or ["CPUExecutionProvider"])
     how = RuntimeOptions(options.threads, providers, options.device, options.precision)
@@ -98,6 +101,7 @@ def predict_options(options: argparse.Namespace, predictor: Predictor) -> Predic
     """The predictor's defaults with what the options say in place of them."""
     return predictor.options(
         flip_test=options.flip_test or None,
+        decoder=options.decoder,
         scales=None if options.scales is None else parse_scales(options.scales),
         threshold=options.threshold,
         max_people=options.max_people,

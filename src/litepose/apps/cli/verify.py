@@ -98,7 +98,7 @@ def _record(options: argparse.Namespace) -> int:
 
     from litepose.apps.cli.progress import Progress
     from litepose.core.errors import LitePoseError
-    from litepose.evaluation.evaluate import EvaluateOptions
+    from litepose.evaluation.evaluator import EvaluateOptions
     from litepose.evaluation.reported_results import SUFFIX, record, write_result
 
     if options.entries:

@@ -57,7 +57,7 @@ class PosePredictor(Protocol):
 class EvaluateOptions:
     """How to look, and at what.
 
-    flip_test, scales, views: as in PredictOptions;  limit: only the first so many images
+    flip_test, scales, views, decoder: as in PredictOptions;  limit: only the first so many images
     weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
     unknown: what the model lacks of the dataset, as `open_for_evaluation` gives it, for the report
     resume: take up the stopped run in the output folder, of the same model (its weights are
@@ -68,6 +68,7 @@ class EvaluateOptions:
     flip_test: bool = False
     scales: tuple[float, ...] = (1.0,)
     views: tuple[int, ...] | None = None
+    decoder: str = "fast"
     limit: int | None = None
     weights: ModelFile | None = None
     unknown: MissingKeypoints | None = None
@@ -146,6 +147,7 @@ class _Run:
             "views": list(options.view_sizes(predictor.info.input)),
             "flip test": options.flip_test,
             "scales": list(options.scales),
+            **({} if options.decoder == "fast" else {"decoder": options.decoder}),
         }
         self.partial = None
         if output is None:

@@ -21,7 +21,7 @@ from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
 from litepose.data.coco import Record, records_of
 from litepose.data.datasets import UnreadableImageError
 from litepose.data.sample import Sample
-from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 from litepose.evaluation.metrics import coco_ap
 from litepose.models.model_file import ModelFile
 
