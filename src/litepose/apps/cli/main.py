@@ -25,10 +25,13 @@ from litepose.apps.cli import (
     train,
     verify,
 )
+from litepose.apps.cli import map as map_verb
 from litepose.apps.cli.parser import Parser
 from litepose.core.errors import LitePoseError
 
-VERBS = (predict, evaluate, bench, cost, models, convert, export, train, data, verify, doctor)
+VERBS = (
+    predict, map_verb, evaluate, bench, cost, models, convert, export, train, data, verify, doctor,
+)  # fmt: skip
 
 
 def build_parser() -> Parser:
