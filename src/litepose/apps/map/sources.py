@@ -99,10 +99,8 @@ def read_part(part: Part, job: Job) -> Iterator[Item]:
     Raises StorageError where the storage fails, LitePoseError for Parquet without the column.
     """
     if part.kind == "images":
-        most = job.limits.max_bytes
-        yield from ordered_map(
-            lambda path: _read_file(path, part.root, most), part.paths, READ_AHEAD
-        )
+        read_one = partial(_read_file, root=part.root, most=job.limits.max_bytes)
+        yield from ordered_map(read_one, part.paths, READ_AHEAD)
         return
     read = _read_tar if part.kind == "tar" else _read_parquet
     try:
