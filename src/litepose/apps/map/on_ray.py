@@ -50,7 +50,7 @@ class RayPool:
             )
         self._job = ray.put(job)
         self._actor = ray.remote(num_cpus=self._threads, max_restarts=0)(_Actor)
-        self._idle = [self._actor.remote(self._job) for _ in range(self.size)]
+        self._idle: list[Any] = [self._actor.remote(self._job) for _ in range(self.size)]
         self._busy: dict[Any, tuple[Any, Task]] = {}
 
     @property
@@ -58,7 +58,7 @@ class RayPool:
         return [*self._idle, *(actor for actor, _ in self._busy.values())]
 
     def submit(self, task: Task) -> None:
-        actor = self._idle.pop()
+        actor: Any = self._idle.pop()
         self._busy[actor.run.remote(task)] = (actor, task)
 
     def next(self) -> Outcome | None:
