@@ -25,6 +25,8 @@ class PredictOptions:
     views:     look at these input sizes (short sides), one after the other, and merge the people
                found; None takes the model's own views, or one at its size where `scales` are given
     focus:     later views look only where the ones before found people too small to be read well
+    deadline_ms: time for an image, reading included; flip_test, scales and views are then chosen so
+               that 95 of 100 images keep to it (see inference/deadline.py). None: no hurry
     """
 
     flip_test: bool = False
@@ -33,6 +35,7 @@ class PredictOptions:
     max_people: int | None = None
     views: tuple[int, ...] | None = None
     focus: bool = True
+    deadline_ms: float | None = None
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0.1 <= s <= 8 for s in self.scales):
@@ -41,6 +44,10 @@ class PredictOptions:
             raise LitePoseError(f"the threshold must lie in [0, 1]; got {self.threshold}")
         if self.max_people is not None and self.max_people < 1:
             raise LitePoseError(f"max_people must be 1 or more; got {self.max_people}")
+        if self.deadline_ms is not None and not 0 < self.deadline_ms < float("inf"):
+            raise LitePoseError(
+                f"a deadline is a number of milliseconds above 0; got {self.deadline_ms}"
+            )
         if self.views is not None:
             if not self.views:
                 raise LitePoseError("views need one input size at least, such as 256,512")
@@ -64,6 +71,7 @@ class How(TypedDict, total=False):
     threshold: float | None
     max_people: int | None
     focus: bool | None
+    deadline_ms: float | None
 
 
 DEFAULT_OPTIONS = PredictOptions()
