@@ -6,13 +6,14 @@
 #   make check                    ruff and mypy
 #   make bench                    time models on every backend here: table, plot, JSON; and the decoder
 #   make train-smoke              train a tiny network on drawn people, in minutes
+#   make map-smoke                map thousands of drawn images on a local Ray, workers killed
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 IMAGE ?= examples/images/astronaut.jpg examples/images/scene.jpg
 
-.PHONY: demo test test-all explore check bench train-smoke clean
+.PHONY: demo test test-all explore check bench train-smoke map-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -42,6 +43,9 @@ bench: $(VENV)/.dev
 
 train-smoke: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_smoke.py
+
+map-smoke: $(VENV)/.dev
+	$(BIN)/python benchmarks/map_smoke.py
 
 clean:
 	rm -rf $(VENV) out build dist

@@ -31,6 +31,9 @@ class Poses:
     centers_xy:    (N, 2) float32, where the tags say each person's middle is; None for models whose
                    tags are not positional
 
+    used:          how the image was viewed where a deadline decided it: deadline_ms, views (short
+                   sides in pixels), flip_test; None elsewhere
+
     `len(poses)`, `poses[0]`, `poses[:3]`, `poses[mask]` and iteration (Poses of one) work.
     Raises LitePoseError where shapes differ, or a number is not finite or a score not in [0, 1].
     """
@@ -42,6 +45,7 @@ class Poses:
     image_wh: tuple[int, int] | None = None
     track_ids: np.ndarray | None = None
     centers_xy: np.ndarray | None = None
+    used: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         points = np.asarray(self.keypoints_xy, dtype=np.float32)
@@ -146,12 +150,14 @@ class Poses:
             ]
             people.append(person)
         known = SKELETONS.get(self.skeleton.name) == self.skeleton
+        used = {} if self.used is None else {"used": dict(self.used)}
         return {
             "schema": SCHEMA,
             "image_wh": None if self.image_wh is None else list(self.image_wh),
             "skeleton": self.skeleton.name if known else self.skeleton.to_dict(),
             "keypoint_names": list(self.skeleton.keypoints),
             "people": people,
+            **used,
         }
 
     def to_supervision(self) -> Any:
@@ -208,6 +214,7 @@ class Poses:
                 image_wh=None if size is None else (int(size[0]), int(size[1])),
                 track_ids=np.array([p["id"] for p in people]) if tracked else None,
                 centers_xy=np.array([p[center] for p in people]) if centerd else None,
+                used=data.get("used"),
             )
         except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as exc:
             raise LitePoseError(f"the poses record misses or misnames a field: {exc}") from None

@@ -29,6 +29,7 @@ from litepose.imaging.read import ImageSource, LoadedImage, ReadLimits, load_ima
 from litepose.imaging.video_open import VideoSource
 from litepose.imaging.video_reader import Frames
 from litepose.inference.backend import Backend
+from litepose.inference.deadline import inspect_within
 from litepose.inference.parallel import ordered_map
 from litepose.inference.results import (
     DEFAULT_OPTIONS,
@@ -106,8 +107,9 @@ class Predictor:
         source: path, http(s) URL, bytes, open file, Pillow image, RGB array, or torch tensor
                 ((H, W, 3) uint8, or (3, H, W) of floats in 0..1) -> Poses;
                 a list of those, a folder or a glob pattern -> list of Poses, in order.
-        how: flip_test, scales, views, threshold, max_people, see PredictOptions; what is left out
-        or None is taken from `defaults`. The same image gives the same Poses.
+        how: flip_test, scales, views, threshold, max_people, deadline_ms, see PredictOptions; what
+        is left out or None is taken from `defaults`. The same image gives the same Poses, but for a
+        deadline, where `Poses.used` says which views were taken.
         Raises LitePoseError for what cannot be read; PredictionError, after the rest is done,
         where some of many fail.
         """
@@ -145,7 +147,8 @@ class Predictor:
         """
         options = options or self.options(**how)
         numbered = enumerate(sources)
-        if isinstance(sources, Sized) and len(sources) < MANY_FROM:
+        few = isinstance(sources, Sized) and len(sources) < MANY_FROM
+        if few or options.deadline_ms is not None:  # side by side, each image would take longer
             yield from (self._attempt(one, options) for one in numbered)
             return
         many, workers = self.clone_for(options)
@@ -201,6 +204,8 @@ class Predictor:
         """People of one image with the maps of each view that they came from, and the seconds
         that each part took."""
         options = options or self.defaults
+        if options.deadline_ms is not None:
+            return inspect_within(self, source, options)
         clock = _Clock()
         loaded = self._read(source, options)
         clock.note("read")

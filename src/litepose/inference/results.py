@@ -27,6 +27,8 @@ class PredictOptions:
                model's own views, or one at its size where `scales` are given
     focus:     later views cover only the part where earlier ones found people too small for them
     decoder:   "fast", or "reference": the official decoder, to reproduce published figures
+    deadline_ms: time for an image, reading included; flip_test, scales and views are then chosen so
+               that 95 of 100 images keep to it (see inference/deadline.py). None: no hurry
     """
 
     flip_test: bool = False
@@ -36,6 +38,7 @@ class PredictOptions:
     views: tuple[int, ...] | None = None
     focus: bool = True
     decoder: Literal["fast", "reference"] = "fast"
+    deadline_ms: float | None = None
 
     def __post_init__(self) -> None:
         check_kinds(self)
@@ -45,6 +48,10 @@ class PredictOptions:
             raise LitePoseError(f"the threshold must lie in [0, 1]; got {self.threshold}")
         if self.max_people is not None and self.max_people < 1:
             raise LitePoseError(f"max_people must be 1 or more; got {self.max_people}")
+        if self.deadline_ms is not None and not 0 < self.deadline_ms < float("inf"):
+            raise LitePoseError(
+                f"a deadline is a number of milliseconds above 0; got {self.deadline_ms}"
+            )
         if self.views is not None:
             if not self.views:
                 raise LitePoseError("views need one input size at least, such as 256,512")
@@ -69,6 +76,7 @@ class How(TypedDict, total=False):
     max_people: int | None
     focus: bool | None
     decoder: Literal["fast", "reference"] | None
+    deadline_ms: float | None
 
 
 DEFAULT_OPTIONS = PredictOptions()

@@ -26,12 +26,15 @@ from litepose.apps.cli import (
     train,
     verify,
 )
+from litepose.apps.cli import map as map_verb
 from litepose.apps.cli.parser import Parser
 from litepose.apps.cli.stopping import sigterm_as_ctrl_c
 from litepose.core.console import open_missing_streams, say
 from litepose.core.errors import LitePoseError
 
-VERBS = (predict, evaluate, bench, cost, models, convert, export, train, data, verify, doctor)
+VERBS = (
+    predict, map_verb, evaluate, bench, cost, models, convert, export, train, data, verify, doctor,
+)  # fmt: skip
 
 
 def build_parser() -> Parser:

@@ -105,6 +105,7 @@ def predict_options(options: argparse.Namespace, predictor: Predictor) -> Predic
         scales=None if options.scales is None else parse_scales(options.scales),
         threshold=options.threshold,
         max_people=options.max_people,
+        deadline_ms=getattr(options, "deadline", None),
     )
 
 

@@ -1,0 +1,160 @@
+"""The output folder: one map at a time, a plan of its parts, and a note of each finished one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+from contextlib import suppress
+from typing import IO
+
+from litepose.apps.map.job import Outcome, Part, Task
+from litepose.apps.map.shards import TABLES, TEMPORARY
+from litepose.apps.map.sources import file_system
+from litepose.core.errors import LitePoseError
+
+STALE_SECONDS = 120.0  # a remote lock that was not renewed for so long belongs to a dead run
+RENEW_SECONDS = 20.0
+
+
+class OutputFolder:
+    """What has been written, and by whom; everything of ours but the tables lies in `_map/`."""
+
+    def __init__(self, uri: str) -> None:
+        """Raises LitePoseError where the storage is unknown."""
+        self.uri = uri
+        self.fs, self.root = file_system(uri)
+        self.root = self.root.rstrip("/")
+        self._lock: IO[str] | None = None
+        self._renewed = 0.0
+
+    @property
+    def is_local(self) -> bool:
+        return "file" in (
+            (self.fs.protocol,) if isinstance(self.fs.protocol, str) else self.fs.protocol
+        )
+
+    def claim(self) -> None:
+        """Make the folder and take its lock. Raises LitePoseError where another map has it."""
+        try:
+            for name in (*TABLES, "_map/done", "_map/careful", TEMPORARY):
+                self.fs.makedirs(f"{self.root}/{name}", exist_ok=True)
+            if self.is_local:
+                self._claim_local()
+            else:
+                self._claim_remote()
+            for left in self.fs.ls(f"{self.root}/{TEMPORARY}", detail=False):
+                self.fs.rm_file(left)
+        except OSError as exc:
+            raise LitePoseError(
+                f"cannot write to {self.uri}: {exc.strerror or exc}; name another --output"
+            ) from None
+
+    def _claim_local(self) -> None:
+        """A lock of the operating system: it goes when its process dies, however it dies."""
+        import fcntl
+
+        file = open(f"{self.root}/_map/lock", "a+", encoding="utf-8")  # noqa: PTH123, SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip()
+            file.close()
+            raise LitePoseError(self._taken(holder)) from None
+        file.truncate(0)
+        file.write(_who())
+        file.flush()
+        self._lock = file
+
+    def _claim_remote(self) -> None:
+        path = f"{self.root}/_map/lock"
+        if self.fs.exists(path):
+            held = json.loads(self.fs.cat_file(path))
+            if held["who"] != _who() and time.time() - held["time"] < STALE_SECONDS:
+                raise LitePoseError(self._taken(held["who"]))
+        self.renew()
+
+    def _taken(self, holder: str) -> str:
+        return f"another map ({holder}) writes to {self.uri}; wait for it, or name another --output"
+
+    def renew(self) -> None:
+        """Say that this run is alive, where only a time can say it."""
+        if not self.is_local and time.time() - self._renewed > RENEW_SECONDS:
+            self._renewed = time.time()
+            held = {"who": _who(), "time": self._renewed}
+            self.fs.pipe_file(f"{self.root}/_map/lock", json.dumps(held).encode())
+
+    def release(self) -> None:
+        with suppress(OSError):
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+            elif not self.is_local:
+                self.fs.rm_file(f"{self.root}/_map/lock")
+
+    def remaining(self, parts: list[Part], fingerprint: str) -> list[Part]:
+        """The parts that no earlier run has finished; the first run writes down the plan.
+
+        Raises LitePoseError where the folder holds a map of another source or other settings.
+        """
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(f"{part.kind} {part.paths}\n".encode())
+        plan = {"parts": len(parts), "source": digest.hexdigest(), "settings": fingerprint}
+        path = f"{self.root}/_map/plan.json"
+        try:
+            before = json.loads(self.fs.cat_file(path)) if self.fs.exists(path) else plan
+            if before["settings"] != plan["settings"]:
+                raise LitePoseError(
+                    f"{self.uri} holds a map with another model or other settings; give the same"
+                    " ones to go on, or name another --output"
+                )
+            if before != plan:
+                raise LitePoseError(
+                    f"the source has changed since {self.uri} was begun ({before['parts']} parts"
+                    f" then, {len(parts)} now, or other names); map it into another --output"
+                )
+            self.fs.pipe_file(path, json.dumps(plan).encode())
+            self.fs.invalidate_cache()
+            notes = self.fs.ls(f"{self.root}/_map/done", detail=False)
+        except OSError as exc:
+            raise LitePoseError(f"cannot use {self.uri}: {exc.strerror or exc}") from None
+        done = {note.rpartition("/")[2] for note in notes}
+        return [part for part in parts if f"{part.name}.json" not in done]
+
+    def note_done(self, outcome: Outcome) -> None:
+        """The last step of a part: from now on no run works on it again. Raises OSError."""
+        part = outcome.task.part
+        path = f"{self.root}/_map/done/{part.name}.json"
+        counts = {"images": outcome.images, "people": outcome.people, "failures": outcome.failures}
+        note = {"kind": part.kind, "first": part.paths[0], "last": part.paths[-1]} | counts
+        temporary = f"{self.root}/{TEMPORARY}/{part.name}.json"
+        self.fs.pipe_file(temporary, json.dumps(note).encode())
+        self.fs.mv(temporary, path)
+
+    def note_image(self, part: Part, place: int) -> None:
+        """Before an image is read: who dies now died of it. Raises OSError."""
+        self.fs.pipe_file(f"{self.root}/_map/careful/{part.name}", str(place).encode())
+
+    def noted_image(self, task: Task) -> int | None:
+        """The place noted last for a part, None where there is none."""
+        with suppress(OSError, ValueError):
+            return int(self.fs.cat_file(f"{self.root}/_map/careful/{task.part.name}"))
+        return None
+
+    def totals(self) -> dict[str, int]:
+        """Sums over all finished parts, of this run and earlier ones."""
+        sums = {"parts": 0, "images": 0, "people": 0, "failures": 0}
+        for path in self.fs.ls(f"{self.root}/_map/done", detail=False):
+            note = json.loads(self.fs.cat_file(path))
+            for name in ("images", "people", "failures"):
+                sums[name] += note[name]
+            sums["parts"] += 1
+        return sums
+
+
+def _who() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"

@@ -1,0 +1,160 @@
+"""Meet a deadline: the views of an image are chosen from latencies measured on this machine.
+
+At first use the cheapest views are timed, then dearer ones, until one takes too long. From then on
+every image says how much slower or faster the machine is than it was, and the choice follows.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.geometry import Affine
+from litepose.imaging.read import ImageSource, LoadedImage, load_image
+from litepose.inference.results import Inspection, PredictOptions
+
+if TYPE_CHECKING:
+    from litepose.inference.predictor import Predictor
+
+SIZES = (128, 192, 256, 320, 384, 448, 512, 640, 768)  # short sides of single views that are tried
+RUNS = 8  # of each choice, after one that is not counted
+REMEMBERED = 40  # images whose slowness against the measured latency is kept
+MARGIN = 1.1  # an estimate of the 95th percentile from so few images is uncertain
+LONGEST = 4.0  # a longer image is scaled by its long side, so that it costs no more than this
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Views that might be taken, and what they cost on this machine.
+
+    seconds: median of a square image, all views whole; spread: the second slowest over the median
+    """
+
+    options: PredictOptions
+    seconds: float
+    spread: float
+
+
+class Ladder:
+    """The choices of one Predictor, cheapest first, and how slow the machine is now."""
+
+    def __init__(self) -> None:
+        self._choices: dict[PredictOptions, Choice] = {}
+        self._slowness: deque[float] = deque(maxlen=REMEMBERED)
+        self._lock = threading.Lock()
+
+    def choose(
+        self, predictor: Predictor, image: np.ndarray, options: PredictOptions, seconds: float
+    ) -> Choice:
+        """The dearest choice whose 95th percentile is within `seconds`; measures what is not known.
+
+        seconds: what reading has left of the deadline. Where only this image, or the load of the
+        moment, makes all too slow, the cheapest. Raises LitePoseError where not even the cheapest
+        meets the deadline with a square image, as the machine was measured.
+        """
+        assert options.deadline_ms is not None
+        chosen: Choice | None = None
+        with self._lock:
+            for one in candidates(predictor, options):
+                known = self._choices.get(one) or self._measure(predictor, image, one)
+                least_ms = 1000 * known.seconds * known.spread * MARGIN
+                if chosen is None and least_ms > options.deadline_ms:
+                    raise LitePoseError(_too_short(predictor, known, least_ms, options.deadline_ms))
+                fits = known.seconds * self.slowness(known) * MARGIN * _cost(image) <= seconds
+                if chosen is None or fits:
+                    chosen = known
+                if least_ms > options.deadline_ms:
+                    break  # what is dearer need not be measured
+        assert chosen is not None
+        return chosen
+
+    def slowness(self, choice: Choice) -> float:
+        """How many times its measured median a choice takes now, in 95 of 100 images."""
+        recent = [*self._slowness, choice.spread]
+        return float(np.quantile(recent, 0.95))
+
+    def note(self, choice: Choice, seconds: float, image: np.ndarray) -> None:
+        """What an image took. Views that were left out make it faster, which tells nothing."""
+        ratio = seconds / (choice.seconds * _cost(image))
+        if len(choice.options.views or ()) <= 1 or ratio > 1:
+            self._slowness.append(ratio)
+
+    def _measure(self, predictor: Predictor, image: np.ndarray, options: PredictOptions) -> Choice:
+        whole = replace(options, focus=False)
+        times = []
+        for _ in range(RUNS + 1):
+            began = time.perf_counter()
+            predictor.inspect(image, whole)
+            times.append((time.perf_counter() - began) / _cost(image))
+        median = float(np.median(times[1:]))
+        found = Choice(options, median, sorted(times[1:])[-2] / median)
+        self._choices[options] = found
+        return found
+
+
+def _too_short(predictor: Predictor, cheapest: Choice, least_ms: float, deadline_ms: float) -> str:
+    size = cheapest.options.view_sizes(predictor.info.input)[0]
+    return (
+        f"no view of {predictor.info.name} meets a deadline of {deadline_ms:g} ms on this machine:"
+        f" the least it can meet is about {np.ceil(least_ms):.0f} ms (one view of {size} px); allow"
+        " that, or take a smaller model, such as the one of effort fast"
+    )
+
+
+def candidates(predictor: Predictor, options: PredictOptions) -> list[PredictOptions]:
+    """Ways to view an image, worst first: one view, the model's own views, mirrored views."""
+    plain = replace(options, deadline_ms=None, scales=(1.0,), flip_test=False)
+    if predictor.backend.fixed_wh is not None:
+        one = replace(plain, views=None)
+        return [one, replace(one, flip_test=True)]
+    rule = predictor.info.input
+    own = replace(plain, views=None).view_sizes(rule)
+    sizes = [size for size in SIZES if size < own[-1] and size % rule.multiple == 0]
+    single = [replace(plain, views=(size,)) for size in (*sizes, own[-1])]
+    several = [replace(plain, views=own)] if len(own) > 1 else []
+    return [*single, *several, replace(plain, views=own, flip_test=True)]
+
+
+_LADDERS: WeakKeyDictionary[Predictor, Ladder] = WeakKeyDictionary()
+
+
+def inspect_within(
+    predictor: Predictor, source: ImageSource, options: PredictOptions
+) -> Inspection:
+    """`Predictor.inspect` within `options.deadline_ms`, reading included; `poses.used` says how.
+
+    The first call measures, and takes seconds. Raises LitePoseError where the deadline cannot be
+    met, and as `inspect` does.
+    """
+    assert options.deadline_ms is not None
+    began = time.perf_counter()
+    loaded: LoadedImage = load_image(source, predictor.limits, min_short_side=2 * SIZES[-1])
+    read = time.perf_counter() - began
+    ladder = _LADDERS.setdefault(predictor, Ladder())
+    left = max(options.deadline_ms / 1000 - read, 0)
+    choice = ladder.choose(predictor, loaded.image, options, left)
+    began = time.perf_counter()
+    poses, views, timings = predictor.inspect(loaded.image, choice.options)
+    ladder.note(choice, time.perf_counter() - began, loaded.image)
+    scale = np.array(loaded.image_wh) / (loaded.image.shape[1], loaded.image.shape[0])
+    if (scale != 1).any():
+        poses = poses.moved(Affine.scale_shift((scale[0], scale[1])), loaded.image_wh)
+    used = {
+        "deadline_ms": options.deadline_ms,
+        "views": list(choice.options.view_sizes(predictor.info.input)),
+        "flip_test": choice.options.flip_test,
+    }
+    return Inspection(replace(poses, used=used), views, timings._replace(read=read))
+
+
+def _cost(image: np.ndarray) -> float:
+    """Pixels of the input against a square image's."""
+    short, long = sorted(image.shape[:2])
+    return min(long / short, LONGEST)
