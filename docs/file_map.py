@@ -1,6 +1,6 @@
 """Write the map of files in docs/architecture.md: one phrase a file, its first docstring line.
 
-    python docs/file_map.py
+python docs/file_map.py
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from litepose.decode.merge import MergedMaps
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How to look at an image.
+    """How to predict an image.
 
     flip_test: look at its mirror image too (twice the time, better);
     scales:    look at it at these multiples of the input size too, e.g. (1.0, 0.5, 2.0); the first
@@ -47,7 +47,7 @@ class PredictOptions:
             check_views(self.views)
 
     def view_sizes(self, rule: InputRule) -> tuple[int, ...]:
-        """Short sides of the views to look at, smallest first."""
+        """Short sides of the views to run, smallest first."""
         if self.views is not None:
             return tuple(sorted(self.views))
         averaged = self.scales != (1.0,)

@@ -21,7 +21,7 @@ from litepose.core.packages import need
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "evaluate",
-        help="judge a model on annotated images",
+        help="evaluate a model on annotated images",
         description=(
             "Prints AP with its 95 % interval and tables; with --output also writes report.json,"
             " report.txt, results.json (COCO) and sheet.png with the best, worst, missed and"
@@ -35,7 +35,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--output", metavar="DIR", help="folder for the report")
     parser.add_argument("--limit", type=int, help="only the first so many images")
     parser.add_argument("--resume", action="store_true", help="go on with a stopped run in DIR")
-    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     parser.add_argument("--scales", help="average the maps of such multiples, e.g. 1,0.5,2")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_model_options(parser)

@@ -46,8 +46,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    look = parser.add_argument_group("how to look")
-    look.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    look = parser.add_argument_group("prediction")
+    look.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     look.add_argument(
         "--scales",
         help="average the maps of input sizes that are multiples, e.g. 1,0.5,2, as the paper does",
@@ -79,7 +79,7 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
 def open_data(
     options: argparse.Namespace, predictor: Predictor
 ) -> tuple[CocoDataset, MissingKeypoints | None]:
-    """The images of --data and --split to judge a model on; what it lacks is said on stderr."""
+    """The images of --data and --split for evaluation; missing keypoints are named on stderr."""
     from litepose.evaluation.keypoint_overlap import open_for_evaluation
 
     info = predictor.info
