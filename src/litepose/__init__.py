@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from litepose.inference.predictor import Predictor as Predictor
     from litepose.inference.tracker import Tracker as Tracker
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "LitePoseError",
     "Poses",

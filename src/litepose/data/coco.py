@@ -26,7 +26,7 @@ from litepose.data.skeleton_toml import in_category, keypoint_category, skeleton
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Where people are in view whose keypoints nobody labeled: a crowd, or one such person."""
+    """Region of people without labeled keypoints: a crowd, or one such person."""
 
     annotation_id: int
     box_xywh: tuple[float, float, float, float]

@@ -106,7 +106,7 @@ class CocoDataset:
         return chosen
 
     def incomplete(self) -> CocoDataset:
-        """The same dataset, but people may be in view that nobody labeled (as in LSP)."""
+        """The same dataset, but its images may contain unlabeled people (as in LSP)."""
         changed = self.select(range(len(self)))
         changed.records = [replace(r, people_complete=False) for r in self.records]
         return changed

@@ -75,7 +75,7 @@ def check_unused(root: Path, split: str) -> None:
 
 
 def find_files(root: str | Path, split: str) -> DatasetFiles:
-    """The files of a split. Raises LitePoseError that lists what was looked for."""
+    """The files of a split. Raises LitePoseError that lists the expected files."""
     root = Path(root)
     if not root.is_dir():
         raise LitePoseError(f"there is no dataset folder {root}")

@@ -36,7 +36,7 @@ PARTIAL_NAME = "results.partial.jsonl"
 
 
 class PosePredictor(Protocol):
-    """What is judged, e.g. a `runtime.Predictor`."""
+    """What is evaluated, e.g. an `inference.Predictor`."""
 
     info: ModelInfo
 
@@ -55,7 +55,7 @@ class PosePredictor(Protocol):
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """How to look, and at what.
+    """How to predict, and which images.
 
     flip_test, scales, views, decoder: as in PredictOptions;  limit: only the first so many images
     weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
@@ -92,7 +92,7 @@ def evaluate(
     options: EvaluateOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:
-    """Predict every image of a dataset and judge the people found.
+    """Predict every image of a dataset and evaluate the people found.
 
     output: a folder for `report.json`, `report.txt`, `results.json` (COCO) and `sheet.png`; None
     writes nothing.  progress: called with the images done and all of them.

@@ -45,7 +45,7 @@ class ImageTruth:
 
     @property
     def ignore(self) -> np.ndarray:
-        """(M,) bool: a crowd or somebody without keypoints, neither right nor wrong to find."""
+        """(M,) bool: a crowd or a person without keypoints, ignored in matching."""
         return self.crowd | ~(self.visibility > 0).any(axis=1)
 
     @property

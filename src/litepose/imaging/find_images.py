@@ -58,7 +58,7 @@ def missing_message(path: Path) -> str:
 
 
 def _may_be_file(path: Path) -> bool:
-    """A file, or what cannot be looked at or leads nowhere: whoever reads it says so."""
+    """A file, or a path that cannot be read or leads nowhere: reading reports it."""
     try:
         return path.is_file() or (path.is_symlink() and not path.exists())
     except OSError:

@@ -96,7 +96,7 @@ def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
 def refuse_unless_media(
     response: http.client.HTTPResponse, url: str, what: str, statuses: tuple[int, ...] = (200,)
 ) -> None:
-    """Raises LitePoseError for other statuses and for a web page. what: is looked for."""
+    """Raises LitePoseError for other statuses and for a web page. what: is expected."""
     if response.status not in statuses:
         raise LitePoseError(
             f"{url} answered {response.status} {response.reason}: no {what} to read"

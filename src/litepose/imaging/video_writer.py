@@ -114,7 +114,7 @@ class VideoWriter:
         return cv2.copyMakeBorder(image, top, below - top, left, right - left, border)
 
     def _check_disk(self) -> None:
-        """OpenCV tells nobody that a write failed, and an end that is missing cannot be mended."""
+        """OpenCV does not report a failed write, and a missing end cannot be repaired."""
         now = time.monotonic()
         if now - self._looked < _LOOK_EVERY:
             return

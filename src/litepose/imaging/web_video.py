@@ -93,7 +93,7 @@ class WebVideo(io.BufferedIOBase):
         super().close()
 
     def _check_first(self) -> bytes:
-        """The first bytes, after a look at what they are."""
+        """The first bytes, after a check of their kind."""
         first = b""
         try:
             while data := self._response.read1(_SIGNATURE - len(first)):

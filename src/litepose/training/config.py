@@ -146,7 +146,7 @@ class TargetConfig(Section):
 
 
 class TeacherConfig(Section):
-    """A trained model that looks at the same images.
+    """A trained model that runs on the same images.
 
     model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its heatmaps
     flip: it looks at the mirrored image too

@@ -72,7 +72,7 @@ def _explain(error: Any) -> str:
 
 
 def _siblings(loc: Sequence[int | str]) -> list[str]:
-    """The known keys of the section that an error's place lies in."""
+    """The known keys of the section with the error."""
     section: type[BaseModel] = TrainConfig
     for key in loc[:-1]:
         if isinstance(key, str) and key in section.model_fields:

@@ -114,7 +114,7 @@ def _add_pseudo_label(tools: Any) -> None:
     parser = tools.add_parser("pseudo-label", help="write a model's heatmaps as training targets")
     _add_dataset(parser)
     parser.add_argument("--output", required=True, help="folder to fill; called again, it goes on")
-    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     parser.add_argument("--scales", default="1", help="multiples of the input size, finest first")
     add_model_options(parser)
     parser.set_defaults(run=run_pseudo_label)

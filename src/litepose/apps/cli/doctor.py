@@ -91,7 +91,7 @@ def _models() -> dict[str, str]:
 
 
 def _self_test() -> dict[str, Any]:
-    """Load the default model and look at a gray image: nobody must be there, twice the same."""
+    """Predict a gray image twice with the default model: no people, equal maps."""
     import numpy as np
 
     import litepose

@@ -33,7 +33,7 @@ def add_parser(verbs: Any) -> None:
         "--decoder", action="store_true", help="put the decoder's first half into the graph"
     )
     parser.add_argument(
-        "--flip-test", action="store_true", help="with --decoder: and the look at the mirror image"
+        "--flip-test", action="store_true", help="with --decoder: include the mirrored forward pass"
     )
     parser.add_argument(
         "--half", action="store_true", help="store float16 weights: half the file (onnx)"
@@ -41,7 +41,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--images", metavar="DIR", help="images to compare on")
     int8 = parser.add_argument_group("8 bits")
     int8.add_argument("--calibration", metavar="DIR", help="images to find the ranges on")
-    int8.add_argument("--data", metavar="DIR", help="dataset folder to judge AP on (COCO layout)")
+    int8.add_argument("--data", metavar="DIR", help="dataset folder to measure AP on (COCO layout)")
     int8.add_argument("--split", default="val2017", help="of --data (default: %(default)s)")
     parser.set_defaults(run=run)
 

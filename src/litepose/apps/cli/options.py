@@ -86,7 +86,7 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
 def open_data(
     options: argparse.Namespace, predictor: Predictor
 ) -> tuple[CocoDataset, MissingKeypoints | None]:
-    """The images of --data and --split to judge a model on; what it lacks is said on stderr."""
+    """The images of --data and --split for evaluation; missing keypoints are named on stderr."""
     from litepose.evaluation.keypoint_overlap import open_for_evaluation
 
     info = predictor.info

@@ -63,7 +63,7 @@ def add_parser(verbs: Any) -> None:
         default=DRAWN_FROM,
         help="keypoints scoring below are not drawn; the JSON has them all (default: %(default)s)",
     )
-    parser.add_argument("--heatmaps", action="store_true", help="IMAGE.heatmaps.jpg as well")
+    parser.add_argument("--heatmaps", action="store_true", help="also write IMAGE.heatmaps.jpg")
     parser.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     parser.add_argument(
         "--allow-private", action="store_true", help="let URLs lead to private addresses"
@@ -98,9 +98,11 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         help="SOURCE is a video whatever its name: a folder or glob is its frames, a URL a stream",
     )
     video.add_argument("--fps", type=float, help="of a folder of frames (default: 25)")
-    video.add_argument("--track", action="store_true", help="number people, the same all through")
-    video.add_argument("--smooth", action="store_true", help="calm keypoints down; tracks as well")
-    video.add_argument("--show", action="store_true", help="a window that shows it; q closes it")
+    video.add_argument("--track", action="store_true", help="persistent IDs")
+    video.add_argument("--smooth", action="store_true", help="smooth keypoints; implies --track")
+    video.add_argument(
+        "--show", action="store_true", help="show the video in a window; q closes it"
+    )
     video.add_argument(
         "--video-size",
         type=int,

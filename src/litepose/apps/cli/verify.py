@@ -25,11 +25,11 @@ _TO_RECORD = (
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "verify",
-        help="compute the claimed AP of the bundled models again",
+        help="recompute the reported AP of the bundled models",
         description=(
-            "Computes AP from the stored people and labels of each ledger entry and compares it"
-            " with what is claimed, and the weights with those that were judged. With --record it"
-            " judges a model and writes an entry; one of weights of your own is verified with"
+            "Recomputes AP from the recorded predictions and labels of each reported result and"
+            " compares it with the reported AP, and the weights with those evaluated. With --record"
+            " it evaluates a model and writes a result; verify one of your own weights with"
             " `litepose verify FILE --model WEIGHTS`."
         ),
     )
@@ -37,11 +37,11 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--record",
         metavar="FILE",
-        help="write an entry to FILE, which must end in .ledger.json.gz; needs --data and --split",
+        help="write a result to FILE, which must end in .ledger.json.gz; needs --data and --split",
     )
     parser.add_argument("--data", help="dataset folder, to record")
     parser.add_argument("--split", help="e.g. val2017, to record")
-    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     add_model_options(parser)
     parser.set_defaults(run=run)
 

@@ -31,7 +31,7 @@ DECODE_AT_MOST = 2000  # images; of more only the headers are read, or it would 
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """What was looked at and what was found. `ok` is False where a finding is an error."""
+    """What was checked and what was found. `ok` is False where a finding is an error."""
 
     annotation_json: str
     skeleton: str
@@ -69,7 +69,7 @@ def examine(
     skeleton: Skeleton | str | Path | None = None,
     images: Literal["none", "header", "decode"] | None = None,
 ) -> DoctorReport:
-    """Look at a split of a dataset folder (see `find_dataset`).
+    """Check a split of a dataset folder (see `find_dataset`).
 
     images: whether to open them, and to decode them too, which finds damage behind the header;
     None decodes up to DECODE_AT_MOST and reads the headers of more.
