@@ -23,7 +23,7 @@ class WrongKindError(LitePoseError, TypeError):
 
 
 def check_kinds(record: Any) -> None:
-    """Look at every field of a dataclass, by its annotation, before anything is done with it.
+    """Check every field of a dataclass against its annotation, before anything is done with it.
 
     Numbers of numpy count as numbers; a truth value is no number, and a float must be finite.
     Raises WrongKindError that names the field.
