@@ -64,7 +64,7 @@ def test_networks_in_memory_stay_and_those_of_files_travel(tmp_path: Path) -> No
 
 
 def test_idle_models_do_not_spin() -> None:
-    """No clock is asked: a busy machine would answer for it."""
+    """No clock is asked: a busy machine would fail it."""
     import onnxruntime
 
     asked: dict[str, str] = {}

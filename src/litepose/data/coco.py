@@ -8,7 +8,7 @@ skeleton from the file itself, and says which annotation is wrong.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,17 @@ def check_form(data: Any, where: str) -> dict[str, Any]:
     return dict(data)
 
 
-def read_records(path: Path, skeleton: Skeleton | None) -> tuple[Skeleton, list[Record]]:
-    """`records_of` an annotation file. Raises LitePoseError where it is missing or damaged."""
-    return records_of(load_json(path), skeleton, str(path))
+def read_records(
+    path: Path,
+    skeleton: Skeleton | None,
+    complete: Callable[[list[Any]], list[Any]] = lambda images: images,
+) -> tuple[Skeleton, list[Record]]:
+    """`records_of` an annotation file. complete: gives its images what they lack.
+
+    Raises LitePoseError where it is missing or damaged.
+    """
+    data = load_json(path)
+    return records_of({**data, "images": complete(data["images"])}, skeleton, str(path))
 
 
 def records_of(
@@ -142,9 +150,21 @@ def _record(image: Mapping[str, Any], annotations: list[Mapping[str, Any]], k: i
     )
 
 
+def flat_keypoints(annotation: Mapping[str, Any], k: int) -> Any:
+    """Its keypoints as one list of x, y, visibility; zeros where it has none.
+
+    Some programs write a list of triples instead.
+    """
+    given = annotation.get("keypoints") or [0] * (3 * k)
+    nested = isinstance(given, list) and len(given) == k != 3 * k
+    if nested and all(isinstance(one, list) and len(one) == 3 for one in given):
+        return [value for one in given for value in one]
+    return given
+
+
 def _triples(annotation: Mapping[str, Any], k: int) -> np.ndarray:
     """(K, 3) float64: x, y, visibility; all zero where the annotation has no keypoints."""
-    flat = annotation.get("keypoints") or [0] * (3 * k)
+    flat = flat_keypoints(annotation, k)
     if len(flat) != 3 * k:
         raise LitePoseError(
             f"annotation {annotation.get('id')} needs {k} keypoints of x, y, visibility;"

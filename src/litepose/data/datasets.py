@@ -16,8 +16,10 @@ import numpy as np
 
 from litepose.core.console import plain
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, Region, read_records
+from litepose.data.image_files import find_image, with_sizes
 from litepose.data.masks import region_mask
 from litepose.data.sample import Sample
 from litepose.data.skeleton_toml import load_skeleton
@@ -62,13 +64,16 @@ class CocoDataset:
         target: Skeleton | None = None,
         people_only: bool = False,
     ) -> None:
-        self.annotation_json = Path(annotation_json)
-        self.image_folder = Path(image_folder)
+        self.annotation_json = local_path(annotation_json)
+        self.image_folder = local_path(image_folder)
         self._real_folder = self.image_folder.resolve()
         if not self.image_folder.is_dir():
             raise LitePoseError(f"there is no image folder {self.image_folder}")
         given = load_skeleton(skeleton) if isinstance(skeleton, str | Path) else skeleton
-        own, records = read_records(self.annotation_json, given)
+        folder = self.image_folder
+        own, records = read_records(
+            self.annotation_json, given, lambda images: with_sizes(images, folder, check_inside)
+        )
         for record in records:
             check_inside(record.file_name)
         self.skeleton = target or own
@@ -119,6 +124,7 @@ class CocoDataset:
         """
         path = self.image_folder / self.records[index].file_name
         try:
+            path = find_image(self.image_folder, self.records[index].file_name)
             inside = path.resolve().is_relative_to(self._real_folder)
         except (OSError, ValueError, RuntimeError) as exc:  # too long; no text; links in a circle
             name = plain(self.records[index].file_name, 200)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.data.datasets import check_inside
 
 # (what, bytes done, bytes in all)
@@ -92,7 +93,7 @@ def download(
             f"cannot download {name!r} {list(splits)}; there are coco (train2017, val2017) and"
             " crowdpose"
         )
-    folder = Path(folder)
+    folder = local_path(folder)
     for part in ("annotations", *splits):
         done = folder / f".{part}.done"
         if done.exists():
@@ -111,7 +112,7 @@ def fetch_file(
     """Download to `path`, going on from `path.part` where an earlier try ended.
 
     patience: tries in a row that bring next to nothing before giving up, with longer waits.
-    What was kept of an earlier try is never shortened by a worse answer.
+    What was kept of an earlier try is never shortened by a worse response.
     Raises LitePoseError where the disk is too small, the server unreachable or the file wrong.
     """
     if path.exists() and path.stat().st_size == archive.bytes:
@@ -179,26 +180,26 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(archive.url, headers={"Range": f"bytes={have}-"})
     try:
-        answer = urllib.request.urlopen(request, timeout=_SECONDS)
+        response = urllib.request.urlopen(request, timeout=_SECONDS)
     except (OSError, http.client.HTTPException, ValueError) as exc:  # ValueError: an odd redirect
         if isinstance(exc, urllib.error.HTTPError) and exc.code in (401, 403, 404, 410):
             raise LitePoseError(f"cannot download {archive.url}: {exc}") from None
         part.touch()
         return str(exc) or type(exc).__name__
-    with answer:
-        _refuse_another_file(archive, answer)
-        if answer.status == 206:
-            given = answer.headers.get("Content-Range", "")
+    with response:
+        _refuse_another_file(archive, response)
+        if response.status == 206:
+            given = response.headers.get("Content-Range", "")
             if not given.startswith(f"bytes {have}-"):
                 part.touch()
                 return f"the server gave another part than was asked for ({given or 'which?'})"
             with part.open("ab") as file:
-                return _receive(answer, file, have, archive, progress)
+                return _receive(response, file, have, archive, progress)
         # From its beginning, whatever was asked for: what is kept stays until this is more.
         fresh = part.with_name(part.name + ".fresh")
         try:
             with fresh.open("wb") as file:
-                reason = _receive(answer, file, 0, archive, progress)
+                reason = _receive(response, file, 0, archive, progress)
             if fresh.stat().st_size > have:
                 fresh.replace(part)
         finally:
@@ -207,17 +208,17 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
         return reason
 
 
-def _refuse_another_file(archive: Archive, answer: http.client.HTTPResponse) -> None:
+def _refuse_another_file(archive: Archive, response: http.client.HTTPResponse) -> None:
     """Raises LitePoseError for a web page, such as a network's login, and for another size."""
-    kind = answer.headers.get_content_type()
+    kind = response.headers.get_content_type()
     if kind in ("text/html", "application/xhtml+xml"):
         raise LitePoseError(
-            f"{archive.url} answers with a web page ({kind}), perhaps the login of a network; what"
+            f"{archive.url} responds with a web page ({kind}), perhaps the login of a network; what"
             " was downloaded before is kept"
         )
-    length = answer.headers.get("Content-Length", "")
-    if answer.status == 206:
-        length = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    length = response.headers.get("Content-Length", "")
+    if response.status == 206:
+        length = response.headers.get("Content-Range", "").rpartition("/")[2]
     if length.isdecimal() and int(length[:30]) != archive.bytes:
         raise LitePoseError(
             f"{archive.url} has {length:.30} bytes, not the {archive.bytes:,} that were expected;"
@@ -226,7 +227,7 @@ def _refuse_another_file(archive: Archive, answer: http.client.HTTPResponse) -> 
 
 
 def _receive(
-    answer: http.client.HTTPResponse,
+    response: http.client.HTTPResponse,
     file: BinaryIO,
     have: int,
     archive: Archive,
@@ -235,7 +236,7 @@ def _receive(
     """Write what the server gives until it stops; returns why it did."""
     while have < archive.bytes:
         try:
-            block = answer.read(min(_BLOCK, archive.bytes - have))
+            block = response.read(min(_BLOCK, archive.bytes - have))
         except (OSError, http.client.HTTPException, ValueError) as exc:
             file.write(getattr(exc, "partial", b"")[: archive.bytes - have])
             return f"the connection broke ({type(exc).__name__})"
@@ -279,6 +280,9 @@ def _is_there(path: Path, size: int) -> bool:
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with archive.open(member) as source, part.open("wb") as target:
-        shutil.copyfileobj(source, target, _BLOCK)
-    part.replace(path)
+    try:
+        with archive.open(member) as source, part.open("wb") as target:
+            shutil.copyfileobj(source, target, _BLOCK)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

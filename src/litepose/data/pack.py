@@ -23,9 +23,11 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.core.kinds import check_kinds
+from litepose.core.names import local_path
 from litepose.core.temporary import temporary_beside
 from litepose.data.coco import Record
 from litepose.data.datasets import PoseDataset, UnreadableImageError
+from litepose.data.reasons import sum_up
 from litepose.data.sample import Sample
 from litepose.imaging.preprocess import shrink
 
@@ -97,7 +99,7 @@ def pack(
     Unreadable images are left out and reported. Each file appears only when it is whole.
     Raises LitePoseError where it cannot be written (a full disk, say); then nothing is replaced.
     """
-    path = Path(path)
+    path = local_path(path)
     if path.suffix != SUFFIX:
         raise LitePoseError(f"a packed dataset is named with {SUFFIX}; got {path}")
     written: list[tuple[Path, Path]] = []
@@ -120,7 +122,10 @@ def pack(
             if progress:
                 progress(done, len(dataset))
         if piece is None:
-            raise LitePoseError(f"none of the dataset's {len(dataset)} images can be packed")
+            raise LitePoseError(
+                f"none of the dataset's {len(dataset)} images can be packed:"
+                f" {sum_up(unreadable.values())}"
+            )
         piece.close(last=True)
         images = len(dataset) - len(unreadable)
         for temporary, final in written:

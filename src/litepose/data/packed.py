@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.core.read_text import check_regular, parse_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, Region
@@ -134,7 +135,7 @@ class PackedDataset:
     def __init__(
         self, path: str | Path, target: Skeleton | None = None, people_only: bool = False
     ) -> None:
-        path = Path(path)
+        path = local_path(path)
         numbered = sorted(path.parent.glob(f"{path.stem}-[0-9][0-9][0-9]{path.suffix}"))
         files = [path] if path.is_file() or not numbered else numbered
         self.pieces = [Piece(file) for file in files]

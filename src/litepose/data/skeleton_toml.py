@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.names import local_path
 from litepose.core.read_text import read_toml
 from litepose.core.skeleton import SKELETONS, Skeleton, canonical_name
 
@@ -18,7 +19,7 @@ def load_skeleton(path: str | Path) -> Skeleton:
 
     The table may stand alone or under `[skeleton]`. Raises LitePoseError where it is none.
     """
-    path = Path(path)
+    path = local_path(path)
     table = read_toml(path, "the skeleton")
     inner = table.get("skeleton")
     fields = inner if isinstance(inner, dict) else table

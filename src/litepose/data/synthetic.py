@@ -16,6 +16,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.kinds import check_kinds
+from litepose.core.names import local_path
 from litepose.core.skeleton import COCO17
 from litepose.data.layouts import check_unused
 from litepose.data.masks import encode_rle
@@ -95,7 +96,7 @@ def synthesize(
     Image i depends on (seed, split, i) only. Raises LitePoseError where the folder has files of
     this split already, or cannot be written.
     """
-    folder = Path(folder)
+    folder = local_path(folder)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     width, height = settings.size_wh

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.core.read_text import check_regular
 from litepose.core.skeleton import Skeleton
 from litepose.data.datasets import PoseDataset, UnreadableImageError
@@ -45,7 +46,7 @@ class TeacherMaps:
     """
 
     def __init__(self, folder: str | Path, skeleton: Skeleton) -> None:
-        self.folder = Path(folder)
+        self.folder = local_path(folder)
         self.num_keypoints = skeleton.num_keypoints
         if not self.folder.is_dir():
             raise LitePoseError(

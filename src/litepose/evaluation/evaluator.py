@@ -24,8 +24,15 @@ from litepose.core.poses import Poses
 from litepose.core.read_text import DATA_BYTES, parse_json, read_file
 from litepose.core.temporary import write_whole
 from litepose.data.datasets import PoseDataset, UnreadableImageError
+from litepose.data.reasons import sum_up
 from litepose.evaluation.example_grid import choose_examples, draw_sheet
-from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_results, truth_of
+from litepose.evaluation.ground_truth import (
+    ImageFound,
+    ImageTruth,
+    check_people,
+    group_results,
+    truth_of,
+)
 from litepose.evaluation.keypoint_overlap import MissingKeypoints
 from litepose.evaluation.matching import match_images
 from litepose.evaluation.report import EvaluationReport, compute_complete_metrics, compute_metrics
@@ -111,6 +118,7 @@ def evaluate(
             f"the dataset has skeleton {dataset.skeleton.name}, the model"
             f" {predictor.info.skeleton.name}: open the dataset with target=predictor.info.skeleton"
         )
+    check_people(dataset.records)
     run = _Run(predictor, dataset, output, options)
     interrupted = False
     try:
@@ -267,6 +275,7 @@ class _Run:
             raise LitePoseError(
                 f"no image could be judged: {len(self.unreadable)} of {len(self.images)}"
                 " could not be read, the rest was not reached"
+                + (f" ({sum_up(self.unreadable.values())})" if self.unreadable else "")
             )
         places = sorted(self.results)
         records = [self.dataset.records[i] for i in places]

@@ -19,6 +19,7 @@ from typing import Any
 
 from litepose.core.errors import LitePoseError
 from litepose.core.files import write_atomically
+from litepose.core.kinds import check_kind, check_kinds
 from litepose.core.read_text import check_regular, parse_json, read_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
@@ -56,6 +57,11 @@ class ReportedResult:
     truth: Mapping[str, Any]
     results: list[dict[str, Any]]
     skeleton: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        for name, value in self.claimed.items():
+            check_kind(name, value, float)
 
 
 @dataclass(frozen=True)

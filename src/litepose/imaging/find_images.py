@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from litepose.core.errors import LitePoseError, did_you_mean
-from litepose.imaging.names import local_path
+from litepose.core.names import local_path
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")

@@ -28,10 +28,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from litepose.core.errors import LitePoseError
 from litepose.core.kinds import check_kinds
+from litepose.core.names import is_url, local_path
 from litepose.imaging.budget import PILLOW_BYTES, check_scans, jpeg_bytes, memory
 from litepose.imaging.find_images import missing_message
 from litepose.imaging.given import plain_source
-from litepose.imaging.names import is_url, local_path
 from litepose.imaging.url import FetchLimits, fetch
 
 _FORMATS: Mapping[bytes, type[ImageFile]] = {
@@ -140,6 +140,20 @@ def load_image(
         "an image is a path, an http(s) URL, bytes, an open file, a Pillow image, a numpy array"
         f" or a torch tensor; got {type(source).__name__}"
     )
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) of the upright image, from its header. Raises as `read_image` does."""
+    path = local_path(path)
+    try:
+        if not path.is_file():
+            raise LitePoseError(missing_message(path))
+        with path.open("rb") as file:
+            header = _read_header(file, str(path))
+            w, h = header.size
+            return (h, w) if _orientation(header) in (5, 6, 7, 8) else (w, h)
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc.strerror or exc}") from None
 
 
 def _from_path(path: Path, limits: ReadLimits, min_short_side: int | None) -> LoadedImage:
@@ -290,12 +304,16 @@ def _on_white(rgba: np.ndarray) -> np.ndarray:
 
 
 def _upright(image: np.ndarray, stored_wh: tuple[int, int], header: Image.Image) -> LoadedImage:
-    try:
-        orientation = header.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken EXIF is no reason to refuse the image
-        orientation = 1
+    orientation = _orientation(header)
     w, h = stored_wh
     turn = _TURNS.get(orientation)
     return LoadedImage(
         turn(image) if turn else image, (h, w) if orientation in (5, 6, 7, 8) else (w, h)
     )
+
+
+def _orientation(header: Image.Image) -> int:
+    try:
+        return int(header.getexif().get(_ORIENTATION, 1))
+    except Exception:  # broken EXIF is no reason to refuse the image
+        return 1

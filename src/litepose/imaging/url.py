@@ -19,7 +19,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urljoin
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import split_url
+from litepose.core.names import split_url
 
 _CHUNK = 1 << 16
 REDIRECTS = (301, 302, 303, 307, 308)

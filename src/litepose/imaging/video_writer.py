@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import local_path, name_for_c
+from litepose.core.names import local_path, name_for_c
 from litepose.imaging.silence import suppress_stderr
 from litepose.imaging.write import check_place
 

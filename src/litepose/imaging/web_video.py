@@ -17,7 +17,7 @@ from base64 import b64encode
 from urllib.parse import unquote, urljoin
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import split_url, without_password
+from litepose.core.names import split_url, without_password
 from litepose.imaging.read import ReadLimits
 from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
 from litepose.imaging.video_kinds import PROBED_BYTES, is_container, names_others

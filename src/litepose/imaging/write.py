@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.core.temporary import temporary_beside
-from litepose.imaging.names import local_path
 
 _QUALITY: Mapping[str, int | None] = {  # OpenCV's name for quality, where the format has one
     ".jpg": cv2.IMWRITE_JPEG_QUALITY,

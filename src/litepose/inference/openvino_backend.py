@@ -15,7 +15,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
 from litepose.core.model_info import METADATA_KEY
-from litepose.imaging.names import name_for_c
+from litepose.core.names import name_for_c
 from litepose.inference.backend import (
     DEFAULTS,
     RuntimeOptions,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import is_url, local_path
 from litepose.imaging.find_images import list_images
 from litepose.imaging.given import is_image_source
-from litepose.imaging.names import is_url, local_path
 
 
 def expand(source: Any) -> list[Any] | None:

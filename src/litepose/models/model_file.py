@@ -11,6 +11,7 @@ from pathlib import Path
 from litepose.core.errors import LitePoseError
 from litepose.core.files import sha256_of
 from litepose.core.kinds import check_kind
+from litepose.core.names import local_path
 from litepose.models import zoo
 
 EXPORTED = (".onnx", ".xml")
@@ -42,7 +43,7 @@ def given_file(model: str | os.PathLike[str] | None) -> ModelFile | None:
     Raises LitePoseError where there is no such file, or it is no model's by its suffix.
     """
     name = name_of(model)
-    path = Path(name)
+    path = local_path(name)
     if path.suffix in SUFFIXES:
         if not path.is_file():
             raise LitePoseError(f"no model file {name}")

@@ -55,7 +55,8 @@ class ModelConfig(Section):
     init: weights to begin with: a zoo name, one of our checkpoints, an official .pth.tar;
            empty means random ones
     tags: learned or positional; empty keeps the network's own
-    skeleton: coco17, crowdpose14, lsp14, a TOML file; empty means that of `init` or of the data
+    skeleton: coco17, crowdpose14, lsp14, a TOML file, or data: the annotations' own;
+              empty means that of `init`, or of the data
     input_size: short side in pixels when the trained model predicts; None keeps the network's own
     weight_interpolation: the evaluated and saved weights lie this share of the way from those of
         `init` to the trained ones; 1 is all the way

@@ -9,9 +9,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.names import local_path
 from litepose.core.read_text import parse_toml, read_toml
 from litepose.imaging.find_images import missing_message
-from litepose.imaging.names import local_path
 from litepose.training.config import Section, TrainConfig
 
 

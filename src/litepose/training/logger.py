@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from litepose.core.console import is_terminal, say
+from litepose.core.console import is_terminal, plain_lines, say
 from litepose.core.errors import LitePoseError
 from litepose.core.read_text import DATA_BYTES, parse_json, read_file
 from litepose.evaluation.matching import Interval
@@ -90,7 +90,9 @@ class Reporter:
         if self.silent:
             return
         if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(
+                plain_lines(text), markup=False, highlight=False, soft_wrap=True
+            )
         else:
             say(text)
 

@@ -19,6 +19,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.files import write_atomically
 from litepose.core.geometry import Affine
+from litepose.core.names import local_path
 from litepose.core.read_text import SETTINGS_BYTES, read_json
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.teacher_maps import SCALE, teacher_map_path
@@ -99,7 +100,7 @@ def write_teacher_maps(
             f"{predictor.info.name} knows {predictor.info.skeleton.name}, the images are labeled"
             f" with {dataset.skeleton.name}; teacher heatmaps need the same keypoints"
         )
-    folder = Path(folder)
+    folder = local_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:

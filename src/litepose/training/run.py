@@ -160,7 +160,7 @@ class Run:
         if not self.group.first:
             self.group.gather(None)
         target = named_skeleton(self.config.model.skeleton)
-        if target is None and self.config.model.init:
+        if not self.config.model.skeleton and self.config.model.init:
             target = zoo.load(self.config.model.init)[1].skeleton
             own = open_source(data.val, data.root, None, drawn).skeleton
             check_known(own, target)

@@ -50,6 +50,7 @@ def add_parser(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     need("this command", "faster_coco_eval", extra="train")
     from litepose.apps.cli.progress import Progress
+    from litepose.core.names import local_path
     from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 
     how = EvaluateOptions(
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     )
     total = min(len(dataset), options.limit or len(dataset))
     progress = Progress(total, "images", options.quiet)
-    output = Path(options.output) if options.output else None
+    output = local_path(options.output) if options.output else None
     try:
         report = evaluate(predictor, dataset, output, how, lambda done, of: progress.step())
     finally:

@@ -21,7 +21,7 @@ class OutputPaths:
     """
 
     def __init__(self, folder: str | None, sources: Sequence[str]) -> None:
-        from litepose.imaging.names import local_path
+        from litepose.core.names import local_path
 
         self._folder = None if folder is None else local_path(folder)
         self._taken = {os.path.realpath(source) for source in sources}
@@ -46,7 +46,7 @@ class OutputPaths:
 
     def name(self, source: str, mark: str, suffix: str = ".jpg") -> Path:
         """A path that nothing else of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
-        from litepose.imaging.names import is_url, without_password
+        from litepose.core.names import is_url, without_password
         from litepose.imaging.video_open import is_camera
 
         shown = without_password(source).partition("?")[0] if is_url(source) else source
@@ -65,7 +65,7 @@ class OutputPaths:
         return path
 
     def _beside(self, source: str) -> Path:
-        from litepose.imaging.names import is_url, local_path
+        from litepose.core.names import is_url, local_path
 
         if self._folder is not None:
             return self._folder
@@ -99,8 +99,8 @@ class Report:
 def open_report(path: str | None, sources: Sequence[str]) -> Report | None:
     """The file of JSON lines. Raises LitePoseError where it would replace a source."""
     from litepose.core.errors import LitePoseError
+    from litepose.core.names import local_path
     from litepose.imaging.find_images import IMAGE_SUFFIXES
-    from litepose.imaging.names import local_path
     from litepose.imaging.video_open import VIDEO_SUFFIXES
 
     if path is None:

@@ -195,8 +195,8 @@ def _are_videos(options: argparse.Namespace) -> bool:
 def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """All images that the sources stand for, and a record for each source that has none."""
     from litepose.core.errors import LitePoseError
+    from litepose.core.names import is_url
     from litepose.imaging.find_images import list_images
-    from litepose.imaging.names import is_url
 
     found: list[str] = []
     missing: list[dict[str, Any]] = []

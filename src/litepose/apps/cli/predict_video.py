@@ -21,7 +21,7 @@ from litepose.apps.cli.video_display import Screen, check_window
 from litepose.apps.cli.video_effort import open_for_video
 from litepose.core.console import is_terminal, say
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import is_url, local_path, split_url, without_password
+from litepose.core.names import is_url, local_path, split_url, without_password
 from litepose.imaging.video_open import is_camera, is_video, list_videos
 from litepose.imaging.video_reader import Frames, frames
 from litepose.imaging.video_writer import SLOWEST, check_video

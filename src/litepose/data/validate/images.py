@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from litepose.data.datasets import check_inside
+from litepose.data.image_files import find_image
 from litepose.data.masks import region_mask
 from litepose.data.validate.findings import Finding, finding, repeated
 from litepose.imaging.read import read_image
@@ -46,6 +47,7 @@ def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool)
         name = str(image.get("file_name", ""))
         path = folder / name
         try:
+            path = find_image(folder, name)
             there, inside = path.is_file(), path.resolve().is_relative_to(folder.resolve())
         except (OSError, ValueError, RuntimeError):  # too long; no text; links in a circle
             there = inside = False
