@@ -129,8 +129,15 @@ class OutputFolder:
         """The last step of a part: from now on no run works on it again. Raises OSError."""
         part = outcome.task.part
         path = f"{self.root}/_map/done/{part.name}.json"
-        counts = {"images": outcome.images, "people": outcome.people, "failures": outcome.failures}
-        note = {"kind": part.kind, "first": part.paths[0], "last": part.paths[-1]} | counts
+        note = {
+            "kind": part.kind,
+            "first": part.paths[0],
+            "last": part.paths[-1],
+            "images": outcome.images,
+            "people": outcome.people,
+            "failures": outcome.failures,
+            "cpu_seconds": outcome.cpu_seconds,
+        }
         temporary = f"{self.root}/{TEMPORARY}/{part.name}.json"
         self.fs.pipe_file(temporary, json.dumps(note).encode())
         self.fs.mv(temporary, path)
