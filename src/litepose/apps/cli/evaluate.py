@@ -15,6 +15,7 @@ from litepose.apps.cli.options import (
     open_predictor,
     parse_scales,
 )
+from litepose.core.errors import LitePoseError
 from litepose.core.packages import need
 
 
@@ -37,6 +38,11 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with a stopped run in DIR")
     parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
     parser.add_argument("--scales", help="average the maps of such multiples, e.g. 1,0.5,2")
+    parser.add_argument(
+        "--calibration",
+        action="store_true",
+        help="into DIR as well: how often scores are right, and a map from scores to probabilities",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -52,6 +58,10 @@ def run(options: argparse.Namespace) -> int:
         resume=options.resume,
         dataset_name=f"{Path(options.data).name} {options.split}",
     )
+    if options.calibration and not options.output:
+        raise LitePoseError(
+            "--calibration writes into the folder of the report: name it with --output"
+        )
     predictor = open_predictor(options)
     predict = predictor.options(
         flip_test=options.flip_test or None,
@@ -74,6 +84,10 @@ def run(options: argparse.Namespace) -> int:
     finally:
         progress.clear()
     print(report.to_text())
+    if options.calibration and output is not None:
+        from litepose.evaluation.calibration import write_calibration
+
+        print("\n".join(write_calibration(output, dataset.records, dataset.skeleton)))
     if output is not None:
         print(f"the report is in {output}", file=sys.stderr)
     print(json.dumps(report.to_dict()))
