@@ -132,3 +132,29 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path, job: Job) -> None:
     assert f"{before} of 12 parts are finished already" in second.stderr or before < 12
     assert json.loads(second.stdout)["images"] == 12 == len(set(ids(job)))
     assert len(ids(job)) == 12 and not list(Path(job.output, "_map/tmp").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        (["--workers", "-1"], "--workers must be 0 or more; got -1"),
+        (["--images-per-part", "0"], "--images-per-part must be 1 or more; got 0"),
+        (["--address", "auto"], "add --on ray"),
+        (["--model", "nothing"], "nothing"),
+        (["--views", "a"], "--views wants short sides"),
+        (["--output", "what://x"], "cannot open the storage of what://x"),
+    ],
+)
+def test_wrong_use_is_a_sentence(folder: Path, job: Job, capsys, extra: list, says: str) -> None:
+    assert main(["map", str(folder), "--output", job.output, *extra]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_missing_package_is_a_sentence(folder: Path, job: Job, capsys, monkeypatch) -> None:
+    absent = {"pyarrow", "ray"}
+    monkeypatch.setattr(
+        "litepose.core.packages.find_spec", lambda name: None if name in absent else name
+    )
+    assert main(["map", str(folder), "--output", job.output, "--on", "ray"]) == 2
+    says = "needs pyarrow, ray, not installed here: pip install 'litepose[cluster]'"
+    assert says in capsys.readouterr().err

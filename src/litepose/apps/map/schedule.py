@@ -26,7 +26,7 @@ class Pool(Protocol):
         ...
 
     def next(self) -> Outcome | None:
-        """Wait for an outcome (blame "died" where its worker did); None: look again."""
+        """Wait for an outcome (blame "died" where its worker did); None: ask again."""
         ...
 
     def close(self) -> None:
