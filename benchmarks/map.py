@@ -2,8 +2,10 @@
 
     python benchmarks/map.py [--images 300] [--effort fast] [--size N] [--repeats 2]
 
-Time counts from the first finished part to the last, so that opening the model does not. The best
-of the repeats is taken: other programs only ever slow a run. Last line: JSON.
+Two rates: by the clock, from the first finished part to the last, so that opening the model does
+not count; and by the CPU time of the workers, which is what two would reach with two cores to
+themselves, also where other programs keep the cores busy. The best of the repeats is taken. Exit
+code 1 where by neither two workers are 1.7 times one. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def main() -> int:
         for i in range(40, options.images):  # reading the same pixels costs the same
             (source / f"{i:05d}.jpg").hardlink_to(source / f"{i % 40:05d}.jpg")
         numbers: Iterator[int] = iter(range(1000))
-        rates = {1: 0.0, 2: 0.0}
+        rates, cpu_rates = {1: 0.0, 2: 0.0}, {1: 0.0, 2: 0.0}
         for _ in range(options.repeats):
             for workers in rates:
                 job = Job(
@@ -55,31 +57,42 @@ def main() -> int:
                     size=options.size,
                     runtime=RuntimeOptions(threads=1),
                 )
-                rate = images_per_second(str(source), job, workers)
+                rate, cpu_rate = images_per_second(str(source), job, workers)
                 rates[workers] = max(rates[workers], rate)
-                print(f"{workers} workers: {rate:.1f} images/s", flush=True)
+                cpu_rates[workers] = max(cpu_rates[workers], cpu_rate)
+                print(f"{workers} workers: {rate:.1f} images/s, by CPU time {cpu_rate:.1f}")
         tables = Path(folder, "out0")
         size = sum(path.stat().st_size for path in tables.glob("*/*.parquet"))
-    speedup = rates[2] / rates[1]
-    good = speedup >= LEAST_SPEEDUP
-    print(f"two workers are {speedup:.2f} times one: {'good' if good else 'NOT GOOD'}")
-    figures = {"images_per_s": rates, "speedup": speedup, "bytes_per_image": size / options.images}
+    speedup, cpu_speedup = rates[2] / rates[1], cpu_rates[2] / cpu_rates[1]
+    good = max(speedup, cpu_speedup) >= LEAST_SPEEDUP
+    print(
+        f"two workers are {speedup:.2f} times one, by CPU time {cpu_speedup:.2f}:"
+        f" {'good' if good else 'NOT GOOD'}"
+    )
+    figures = {
+        "images_per_s": rates,
+        "speedup": speedup,
+        "images_per_cpu_s_times_workers": cpu_rates,
+        "cpu_speedup": cpu_speedup,
+        "bytes_per_image": size / options.images,
+    }
     print(json.dumps({"benchmark": "map", "effort": options.effort} | figures))
     return 0 if good else 1
 
 
-def images_per_second(source: str, job: Job, workers: int) -> float:
-    """Of all parts but the first of each worker, during which models are opened."""
-    ends: list[tuple[float, int]] = []
+def images_per_second(source: str, job: Job, workers: int) -> tuple[float, float]:
+    """By the clock and by CPU time, of all parts but the first and the last of each worker: models
+    are opened in the first, and the last may run alone."""
+    ends: list[tuple[float, Outcome]] = []
 
     def report(outcome: Outcome) -> None:
-        ends.append((time.monotonic(), outcome.images))
+        ends.append((time.monotonic(), outcome))
 
     run_map(source, job, local_pool(workers), images_per_part=PER_PART, report=report)
-    began = ends[workers - 1][0]
-    # The last parts run alone: counting to the one before leaves every worker busy all the time.
-    counted = ends[workers : len(ends) - workers + 1]
-    return sum(images for _, images in counted) / (counted[-1][0] - began)
+    began, counted = ends[workers - 1][0], ends[workers : len(ends) - workers + 1]
+    images = sum(outcome.images for _, outcome in counted)
+    cpu_seconds = sum(outcome.cpu_seconds for _, outcome in counted)
+    return images / (counted[-1][0] - began), workers * images / cpu_seconds
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/map_smoke.py [--images 3000] [--output out/map-smoke]
 
 Exit code 1 where an image is missing or twice in the tables, people and images do not agree, a part
-is unfinished, nobody was killed, or it takes more than four minutes. Last line: JSON.
+is unfinished, no worker was killed, or it takes more than four minutes. Last line: JSON.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -109,3 +112,49 @@ def test_the_command_ends_in_json_and_exit_1_for_failures(folder: Path, job: Job
     assert main([*where, *how]) == 1
     summary = json.loads(capsys.readouterr().out)
     assert summary["images"] == 12 and summary["failures"] == 1
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_was(folder: Path, job: Job) -> None:
+    command = [sys.executable, "-m", "litepose", "map", str(folder), "--output", job.output]
+    command += ["--effort", "fast", "--size", "96", "--workers", "1", "--images-per-part", "1"]
+    done = Path(job.output, "_map/done")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        end = time.monotonic() + 60
+        while not (done.is_dir() and list(done.iterdir())):
+            assert time.monotonic() < end and first.poll() is None
+            time.sleep(0.005)
+        first.kill()
+        first.communicate()
+    before = len(list(done.iterdir()))
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    assert f"{before} of 12 parts are finished already" in second.stderr or before < 12
+    assert json.loads(second.stdout)["images"] == 12 == len(set(ids(job)))
+    assert len(ids(job)) == 12 and not list(Path(job.output, "_map/tmp").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        (["--workers", "-1"], "--workers must be 0 or more; got -1"),
+        (["--images-per-part", "0"], "--images-per-part must be 1 or more; got 0"),
+        (["--address", "auto"], "add --on ray"),
+        (["--model", "nothing"], "nothing"),
+        (["--views", "a"], "--views wants short sides"),
+        (["--output", "what://x"], "cannot open the storage of what://x"),
+    ],
+)
+def test_wrong_use_is_a_sentence(folder: Path, job: Job, capsys, extra: list, says: str) -> None:
+    assert main(["map", str(folder), "--output", job.output, *extra]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_missing_package_is_a_sentence(folder: Path, job: Job, capsys, monkeypatch) -> None:
+    absent = {"pyarrow", "ray"}
+    monkeypatch.setattr(
+        "litepose.core.packages.find_spec", lambda name: None if name in absent else name
+    )
+    assert main(["map", str(folder), "--output", job.output, "--on", "ray"]) == 2
+    says = "needs pyarrow, ray, not installed here: pip install 'litepose[cluster]'"
+    assert says in capsys.readouterr().err

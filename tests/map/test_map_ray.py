@@ -49,7 +49,7 @@ def test_a_killed_actor_costs_nothing(folder: Path, job: Job) -> None:
 
 
 def test_an_unreachable_cluster_is_a_sentence(folder: Path, job: Job) -> None:
-    with socket.socket() as taken:  # bound and not listening: nobody else can have the port
+    with socket.socket() as taken:  # bound and not listening: no other program can have the port
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(LitePoseError, match=f"cannot reach the Ray cluster {address}"):

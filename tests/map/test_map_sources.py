@@ -63,17 +63,17 @@ def test_parquet_of_bytes_and_of_structs(tmp_path: Path, images: list[bytes], jo
 
 def test_parquet_without_the_column(tmp_path: Path, images: list[bytes], job: Job) -> None:
     (tmp_path / "s").mkdir()
-    parquet.write_table(pa.table({"picture": images[:2], "n": [1, 2]}), tmp_path / "s/0.parquet")
-    with pytest.raises(LitePoseError, match=r"no column of image bytes.*picture, n.*--column"):
+    parquet.write_table(pa.table({"shot": images[:2], "n": [1, 2]}), tmp_path / "s/0.parquet")
+    with pytest.raises(LitePoseError, match=r"no column of image bytes.*shot, n.*--column"):
         find_parts(str(tmp_path / "s"), 5, job)
-    with pytest.raises(LitePoseError, match="did you mean 'picture'"):
-        find_parts(str(tmp_path / "s"), 5, replace(job, column="pictures"))
+    with pytest.raises(LitePoseError, match="did you mean 'shot'"):
+        find_parts(str(tmp_path / "s"), 5, replace(job, column="shots"))
     with pytest.raises(LitePoseError, match="named 'n'"):
         find_parts(str(tmp_path / "s"), 5, replace(job, column="n"))
     parquet.write_table(pa.table({"other": images[2:4]}), tmp_path / "s/1.parquet")
-    summary = run_map(str(tmp_path / "s"), replace(job, column="picture"), InProcessPool)
+    summary = run_map(str(tmp_path / "s"), replace(job, column="shot"), InProcessPool)
     assert summary["images"] == 2
-    assert "no column 'picture'" in summary["unfinished"]["part-00001"]
+    assert "no column 'shot'" in summary["unfinished"]["part-00001"]
 
 
 def test_sources_that_are_none(tmp_path: Path, folder: Path, job: Job) -> None:

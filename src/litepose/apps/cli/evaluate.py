@@ -15,6 +15,7 @@ from litepose.apps.cli.options import (
     parse_scales,
 )
 from litepose.core.console import say, tell
+from litepose.core.errors import LitePoseError
 from litepose.core.packages import need
 
 
@@ -42,6 +43,11 @@ def add_parser(verbs: Any) -> None:
         help="reference: the official one, slow, to reproduce published figures",
     )
     parser.add_argument("--scales", help="average the maps of such multiples, e.g. 1,0.5,2")
+    parser.add_argument(
+        "--calibration",
+        action="store_true",
+        help="into DIR as well: how often scores are right, and a map from scores to probabilities",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -58,6 +64,10 @@ def run(options: argparse.Namespace) -> int:
         resume=options.resume,
         dataset_name=f"{Path(options.data).name} {options.split}",
     )
+    if options.calibration and not options.output:
+        raise LitePoseError(
+            "--calibration writes into the folder of the report: name it with --output"
+        )
     predictor = open_predictor(options)
     predictor.defaults = predictor.options(decoder=options.decoder)
     predict = predictor.options(
@@ -82,6 +92,10 @@ def run(options: argparse.Namespace) -> int:
     finally:
         progress.clear()
     tell(report.to_text())
+    if options.calibration and output is not None:
+        from litepose.evaluation.calibration import write_calibration
+
+        tell("\n".join(write_calibration(output, dataset.records, dataset.skeleton)))
     if output is not None:
         say(f"the report is in {output}")
     print(json.dumps(report.to_dict()))

@@ -93,6 +93,7 @@ class Task(NamedTuple):
 class Outcome(NamedTuple):
     """What became of a task: counts of a finished part, or why it was not finished.
 
+    cpu_seconds: of the worker, reading and writing included
     error:  None where finished; blame: "source" (its storage failed), "input" (no trying again
     helps), "output", "model" or "died"
     """
@@ -101,5 +102,6 @@ class Outcome(NamedTuple):
     images: int = 0
     people: int = 0
     failures: int = 0
+    cpu_seconds: float = 0.0
     error: str | None = None
     blame: str = ""

@@ -11,7 +11,7 @@ from litepose.apps.map.job import Outcome, Part, Task
 from litepose.core.errors import LitePoseError
 
 MOST_TRIES = 3  # of a part whose storage fails
-MOST_DEATHS = 12  # of workers at one part: each image that kills costs up to three
+MOST_DEATHS = 12  # of workers at one part: two before care is taken, then two for each image
 CAREFUL_AFTER = 2  # deaths at a part; the first may be anybody's
 FAILED_IN_A_ROW = 3  # parts given up with none finished between: the storage is gone
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from litepose.apps.map.folder import OutputFolder
 from litepose.apps.map.job import Job, Outcome, Task
 from litepose.apps.map.shards import ShardWriter
@@ -30,7 +32,7 @@ class Worker:
             return Outcome(task, error=error, blame="output")
 
     def _run(self, task: Task) -> Outcome:
-        folder = self._folder
+        folder, began = self._folder, time.process_time()
         skeleton = self._predictor.info.skeleton
         with ShardWriter(folder.fs, folder.root, task.part, skeleton) as writer:
             for place, item in enumerate(read_part(task.part, self._job)):
@@ -42,7 +44,13 @@ class Worker:
                 self._one(item, writer)
             writer.commit()
         counts = writer.counts
-        outcome = Outcome(task, counts["images"], counts["people"], counts["failures"])
+        outcome = Outcome(
+            task,
+            counts["images"],
+            counts["people"],
+            counts["failures"],
+            round(time.process_time() - began, 3),
+        )
         folder.note_done(outcome)
         return outcome
 

@@ -1,0 +1,191 @@
+"""Calibration: how often a score is right, and a monotonic map from scores to that probability.
+
+Source: isotonic regression by pooling adjacent violators (Ayer and others, 1955); expected
+calibration error (Naeini and others, 2015). Ours differs: bins hold equally many scores, because
+most scores of a detector are low.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.skeleton import Skeleton
+from litepose.data.coco import Record
+from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_results, truth_of
+from litepose.evaluation.matching import match_images
+
+RIGHT_FROM = 0.5  # OKS of a person, or of a keypoint by itself, from which it counts as right
+BINS = 10
+FEWEST = 100  # scores; a map fitted to fewer follows chance
+
+
+class Judged(NamedTuple):
+    """Scores (N,) in [0, 1], whether each was right (N,) bool, and the image (N,) of each."""
+
+    scores: np.ndarray
+    right: np.ndarray
+    image: np.ndarray
+
+    def only(self, which: np.ndarray) -> Judged:
+        """Those of a mask (N,) bool."""
+        return Judged(self.scores[which], self.right[which], self.image[which])
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMap:
+    """A rising curve from a score to a probability: linear between knots, flat outside.
+
+    scores, probabilities: (M,) rising
+    """
+
+    scores: np.ndarray
+    probabilities: np.ndarray
+
+    def __call__(self, scores: np.ndarray) -> np.ndarray:
+        """Probabilities of scores of any shape."""
+        return np.interp(scores, self.scores, self.probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What one kind of score is worth: judged on images that the map was not fitted to.
+
+    before, after: expected calibration error in [0, 1]; held_out: the scores they are of
+    """
+
+    map: ScoreMap
+    held_out: Judged
+    before: float
+    after: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures and knots, for JSON."""
+        return {
+            "scores": len(self.held_out.scores),
+            "ece_before": round(self.before, 4),
+            "ece_after": round(self.after, 4),
+            "map": [
+                [round(float(s), 4), round(float(p), 4)]
+                for s, p in zip(self.map.scores, self.map.probabilities, strict=True)
+            ],
+        }
+
+
+def fit_isotonic(scores: np.ndarray, right: np.ndarray) -> ScoreMap:
+    """The rising curve nearest in squares to `right` (N,) bool over `scores` (N,)."""
+    order = np.argsort(scores, kind="stable")
+    pools: list[list[float]] = []  # right ones, all, sum of scores
+    for score, good in zip(scores[order], right[order], strict=True):
+        pools.append([float(good), 1.0, float(score)])
+        while len(pools) > 1 and pools[-2][0] * pools[-1][1] >= pools[-1][0] * pools[-2][1]:
+            last = pools.pop()
+            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
+    table = np.array(pools)
+    return ScoreMap(table[:, 2] / table[:, 1], table[:, 0] / table[:, 1])
+
+
+def reliability(probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(B, 3): mean probability, share of right ones and count, of bins of equally many scores."""
+    order = np.argsort(probabilities, kind="stable")
+    parts = [part for part in np.array_split(order, BINS) if len(part)]
+    return np.array([[probabilities[p].mean(), right[p].mean(), len(p)] for p in parts])
+
+
+def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
+    """Mean distance of what is said from what is true, over the bins, weighted by their counts."""
+    said, true, count = reliability(probabilities, right).T
+    return float((np.abs(said - true) * count).sum() / count.sum())
+
+
+def calibrate(judged: Judged, what: str) -> Calibration:
+    """Fit on every second image, judge on the others, whose scores it has not seen.
+
+    Raises LitePoseError where there are too few scores; `what` names them.
+    """
+    fitted = judged.image % 2 == 0
+    if min(fitted.sum(), (~fitted).sum()) < FEWEST:
+        raise LitePoseError(
+            f"calibrating the scores of {what} needs {FEWEST} in each half of the images; there are"
+            f" {fitted.sum()} and {(~fitted).sum()}: give more images"
+        )
+    known, held_out = judged.only(fitted), judged.only(~fitted)
+    curve = fit_isotonic(known.scores, known.right)
+    before = calibration_error(held_out.scores, held_out.right)
+    return Calibration(
+        curve, held_out, before, calibration_error(curve(held_out.scores), held_out.right)
+    )
+
+
+def judge_scores(
+    truths: Sequence[ImageTruth], found: Sequence[ImageFound], skeleton: Skeleton
+) -> dict[str, Judged]:
+    """Scores of `people` (right: OKS from 0.5) and of `keypoints` of right people.
+
+    A keypoint is right where its own term of OKS is 0.5 or more; unlabeled ones are left out, as
+    are people of images where not everybody is labeled, and people matched to crowds.
+    """
+    rows: dict[str, list[tuple[float, bool, int]]] = {"people": [], "keypoints": []}
+    matches = match_images(truths, found, skeleton)
+    spread = 8 * np.array(skeleton.oks_sigmas) ** 2
+    for place, (truth, people, match) in enumerate(zip(truths, found, matches, strict=True)):
+        for i, partner in enumerate(match.partner[0]):
+            if match.ignored[0, i]:
+                continue
+            if truth.people_complete:
+                rows["people"].append((float(match.scores[i]), bool(partner >= 0), place))
+            if partner < 0:
+                continue
+            off = ((people.keypoints_xy[i] - truth.keypoints_xy[partner]) ** 2).sum(axis=1)
+            likeness = np.exp(-off / (spread * max(truth.areas[partner], 1.0)))
+            scores = people.keypoint_scores[i]
+            for k in np.flatnonzero((truth.visibility[partner] > 0) & (scores > 0)):
+                rows["keypoints"].append((float(scores[k]), bool(likeness[k] >= RIGHT_FROM), place))
+    tables = {name: np.array(kind).reshape(-1, 3) for name, kind in rows.items()}
+    return {
+        name: Judged(table[:, 0], table[:, 1] > 0, table[:, 2].astype(int))
+        for name, table in tables.items()
+    }
+
+
+def calibrate_results(
+    results: Sequence[dict[str, Any]], records: Sequence[Record], skeleton: Skeleton
+) -> dict[str, Calibration]:
+    """Calibrations of `people` and `keypoints` from COCO results and the dataset's records.
+
+    Raises LitePoseError where there are too few scores.
+    """
+    seen = {entry["image_id"] for entry in results}
+    truths = [truth_of(record) for record in records if record.image_id in seen]
+    judged = judge_scores(truths, group_results(results, truths, skeleton), skeleton)
+    return {name: calibrate(scores, name) for name, scores in judged.items()}
+
+
+def write_calibration(folder: Path, records: Sequence[Record], skeleton: Skeleton) -> list[str]:
+    """Calibrate the `results.json` of an evaluation; writes calibration.json and calibration.png.
+
+    Returns a line of text for each kind of score. Raises LitePoseError where there are too few
+    scores, or the folder cannot be written.
+    """
+    from litepose.evaluation.reliability_diagram import draw_reliability
+    from litepose.imaging.write import save_image
+
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    found = calibrate_results(results, records, skeleton)
+    table = {name: one.to_dict() for name, one in found.items()}
+    try:
+        (folder / "calibration.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
+    except OSError as exc:
+        raise LitePoseError(f"cannot write to {folder}: {exc.strerror}") from None
+    save_image(folder / "calibration.png", draw_reliability(found))
+    return [
+        f"scores of {name}: calibration error {one.before:.3f}, after the map {one.after:.3f}"
+        f" (on the half of the images that it was not fitted to, {len(one.held_out.scores)} scores)"
+        for name, one in found.items()
+    ]
