@@ -55,7 +55,7 @@ class ScoreMap:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What one kind of score is worth: judged on images that the map was not fitted to.
+    """What one kind of score is worth: evaluated on images that the map was not fitted to.
 
     before, after: expected calibration error in [0, 1]; held_out: the scores they are of
     """
@@ -104,18 +104,18 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
     return float((np.abs(said - true) * count).sum() / count.sum())
 
 
-def calibrate(judged: Judged, what: str) -> Calibration:
-    """Fit on every second image, judge on the others, whose scores it has not seen.
+def calibrate(evaluated: Judged, what: str) -> Calibration:
+    """Fit on every second image, evaluate on the others, whose scores it has not seen.
 
     Raises LitePoseError where there are too few scores; `what` names them.
     """
-    fitted = judged.image % 2 == 0
+    fitted = evaluated.image % 2 == 0
     if min(fitted.sum(), (~fitted).sum()) < FEWEST:
         raise LitePoseError(
             f"calibrating the scores of {what} needs {FEWEST} in each half of the images; there are"
             f" {fitted.sum()} and {(~fitted).sum()}: give more images"
         )
-    known, held_out = judged.only(fitted), judged.only(~fitted)
+    known, held_out = evaluated.only(fitted), evaluated.only(~fitted)
     curve = fit_isotonic(known.scores, known.right)
     before = calibration_error(held_out.scores, held_out.right)
     return Calibration(
@@ -163,8 +163,8 @@ def calibrate_results(
     """
     seen = {entry["image_id"] for entry in results}
     truths = [truth_of(record) for record in records if record.image_id in seen]
-    judged = judge_scores(truths, group_results(results, truths, skeleton), skeleton)
-    return {name: calibrate(scores, name) for name, scores in judged.items()}
+    evaluated = judge_scores(truths, group_results(results, truths, skeleton), skeleton)
+    return {name: calibrate(scores, name) for name, scores in evaluated.items()}
 
 
 def write_calibration(folder: Path, records: Sequence[Record], skeleton: Skeleton) -> list[str]:

@@ -14,6 +14,7 @@ from litepose.apps.cli.options import (
     parse_views,
     read_limits,
 )
+from litepose.apps.cli.parser import whole
 
 if TYPE_CHECKING:
     from litepose.apps.map.job import Job
@@ -135,4 +136,10 @@ def _job(options: argparse.Namespace) -> Job:
         how=how,
         column=options.column,
         id_column=options.id_column,
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=whole(1, 10**6),
+        metavar="MB",
+        help="of each worker, for images being read at once (default: 2000)",
     )
