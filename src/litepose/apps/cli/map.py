@@ -54,6 +54,12 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger images")
+    parser.add_argument(
+        "--max-memory",
+        type=whole(1, 10**6),
+        metavar="MB",
+        help="of each worker, for images being read at once (default: 2000)",
+    )
     add_model_options(parser)
     add_predict_options(parser)
     parser.set_defaults(run=run, threads=1, allow_private=False)
@@ -136,10 +142,4 @@ def _job(options: argparse.Namespace) -> Job:
         how=how,
         column=options.column,
         id_column=options.id_column,
-    )
-    parser.add_argument(
-        "--max-memory",
-        type=whole(1, 10**6),
-        metavar="MB",
-        help="of each worker, for images being read at once (default: 2000)",
     )
