@@ -76,7 +76,7 @@ def test_too_few_scores_are_a_sentence() -> None:
 @pytest.mark.slow
 def test_the_command_writes_the_diagram(tmp_path, capsys) -> None:
     pytest.importorskip("faster_coco_eval")
-    synthesize(tmp_path / "data", 160, split="val2017")
+    synthesize(tmp_path / "data", 120, split="val2017")
     where = ["--data", str(tmp_path / "data"), "--split", "val2017", "--quiet"]
     how = ["--effort", "fast", "--size", "192", "--calibration"]
     assert main(["evaluate", *where, *how]) == 2

@@ -159,3 +159,36 @@ def test_a_full_disk_keeps_what_is_finished(folder: Path, job: Job, monkeypatch)
             run_map(str(folder), job, InProcessPool, images_per_part=4)
     assert not list(Path(job.output, "_map/tmp").iterdir())
     assert run_map(str(folder), job, InProcessPool, images_per_part=4)["images"] == 12
+
+
+def test_exceptions_of_an_object_store_are_storage_failures(
+    images: list[bytes], job: Job, monkeypatch
+) -> None:
+    """Packages of object stores raise what is no OSError, such as botocore's."""
+    import fsspec
+
+    class EndpointError(Exception):
+        pass
+
+    memory = fsspec.filesystem("memory")
+    for i, data in enumerate(images[:4]):
+        memory.pipe_file(f"/bucket/in/{i}.jpg", data)
+    opened, gone = type(memory).open, [False]
+
+    def unreachable(self, path: str, *args, **kwargs):
+        if gone[0] and "/in/" in path:
+            raise EndpointError("could not connect")
+        return opened(self, path, *args, **kwargs)
+
+    def report(_: Outcome) -> None:
+        gone[0] = True
+
+    monkeypatch.setattr(type(memory), "open", unreachable)
+    try:
+        with pytest.raises(LitePoseError, match=r"EndpointError: could not connect; the 1 finish"):
+            run_map("memory://bucket/in", job, InProcessPool, images_per_part=1, report=report)
+        gone[0] = False
+        assert run_map("memory://bucket/in", job, InProcessPool, images_per_part=1)["images"] == 4
+        assert not rows(job, "failures")
+    finally:
+        memory.rm("/bucket", recursive=True)

@@ -110,7 +110,7 @@ def calibrate(evaluated: Judged, what: str) -> Calibration:
     Raises LitePoseError where there are too few scores; `what` names them.
     """
     fitted = evaluated.image % 2 == 0
-    if min(fitted.sum(), (~fitted).sum()) < FEWEST:
+    if not _is_enough(evaluated):
         raise LitePoseError(
             f"calibrating the scores of {what} needs {FEWEST} in each half of the images; there are"
             f" {fitted.sum()} and {(~fitted).sum()}: give more images"
@@ -121,6 +121,11 @@ def calibrate(evaluated: Judged, what: str) -> Calibration:
     return Calibration(
         curve, held_out, before, calibration_error(curve(held_out.scores), held_out.right)
     )
+
+
+def _is_enough(evaluated: Judged) -> bool:
+    fitted = int((evaluated.image % 2 == 0).sum())
+    return min(fitted, len(evaluated.image) - fitted) >= FEWEST
 
 
 def judge_scores(
@@ -159,12 +164,13 @@ def calibrate_results(
 ) -> dict[str, Calibration]:
     """Calibrations of `people` and `keypoints` from COCO results and the dataset's records.
 
-    Raises LitePoseError where there are too few scores.
+    A kind with too few scores is left out. Raises LitePoseError where both have too few.
     """
     seen = {entry["image_id"] for entry in results}
     truths = [truth_of(record) for record in records if record.image_id in seen]
     evaluated = judge_scores(truths, group_results(results, truths, skeleton), skeleton)
-    return {name: calibrate(scores, name) for name, scores in evaluated.items()}
+    enough = {name: scores for name, scores in evaluated.items() if _is_enough(scores)}
+    return {name: calibrate(scores, name) for name, scores in (enough or evaluated).items()}
 
 
 def write_calibration(folder: Path, records: Sequence[Record], skeleton: Skeleton) -> list[str]:
@@ -184,8 +190,14 @@ def write_calibration(folder: Path, records: Sequence[Record], skeleton: Skeleto
     except OSError as exc:
         raise LitePoseError(f"cannot write to {folder}: {exc.strerror}") from None
     save_image(folder / "calibration.png", draw_reliability(found))
-    return [
+    lines = [
         f"scores of {name}: calibration error {one.before:.3f}, after the map {one.after:.3f}"
         f" (on the half of the images that it was not fitted to, {len(one.held_out.scores)} scores)"
         for name, one in found.items()
     ]
+    if "people" not in found:
+        lines.append(
+            f"scores of people: not calibrated; fewer than {FEWEST} in half of the images where"
+            " everybody is labeled"
+        )
+    return lines

@@ -8,11 +8,11 @@ import os
 import socket
 import time
 from contextlib import suppress
-from typing import IO
+from typing import IO, Any
 
 from litepose.apps.map.job import Outcome, Part, Task
 from litepose.apps.map.shards import TABLES, TEMPORARY
-from litepose.apps.map.sources import file_system
+from litepose.apps.map.storage import file_system, is_local, storage_failures
 from litepose.core.errors import LitePoseError
 
 STALE_SECONDS = 120.0  # a remote lock that was not renewed for so long belongs to a dead run
@@ -32,25 +32,28 @@ class OutputFolder:
 
     @property
     def is_local(self) -> bool:
-        return "file" in (
-            (self.fs.protocol,) if isinstance(self.fs.protocol, str) else self.fs.protocol
-        )
+        return is_local(self.fs)
 
     def claim(self) -> None:
         """Make the folder and take its lock. Raises LitePoseError where another map has it."""
         try:
-            for name in (*TABLES, "_map/done", "_map/careful", TEMPORARY):
-                self.fs.makedirs(f"{self.root}/{name}", exist_ok=True)
-            if self.is_local:
-                self._claim_local()
-            else:
-                self._claim_remote()
-            for left in self.fs.ls(f"{self.root}/{TEMPORARY}", detail=False):
-                self.fs.rm_file(left)
+            self._claim()
         except OSError as exc:
+            self.release()
             raise LitePoseError(
                 f"cannot write to {self.uri}: {exc.strerror or exc}; name another --output"
             ) from None
+
+    @storage_failures()
+    def _claim(self) -> None:
+        for name in (*TABLES, "_map/done", "_map/careful", TEMPORARY):
+            self.fs.makedirs(f"{self.root}/{name}", exist_ok=True)
+        if self.is_local:
+            self._claim_local()
+        else:
+            self._claim_remote()
+        for left in self._files(TEMPORARY):
+            self.fs.rm_file(left)
 
     def _claim_local(self) -> None:
         """A lock of the operating system: it goes when its process dies, however it dies."""
@@ -80,6 +83,7 @@ class OutputFolder:
     def _taken(self, holder: str) -> str:
         return f"another map ({holder}) writes to {self.uri}; wait for it, or name another --output"
 
+    @storage_failures()
     def renew(self) -> None:
         """Say that this run is alive, where only a time can say it."""
         if not self.is_local and time.time() - self._renewed > RENEW_SECONDS:
@@ -88,11 +92,11 @@ class OutputFolder:
             self.fs.pipe_file(f"{self.root}/_map/lock", json.dumps(held).encode())
 
     def release(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError), storage_failures():
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None
-            elif not self.is_local:
+            elif self._renewed:
                 self.fs.rm_file(f"{self.root}/_map/lock")
 
     def remaining(self, parts: list[Part], fingerprint: str) -> list[Part]:
@@ -106,7 +110,7 @@ class OutputFolder:
         plan = {"parts": len(parts), "source": digest.hexdigest(), "settings": fingerprint}
         path = f"{self.root}/_map/plan.json"
         try:
-            before = json.loads(self.fs.cat_file(path)) if self.fs.exists(path) else plan
+            before = self._first_plan(path, plan)
             if before["settings"] != plan["settings"]:
                 raise LitePoseError(
                     f"{self.uri} holds a map with another model or other settings; give the same"
@@ -117,14 +121,31 @@ class OutputFolder:
                     f"the source has changed since {self.uri} was begun ({before['parts']} parts"
                     f" then, {len(parts)} now, or other names); map it into another --output"
                 )
-            self.fs.pipe_file(path, json.dumps(plan).encode())
-            self.fs.invalidate_cache()
-            notes = self.fs.ls(f"{self.root}/_map/done", detail=False)
+            notes = self._files("_map/done")
         except OSError as exc:
             raise LitePoseError(f"cannot use {self.uri}: {exc.strerror or exc}") from None
         done = {note.rpartition("/")[2] for note in notes}
         return [part for part in parts if f"{part.name}.json" not in done]
 
+    @storage_failures()
+    def _first_plan(self, path: str, plan: dict[str, Any]) -> dict[str, Any]:
+        if self.fs.exists(path):
+            before: dict[str, Any] = json.loads(self.fs.cat_file(path))
+            return before
+        self.fs.pipe_file(path, json.dumps(plan).encode())
+        return plan
+
+    @storage_failures()
+    def _files(self, folder: str) -> list[str]:
+        """Paths in a folder of ours as they are now; an object store has no empty folders."""
+        self.fs.invalidate_cache()
+        try:
+            found: list[str] = self.fs.ls(f"{self.root}/{folder}", detail=False)
+        except FileNotFoundError:
+            return []
+        return found
+
+    @storage_failures()
     def note_done(self, outcome: Outcome) -> None:
         """The last step of a part: from now on no run works on it again. Raises OSError."""
         part = outcome.task.part
@@ -142,21 +163,23 @@ class OutputFolder:
         self.fs.pipe_file(temporary, json.dumps(note).encode())
         self.fs.mv(temporary, path)
 
+    @storage_failures()
     def note_image(self, part: Part, place: int) -> None:
         """Before an image is read: who dies now died of it. Raises OSError."""
         self.fs.pipe_file(f"{self.root}/_map/careful/{part.name}", str(place).encode())
 
+    @storage_failures()
     def noted_image(self, task: Task) -> int | None:
         """The place noted last for a part, None where there is none."""
         with suppress(OSError, ValueError):
             return int(self.fs.cat_file(f"{self.root}/_map/careful/{task.part.name}"))
         return None
 
+    @storage_failures()
     def totals(self) -> dict[str, int]:
         """Sums over all finished parts, of this run and earlier ones."""
         sums = {"parts": 0, "images": 0, "people": 0, "failures": 0}
-        self.fs.invalidate_cache()
-        notes = self.fs.ls(f"{self.root}/_map/done", detail=False)
+        notes = self._files("_map/done")
         for text in (self.fs.cat(notes) if notes else {}).values():  # side by side, if it can
             note = json.loads(text)
             for name in ("images", "people", "failures"):

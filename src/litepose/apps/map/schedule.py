@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from litepose.apps.map.folder import OutputFolder
@@ -49,7 +50,8 @@ def run_parts(
         while waiting and running < pool.size:
             pool.submit(waiting.popleft())
             running += 1
-        folder.renew()
+        with suppress(OSError):  # the next one may succeed, and a lock is no reason to stop
+            folder.renew()
         outcome = pool.next()
         if outcome is None:
             continue

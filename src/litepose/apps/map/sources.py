@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from litepose.apps.map.job import Job, Part
+from litepose.apps.map.storage import StorageError, file_system, is_local, storage_failures
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.imaging.find_images import IMAGE_SUFFIXES
 from litepose.inference.parallel import ordered_map
@@ -23,10 +24,6 @@ _BYTES_COLUMNS = ("bytes", "image", "image_bytes", "jpg", "jpeg", "png", "conten
 _ID_COLUMNS = ("image_id", "id", "__key__", "key", "path", "file_name", "url")
 
 
-class StorageError(Exception):
-    """The storage itself failed: its part is not finished and is tried again."""
-
-
 class Item(NamedTuple):
     """One image of a part: its bytes, or None and the sentence that says why there are none."""
 
@@ -36,25 +33,6 @@ class Item(NamedTuple):
     error: str | None = None
 
 
-def file_system(uri: str) -> tuple[Any, str]:
-    """The fsspec file system of a path or URI, and the path in it.
-
-    Raises LitePoseError for an unknown scheme, or one whose package is not installed.
-    """
-    from fsspec.core import url_to_fs
-
-    try:
-        return url_to_fs(uri)
-    except ImportError as exc:
-        raise LitePoseError(f"{uri}: this kind of storage needs one more package: {exc}") from None
-    except Exception as exc:  # each file system raises its own for what it cannot reach
-        raise LitePoseError(f"cannot open the storage of {uri}: {exc}") from None
-
-
-def is_local(fs: Any) -> bool:
-    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
-
-
 def find_parts(source: str, images_per_part: int, job: Job) -> list[Part]:
     """The parts of a folder (and those below it), pattern or file, in order of name.
 
@@ -62,16 +40,12 @@ def find_parts(source: str, images_per_part: int, job: Job) -> list[Part]:
     """
     fs, root = file_system(source)
     try:
-        if any(sign in root for sign in "*?["):
-            found, root = fs.glob(root), _parent_of_pattern(root)
-        elif fs.isdir(root):
-            found = fs.find(root)
-        elif fs.exists(root):
-            found, root = [root], str(PurePosixPath(root).parent)
-        else:
-            raise LitePoseError(f"there is no {source}; give a folder, a file or a pattern")
+        with storage_failures():
+            found, root = _list(fs, root)
     except OSError as exc:
         raise LitePoseError(f"cannot list {source}: {exc.strerror or exc}") from None
+    if found is None:
+        raise LitePoseError(f"there is no {source}; give a folder, a file or a pattern")
     by_kind: dict[str, list[str]] = {}
     for path in sorted(found):
         kind = _kind(path)
@@ -93,6 +67,15 @@ def find_parts(source: str, images_per_part: int, job: Job) -> list[Part]:
     return [Part(i, kind, group, _full(fs, root)) for i, group in enumerate(groups)]
 
 
+def _list(fs: Any, root: str) -> tuple[list[str] | None, str]:
+    """Files of a pattern, a folder or a file, and the folder they are in; None: it is not there."""
+    if any(sign in root for sign in "*?["):
+        return fs.glob(root), _parent_of_pattern(root)
+    if fs.isdir(root):
+        return fs.find(root), root
+    return ([root] if fs.exists(root) else None), str(PurePosixPath(root).parent)
+
+
 def read_part(part: Part, job: Job) -> Iterator[Item]:
     """Every image of a part, in the same order each time; few are in memory at once.
 
@@ -104,7 +87,8 @@ def read_part(part: Part, job: Job) -> Iterator[Item]:
         return
     read = _read_tar if part.kind == "tar" else _read_parquet
     try:
-        yield from read(part.paths[0], job)
+        with storage_failures():
+            yield from read(part.paths[0], job)
     except OSError as exc:
         raise StorageError(f"cannot read {part.paths[0]}: {exc.strerror or exc}") from exc
 
@@ -137,10 +121,10 @@ def _read_file(path: str, root: str, most: int) -> Item:
     fs, inside = file_system(path)
     name = path[len(root) :].lstrip("/") if path.startswith(root) else path
     try:
-        with fs.open(inside, "rb") as file:
+        with storage_failures(), fs.open(inside, "rb") as file:
             data = file.read(most + 1)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as exc:
-        if not fs.exists(file_system(root)[1]):
+        if not _is_there(fs, root):
             raise StorageError(f"the source {root} has vanished") from None
         return Item(name, path, None, f"cannot read {path}: {exc.strerror or exc}")
     except OSError as exc:
@@ -148,6 +132,14 @@ def _read_file(path: str, root: str, most: int) -> Item:
     if len(data) > most:
         return Item(name, path, None, f"{path} has more than the limit of {most:,} bytes")
     return Item(name, path, data)
+
+
+def _is_there(fs: Any, root: str) -> bool:
+    try:
+        with storage_failures():
+            return bool(fs.exists(file_system(root)[1]))
+    except OSError:
+        return False
 
 
 def _read_tar(path: str, job: Job) -> Iterator[Item]:
@@ -216,7 +208,7 @@ def _check_columns(path: str, job: Job) -> None:
 
     fs, inside = file_system(path)
     try:
-        with fs.open(inside, "rb") as raw:
+        with storage_failures(), fs.open(inside, "rb") as raw:
             _columns(parquet.read_schema(raw), path, job)
     except (OSError, pyarrow.ArrowInvalid):
         return  # one damaged file is one failure, not the end of the run

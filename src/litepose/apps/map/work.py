@@ -7,7 +7,8 @@ import time
 from litepose.apps.map.folder import OutputFolder
 from litepose.apps.map.job import Job, Outcome, Task
 from litepose.apps.map.shards import ShardWriter
-from litepose.apps.map.sources import Item, StorageError, read_part
+from litepose.apps.map.sources import Item, read_part
+from litepose.apps.map.storage import StorageError, storage_failures
 from litepose.core.errors import LitePoseError
 
 
@@ -31,6 +32,7 @@ class Worker:
             error = f"cannot write to {self._folder.uri}: {exc.strerror or exc}"
             return Outcome(task, error=error, blame="output")
 
+    @storage_failures()
     def _run(self, task: Task) -> Outcome:
         folder, began = self._folder, time.process_time()
         skeleton = self._predictor.info.skeleton
