@@ -19,7 +19,7 @@ class Sample:
     valid_mask:   (H, W) bool; False over crowds and people without keypoints
     labeled:     (K,) bool; False for keypoints that this dataset never labels
     people_complete: False where people may be in view that nobody labeled
-    taught:       views of a teacher, each (h, w, K) uint8: its heatmaps in 1/255 over the whole
+    teacher_heatmaps: views of a teacher, each (h, w, K) uint8: its heatmaps in 1/255 over the whole
                   image; empty for none. Warping leaves one: made where people looked as large
     confidence:   (N, K) float32 in [0, 1], how sure each keypoint is; None means labels, all 1
     """
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     labeled:     (B, K) bool
     image_ids:    (B,) int64
     people_complete: (B,) bool; False where people may be in view that nobody labeled; None unknown
-    taught:       (B, K, H / 4, W / 4) uint8, a teacher's heatmaps in 1/255, or None
+    teacher_heatmaps: (B, K, H / 4, W / 4) uint8, a teacher's heatmaps in 1/255, or None
     confidence:   (B, P, K) float32 in [0, 1]; None where all are labels
     """
 
