@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         progress.clear()
     print(report.to_text())
     if options.calibration and output is not None:
-        from litepose.evaluation.calibration import write_calibration
+        from litepose.evaluation.calibration_report import write_calibration
 
         print("\n".join(write_calibration(output, dataset.records, dataset.skeleton)))
     if output is not None:
