@@ -3,6 +3,7 @@
 #   make test                     install what the tests need and run the fast set
 #   make test-all                 the slow ones too
 #   make explore [SEED=1]         tests of random examples with new ones; says how to repeat them
+#   make hunt [SEED=1 COUNT=5000] damaged inputs of every kind; docs/reliability.md
 #   make check                    ruff and mypy
 #   make bench                    time models on every backend here: table, plot, JSON; and the decoder
 #   make train-smoke              train a tiny network on drawn people, in minutes
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 IMAGE ?= examples/images/astronaut.jpg examples/images/scene.jpg
 
-.PHONY: demo test test-all explore check bench train-smoke map-smoke clean
+.PHONY: demo test test-all explore hunt check bench train-smoke map-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -31,6 +32,9 @@ explore: $(VENV)/.dev
 	@seed=$${SEED:-$$(date +%s)}; echo "to repeat this: make explore SEED=$$seed"; \
 	  LITEPOSE_EXAMPLES=explore $(BIN)/python -m pytest -m hypothesis --hypothesis-seed=$$seed \
 	  -n auto --dist worksteal || { echo "to repeat this: make explore SEED=$$seed"; exit 1; }
+
+hunt: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz --seed $${SEED:-$$(date +%s)} --count $${COUNT:-5000}
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check

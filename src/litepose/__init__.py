@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from litepose.inference.predictor import Predictor as Predictor
     from litepose.inference.tracker import Tracker as Tracker
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "LitePoseError",
     "Poses",
@@ -86,7 +86,7 @@ def load(
     Raises LitePoseError where the model, its weights, a package, provider or device is missing.
     """
     from litepose.inference.backend import RuntimeOptions
-    from litepose.inference.predictor import open_predictor
+    from litepose.inference.load import open_predictor
 
     chosen = (providers,) if isinstance(providers, str) else tuple(providers)
     return open_predictor(

@@ -55,3 +55,26 @@ def test_damaged_settings_are_told(place, value, said) -> None:
 def test_what_is_no_record_is_told(text) -> None:
     with pytest.raises(LitePoseError, match="settings"):
         ModelInfo.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("name",), {"a": 1}), (("name",), 3), (("input", "size"), 384.5),
+        (("input", "size"), True),
+        (("input", "mean"), "abc"), (("input", "multiple"), "64"), (("decode", "fill"), 1),
+        (("decode", "heat_threshold"), float("nan")), (("decode",), []), (("merge",), "x"),
+        (("strides",), 4), (("strides",), [True]), (("tag_kind",), []), (("arch",), [1]),
+        (("license",), None), (("skeleton",), []), (("input",), 5),
+        (("skeleton", "keypoints"), 7), (("skeleton", "oks_sigmas"), [None]),
+        (("skeleton", "edges"), [["nose"]]), (("skeleton", "flip_pairs"), [[[]]]),
+    ],
+)  # fmt: skip
+def test_fields_of_a_wrong_kind_are_told(place: tuple[str, ...], value: object) -> None:
+    data = json.loads(ModelInfo("x", COCO17, InputRule(384)).to_json())
+    inner = data
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    with pytest.raises(LitePoseError):
+        ModelInfo.from_json(json.dumps(data))

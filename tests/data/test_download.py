@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import threading
@@ -26,6 +27,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.bodies, self.at_most, self.ranges = bodies, 10**9, True
         self.asked: list[str] = []
+        self.answer = None  # (handler, start): answers in another way
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -38,6 +40,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if self.server.ranges else 0
+        if self.server.answer is not None:
+            self.server.answer(self, start)
+            return
         self.send_response(206 if self.server.ranges else 200)
         if self.server.ranges:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
@@ -185,3 +190,65 @@ def test_unknown_datasets_and_crowdpose_are_said(tmp_path):
     for name, splits in (("coc", ("val2017",)), ("coco", ("test",)), ("coco", ("annotations",))):
         with pytest.raises(LitePoseError, match="there are coco"):
             download(name, tmp_path, splits)
+
+
+def answers(status: int, body: bytes = b"", **headers: str):
+    def answer(handler, start):
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+        handler.close_connection = True
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (answers(200, b"<html>log in", Content_Type="text/html"), "web page.*login"),
+        (answers(200, b"short", Content_Length="5"), "5 bytes, not the 300,000"),
+        (answers(206, b"short", Content_Range="bytes 5000-5004/7000"), "7000 bytes, not"),
+        (answers(206, BODY, Content_Range="bytes 0-299999/300000"), "another part.*5,000 of"),
+        (answers(206, BODY), "another part.*which"),
+        (answers(416), "416.*5,000 of 300,000 bytes are kept"),
+        (answers(302, Location="http://[bad"), "5,000 of 300,000 bytes are kept"),
+        (answers(302, Location="file:///etc/passwd"), "5,000 of 300,000 bytes are kept"),
+        (answers(200, BODY[:3000]), "ended early.*5,000 of 300,000 bytes are kept"),
+    ],
+)
+def test_what_is_kept_outlives_a_bad_answer(server, tmp_path, answer, says):
+    server.answer = answer
+    (tmp_path / "a.zip.part").write_bytes(BODY[:5000])
+    with pytest.raises(LitePoseError, match=says):
+        fetch_file(archive_of(server), tmp_path / "a.zip", patience=2)
+    assert len(server.asked) <= 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip.part"]
+    assert (tmp_path / "a.zip.part").read_bytes() == BODY[:5000]
+
+
+def test_a_server_without_ranges_that_breaks_off_is_given_up(server, tmp_path):
+    server.ranges, server.at_most = False, 70_000
+    with pytest.raises(LitePoseError, match="70,000 of 300,000 bytes are kept"):
+        fetch_file(archive_of(server), tmp_path / "a.zip", patience=3)
+    assert len(server.asked) == 4
+
+
+def test_a_server_that_drips_is_given_up(server, tmp_path):
+    server.at_most = 10
+    with pytest.raises(LitePoseError, match="30 of 300,000 bytes are kept"):
+        fetch_file(archive_of(server), tmp_path / "a.zip", patience=3)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damage_in_every_compression_is_a_sentence(tmp_path, method):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive:
+        archive.writestr("a.txt", BODY[:2000])
+    whole = bytearray(made.getvalue())
+    for at in range(30, 400, 23):
+        path = tmp_path / "a.zip"
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        with contextlib.suppress(LitePoseError):
+            unzip(path, tmp_path / "in")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -73,3 +75,36 @@ def test_a_polygon_of_odd_numbers_is_refused():
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(LitePoseError, match="10x8 image"):
         region_mask({"size": [8, 11], "counts": [88]}, (0, 0, 1, 1), (10, 8))
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        {"size": [4, 6], "counts": None},
+        {"size": [4, 6], "counts": [None]},
+        {"size": [4, 6], "counts": [math.inf]},
+        {"size": [4, 6], "counts": [[24]]},
+        {"size": [4, 6], "counts": [2**62, 2**62, 2**62, 2**62]},
+        {"size": [4, 6], "counts": [10**400]},
+        {"size": None, "counts": [24]},
+        {"size": 4, "counts": [24]},
+        {"counts": [24]},
+        [[]],
+        [[1, 2, 3]],
+        [[[[1, 2]]], 7],
+        [{"a": 1}],
+        [["a", "b"]],
+        [None],
+        "polygon",
+        3.5,
+        True,
+    ],
+)
+def test_odd_segmentations_are_a_sentence(segmentation: object) -> None:
+    with pytest.raises(LitePoseError, match=r"mask|polygon|segmentation|run"):
+        region_mask(segmentation, (0, 0, 1, 1), (6, 4))
+
+
+def test_a_size_without_end_takes_no_memory() -> None:
+    with pytest.raises(LitePoseError, match="too large"):
+        region_mask(None, (0, 0, 1, 1), (10**9, 10**9))

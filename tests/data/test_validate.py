@@ -146,7 +146,7 @@ def crowd(data):
     [
         (lambda d: d["images"].append(d["images"][0]), "image ids that are used twice"),
         (lambda d: d["images"][3].update(file_name="../x.jpg"), "file name inside the folder"),
-        (lambda d: d["images"][3].pop("width"), "without id, size"),
+        (lambda d: d["images"][3].pop("width"), "without width and height"),
         (lambda d: d["images"][3].update(file_name="gone.jpg"), "images that are missing"),
         (lambda d: d["images"][3].update(width=63), "another size"),
         (lambda d: d["annotations"].append(d["annotations"][0]), "annotation ids"),

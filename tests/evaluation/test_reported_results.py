@@ -15,7 +15,7 @@ from litepose.core.skeleton import COCO17
 from litepose.data.layouts import find_dataset
 from litepose.data.synthetic import SceneSettings, synthesize
 from litepose.evaluation import reported_results as ledger
-from litepose.evaluation.evaluate import EvaluateOptions
+from litepose.evaluation.evaluator import EvaluateOptions
 from litepose.models import zoo
 
 pytest.importorskip("faster_coco_eval")

@@ -207,6 +207,22 @@ def test_the_checked_address_is_the_one_connected_to(server: str, monkeypatch) -
         ("::ffff:8.8.8.8", True),
         ("2002:7f00:1::", False),
         ("64:ff9b::7f00:1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("fec0::1", False),
+        ("::7f00:1", False),  # IPv4-compatible
+        ("::ffff:0:7f00:1", False),  # IPv4-translated
+        ("::", False),
+        ("4000::1", False),  # not given out to anyone
+        ("5f00::1", False),
+        ("fe00::1", False),
+        ("ff0e::1", False),
+        ("2001::7f00:1", False),
+        ("2001:db8::1", False),
+        ("3fff::1", False),
+        ("192.88.99.1", False),
+        ("198.18.0.1", False),
+        ("2a00:1450::1", True),
+        ("3ffe::1", True),
     ],
 )
 def test_public_addresses(address: str, public: bool) -> None:

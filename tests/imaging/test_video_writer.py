@@ -108,7 +108,7 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path, monkeypatch) -> 
     with pytest.raises(LitePoseError, match="16382"):
         VideoWriter("a.webm", (20000, 100), 25)
     for size_wh, fps in (((0, 64), 25), (WH, 0), (WH, -1), (WH, math.nan), (WH, math.inf)):
-        with pytest.raises(LitePoseError, match="a size and a rate above 0"):
+        with pytest.raises(LitePoseError, match="a size and"):
             VideoWriter("a.webm", size_wh, fps)
     if os.geteuid() != 0:
         Path("old.webm").touch(0o400)

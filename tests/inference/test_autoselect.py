@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,19 @@ def test_a_containers_share_of_the_cores_counts(monkeypatch, tmp_path, files, co
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     assert usable_cores(tmp_path) == cores
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "/dev/full", "folder", "itself"])
+def test_what_is_no_file_in_place_of_the_cache_does_not_hang(speeds, tmp_path, kind: str) -> None:
+    cache = tmp_path / "litepose" / "backends.json"
+    cache.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(cache)
+    elif kind == "folder":
+        cache.mkdir()
+    else:
+        cache.symlink_to(cache if kind == "itself" else kind)
+    first = choose("p")
+    assert not first.remembered
+    assert choose("p").remembered is (kind != "folder") and Path("/dev/zero").exists()

@@ -10,6 +10,9 @@ import pytest
 
 import litepose
 from litepose.core.errors import LitePoseError
+from litepose.core.model_info import InputRule, ModelInfo
+from litepose.core.skeleton import COCO17
+from litepose.inference.backend import maps_of
 from litepose.inference.onnx_metadata import read_metadata
 from litepose.models import zoo
 
@@ -246,3 +249,21 @@ def test_the_name_of_a_model_file_is_helped_with(tmp_path, monkeypatch) -> None:
         litepose.load("mine")
     Path("p").write_bytes(b"x")
     assert litepose.load("p", threads=1).info.name == "litepose-p", "names come before files"
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(0, 17, 4, 4), (0, 17, 2, 4, 4)],  # no batch
+        [(1, 17, 4, 4), (1, 17, 4, 4)],
+        [(1, 16, 4, 4), (1, 17, 2, 4, 4)],
+        [(1, 17, 0, 4), (1, 17, 2, 4, 4)],
+        [(1, 17, 2, 4, 4)],
+    ],
+)
+def test_outputs_that_settings_do_not_promise_are_a_sentence(shapes: list) -> None:
+    info = ModelInfo("x", COCO17, InputRule(64), strides=(4,))
+    good = [np.zeros((1, 17, 4, 4)), np.zeros((1, 17, 2, 4, 4))]
+    assert maps_of(info, good, 1).strides == (4,)
+    with pytest.raises(LitePoseError, match="export it again"):
+        maps_of(info, [np.zeros(shape) for shape in shapes], 1)

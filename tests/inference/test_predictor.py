@@ -174,7 +174,7 @@ def test_torch_sees_the_same(astronaut) -> None:
             "XExec.*that is for onnxruntime",
         ),
         ({"precision": "bfloat16"}, "that is for OpenVINO"),
-        ({"precision": "float16"}, "float32 or bfloat16"),
+        ({"precision": "float16"}, "'float32' or 'bfloat16'"),
         ({"threads": -1}, "threads"),
         ({"input_size": 3}, "size of 32"),
     ],
@@ -191,9 +191,11 @@ def test_an_input_of_gigabytes_is_refused(model, monkeypatch) -> None:
         model.predict(ASTRONAUT, scales=(1.0, 1.05))
 
 
-def test_an_open_file_is_not_taken_for_a_list(model) -> None:
-    with ASTRONAUT.open("rb") as file, pytest.raises(LitePoseError, match=r"give \.read\(\)"):
-        model.predict(file)
+def test_an_open_file_is_one_image_and_no_list(model) -> None:
+    with ASTRONAUT.open("rb") as file:
+        assert model.predict(file).to_dict() == model.predict(ASTRONAUT).to_dict()
+    with pytest.raises(LitePoseError, match="range of 384 holds no images"):
+        model.predict(range(384))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -217,3 +219,15 @@ def test_drawing_leaves_the_image_alone(astronaut) -> None:
     assert drawn.size == (512, 512) and np.array_equal(image, before)
     assert (np.asarray(drawn) != before).any(axis=2).mean() > 0.005
     assert json.loads(astronaut.to_json())["people"]
+
+
+def test_the_reference_decoder_finds_the_same_people() -> None:
+    model = litepose.load("p", input_size=256)
+    fast = model.predict(ASTRONAUT)
+    reference = model.predict(ASTRONAUT, decoder="reference")
+    assert len(fast) == len(reference) == 1
+    both = fast.found & reference.found
+    apart = np.linalg.norm(fast.keypoints_xy - reference.keypoints_xy, axis=-1)[both]
+    assert both.sum() > 12 and 0 < np.median(apart) < 4, "near, and not the same arithmetic"
+    with pytest.raises(LitePoseError, match="decoder must be 'fast' or 'reference'; got 'slow'"):
+        model.predict(ASTRONAUT, decoder="slow")

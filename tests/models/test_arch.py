@@ -53,7 +53,7 @@ def test_blocks_may_differ_inside_a_stage() -> None:
         ({"color": 3}, "misses or misnames"),
         ({"stages": [{"depth": 1}]}, "misses or misnames"),
         ({"stages": []}, "four stages"),
-        ({"deconv": [1, 2]}, "three deconvolution"),
+        ({"deconv": [1, 2]}, "deconv must be a tuple of 3"),
     ],
 )
 def test_a_wrong_dict_is_named(change: dict, message: str) -> None:
@@ -76,3 +76,21 @@ def test_a_wrong_official_json_is_named() -> None:
 def test_an_impossible_stage_is_refused(arguments: tuple) -> None:
     with pytest.raises(LitePoseError):
         Stage(*arguments)
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**9, 1.5, "3", None, True, [], {}, [0, 0], [16], "ab"])
+@pytest.mark.parametrize("base", [XS, P])
+def test_fields_of_a_wrong_kind_or_zero_are_named(base, value: object) -> None:
+    """Every field, also of a stage; what is a right value for one is skipped."""
+    for name in base.to_dict():
+        if name == "norm" and value is True:
+            continue
+        with pytest.raises(LitePoseError):
+            arch_from_dict(base.to_dict() | {name: value})
+    for name in base.to_dict()["stages"][0]:
+        if (name, value) == ("expansion", 1.5):
+            continue
+        data = base.to_dict()
+        data["stages"][0][name] = value
+        with pytest.raises(LitePoseError):
+            arch_from_dict(data)

@@ -57,3 +57,22 @@ def test_a_pack_trains_on_what_its_split_trains_on(tmp_path: Path) -> None:
     for source in ({"split": "none"}, {"packed": "none.lpc"}):
         with pytest.raises(LitePoseError, match="no image with labeled people"):
             opened(**source)
+
+
+def test_the_datas_own_keypoints_are_trained_in_one_word(people, tmp_path: Path) -> None:
+    """A start with other keypoints gives its trunk; the heads are new."""
+    import json
+
+    from tests.training.runs import config
+
+    from litepose.training.trainer import train
+
+    source = find_dataset(people, "train").annotation_json
+    for path in source.parent.glob("*.json"):
+        data = json.loads(path.read_text())
+        data["categories"][0]["keypoints"] = [f"{i}_mark" for i in range(17)]
+        (tmp_path / "marked" / "annotations").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "marked" / "annotations" / path.name).write_text(json.dumps(data))
+    (tmp_path / "marked" / "images").symlink_to(people / "images")
+    settings = config(tmp_path / "marked", tmp_path / "run", model={"skeleton": "data"})
+    assert not train(settings, stop_after=0).finished

@@ -157,3 +157,33 @@ def test_killed_three_times_it_ends_with_the_undisturbed_weights(people, tmp_pat
     finish(start_process(table(people, output, **settings), "resume"))
     assert same(weights(output), weights(whole))
     assert same(weights(output, "best.safetensors"), weights(whole, "best.safetensors"))
+
+
+def test_an_edited_or_damaged_state_is_a_sentence(people, tmp_path):
+    output = tmp_path / "run"
+    settings = config(people, output)
+    assert not train(settings, stop_after=0).finished
+    path = output / "resume.pt"
+    whole = path.read_bytes()
+    state = torch.load(path, weights_only=True)
+    edits = [
+        {"version": 7}, {"config": None}, {"config": "[" * 5000}, {"config": "{}"},
+        {"progress": None}, {"progress": {"epochs": 1}}, {"progress": {"epoch": "1"}},
+        {"progress": {"batch": -1}}, {"random": {}}, {"random": [1]}, {"random": [{"cpu": 3}]},
+        {"parts": None}, {"parts": {}}, {"parts": state["parts"] | {"model": {}}},
+        {"parts": state["parts"] | {"optimizer": [1]}},
+    ]  # fmt: skip
+    for edit in edits:
+        torch.save(state | edit, path)
+        with pytest.raises(LitePoseError):
+            train(settings, resume=True)
+    for content in (
+        whole[:1000],
+        whole[:-100],
+        b"",
+        b"PK",
+        whole[:500] + bytes(500) + whole[1000:],
+    ):
+        path.write_bytes(content)
+        with pytest.raises(LitePoseError):
+            train(settings, resume=True)

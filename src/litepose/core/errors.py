@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from litepose.core.console import plain_lines
+
 
 class LitePoseError(ValueError):
     """Wrong input, file or option. The message says what is wrong, what it got, what to do.
 
     The command line prints it without a traceback; everything else that escapes is a bug.
+    Sentences often quote names and texts of strangers: control characters in them are escaped, and
+    what is too long is cut.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(plain_lines(message))
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

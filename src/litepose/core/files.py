@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from litepose.core.errors import LitePoseError
+from litepose.core.temporary import write_whole
 
 SPARE_BYTES = 1 << 20  # left free beside what is written
 
@@ -19,7 +18,6 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     Raises LitePoseError, leaving any old file as it was, where that cannot be done.
     """
     path = Path(path)
-    temporary = None
     try:
         free = shutil.disk_usage(path.parent).free
         if free < len(content) + SPARE_BYTES:
@@ -27,16 +25,8 @@ def write_atomically(path: str | Path, content: bytes) -> None:
                 f"cannot write {path}: it needs {len(content) / 1e6:.1f} MB and the disk has"
                 f" {free / 1e6:.1f} MB free; nothing was overwritten"
             )
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        write_whole({path: content})
     except OSError as exc:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise LitePoseError(f"cannot write {path}: {exc}; nothing was overwritten") from None
 
 

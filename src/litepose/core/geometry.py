@@ -71,7 +71,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How an image lies in the network's input: resized to `content_wh`, in the top left corner.
+    """Position of an image in the network's input: resized to `content_wh`, in the top left corner.
 
     `input_wh` is the whole input; what the content leaves free is padding (black).
     `part`: left, top, right, bottom in image pixels of the part that is the content; None for all.

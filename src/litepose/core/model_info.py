@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kind, check_kinds
+from litepose.core.read_text import parse_json
 from litepose.core.skeleton import SKELETONS, Skeleton
 
 METADATA_KEY = "litepose"  # of the settings inside model files
 SCHEMA = 2  # 1, of litepose 0.1.0, had no views and no merging
 MOST_VIEWS = 8
+MOST_SIZE = 100_000  # short side of an input: more is a slip of the hand
 TagKind = Literal["learned", "positional"]
 
 
@@ -32,6 +35,7 @@ class InputRule:
     views: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.size < 32 or self.multiple < 1:
             raise LitePoseError(
                 f"an input needs a size of 32 or more and a multiple of 1 or more; got size"
@@ -46,8 +50,9 @@ class InputRule:
 
 def check_views(views: tuple[int, ...]) -> None:
     """Raises LitePoseError where these are not short sides of views, each once."""
-    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in views)
-    if not whole or not len(set(views)) == len(views) <= MOST_VIEWS or min(views, default=32) < 32:
+    check_kind("views", views, tuple[int, ...])
+    sides = set(views)
+    if not len(sides) == len(views) <= MOST_VIEWS or not sides <= set(range(32, MOST_SIZE + 1)):
         raise LitePoseError(
             f"views are at most {MOST_VIEWS} different short sides in pixels, 32 or more, such as"
             f" 256,512; got {', '.join(map(str, views))}"
@@ -74,6 +79,7 @@ class DecodeSettings:
     person_threshold: float = 0.0
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.max_candidates < 1:
             raise LitePoseError(f"max_candidates must be at least 1; got {self.max_candidates}")
         for name in ("heat_threshold", "tag_threshold", "duplicate_oks", "person_threshold"):
@@ -94,6 +100,7 @@ class MergeSettings:
     same_person_oks: float = 0.5
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not (self.full_trust_px > 0 and 0 < self.same_person_oks <= 1):
             raise LitePoseError(
                 "merging views needs a full_trust_px above 0 and a same_person_oks in (0, 1]; got"
@@ -119,6 +126,7 @@ class ModelInfo:
     merge: MergeSettings = field(default_factory=MergeSettings)
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         sides = (*self.strides, self.tag_stride)
         if not self.strides or not all(isinstance(s, int) and s > 0 for s in sides):
             raise LitePoseError(
@@ -130,21 +138,21 @@ class ModelInfo:
 
     def with_input_size(self, size: int) -> ModelInfo:
         """The same model with one view of that short side."""
-        return replace(self, input=replace(self.input, size=size, views=()))
+        check_kind("input_size", size, int)
+        if not 32 <= size <= MOST_SIZE:
+            raise LitePoseError(f"an input has a size of 32 to {MOST_SIZE} pixels; got {size}")
+        return replace(self, input=replace(self.input, size=int(size), views=()))
 
     def to_json(self) -> str:
         """One line of JSON; `from_json` reads it back."""
-        data = asdict(replace(self, skeleton=None))  # type: ignore[arg-type]
+        data = asdict(self)
         data["skeleton"] = self.skeleton.to_dict()
         return json.dumps({"schema": SCHEMA, **data}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> ModelInfo:
         """Raises LitePoseError that names the field where the text is not such a record."""
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as exc:
-            raise LitePoseError(f"the model's settings are not JSON: {exc}") from None
+        data = parse_json(text, "the record of the model's settings")
         schema = data.pop("schema", None) if isinstance(data, dict) else None
         if schema not in (1, SCHEMA):
             newer = isinstance(schema, int) and schema > SCHEMA
@@ -175,7 +183,7 @@ class ModelInfo:
             )
         except LitePoseError:
             raise
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
             raise LitePoseError(
                 f"a field of the model's settings is missing, misnamed or of the wrong kind: {exc}"
             ) from None

@@ -12,6 +12,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.core.packages import need
+from litepose.core.read_text import parse_json
 from litepose.core.skeleton import SKELETONS, Skeleton
 
 SCHEMA = 2  # 1, of litepose 0.1.0, said "centre" for "center"; it is still read
@@ -215,7 +216,7 @@ class Poses:
                 centers_xy=np.array([p[center] for p in people]) if centerd else None,
                 used=data.get("used"),
             )
-        except (KeyError, TypeError, IndexError) as exc:
+        except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as exc:
             raise LitePoseError(f"the poses record misses or misnames a field: {exc}") from None
         except LitePoseError:
             raise
@@ -224,10 +225,7 @@ class Poses:
 
     @classmethod
     def from_json(cls, text: str) -> Poses:
-        try:
-            return cls.from_dict(json.loads(text))
-        except (json.JSONDecodeError, TypeError) as exc:
-            raise LitePoseError(f"the poses record is not JSON: {exc}") from None
+        return cls.from_dict(parse_json(text, "the poses record"))
 
     def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
         """COCO results entries: keypoints as flat x, y, score triples; person score as score."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.kinds import check_kinds
 
 # Other names of the same place on the body, as datasets spell them -> the name used here.
 ALIASES: Mapping[str, str] = {
@@ -60,6 +61,7 @@ class Skeleton:
     flip_pairs: tuple[tuple[str, str], ...] = field(default=())
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         names = self.keypoints
         if not names:
             raise LitePoseError(f"skeleton {self.name!r} has no keypoints")
@@ -164,7 +166,9 @@ class Skeleton:
             raise LitePoseError(
                 f"a skeleton needs the field {missing}; got {sorted(data)}"
             ) from None
-        except TypeError as exc:
+        except LitePoseError:
+            raise
+        except (TypeError, ValueError, AttributeError, OverflowError) as exc:
             raise LitePoseError(f"a field of the skeleton has the wrong kind: {exc}") from None
 
 

@@ -269,7 +269,7 @@ def patch_boxes(drawn: Draw, size_wh: tuple[int, int]) -> np.ndarray:
 
 
 def hide_under(sample: Sample, boxes: np.ndarray) -> np.ndarray:
-    """(N, K) visibility: what is visible but lies in one of the boxes becomes hidden."""
+    """(N, K) visibility: visible keypoints inside one of the boxes become hidden."""
     visibility = sample.visibility.copy()
     for left, top, right, bottom in boxes:
         low, high = np.array([left, top]), np.array([right, bottom])

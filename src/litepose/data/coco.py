@@ -7,9 +7,8 @@ skeleton from the file itself, and says which annotation is wrong.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.oks import AREA_OF_BOX
+from litepose.core.read_text import read_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.skeleton_toml import in_category, keypoint_category, skeleton_of
 
@@ -26,7 +26,7 @@ from litepose.data.skeleton_toml import in_category, keypoint_category, skeleton
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Where people are in view whose keypoints nobody labeled: a crowd, or one such person."""
+    """Region of people without labeled keypoints: a crowd, or one such person."""
 
     annotation_id: int
     box_xywh: tuple[float, float, float, float]
@@ -62,13 +62,7 @@ class Record:
 
 def load_json(path: Path) -> dict[str, Any]:
     """An annotation file as it is, its three lists checked to be there."""
-    try:
-        data = json.loads(path.read_bytes())
-    except OSError as exc:
-        raise LitePoseError(f"cannot read the annotations {path}: {exc.strerror}") from None
-    except ValueError as exc:
-        raise LitePoseError(f"the annotations {path} are not JSON: {exc}") from None
-    return check_form(data, str(path))
+    return check_form(read_json(path, "the annotations", any_number=True), str(path))
 
 
 def check_form(data: Any, where: str) -> dict[str, Any]:
@@ -86,9 +80,17 @@ def check_form(data: Any, where: str) -> dict[str, Any]:
     return dict(data)
 
 
-def read_records(path: Path, skeleton: Skeleton | None) -> tuple[Skeleton, list[Record]]:
-    """`records_of` an annotation file. Raises LitePoseError where it is missing or damaged."""
-    return records_of(load_json(path), skeleton, str(path))
+def read_records(
+    path: Path,
+    skeleton: Skeleton | None,
+    complete: Callable[[list[Any]], list[Any]] = lambda images: images,
+) -> tuple[Skeleton, list[Record]]:
+    """`records_of` an annotation file. complete: gives its images what they lack.
+
+    Raises LitePoseError where it is missing or damaged.
+    """
+    data = load_json(path)
+    return records_of({**data, "images": complete(data["images"])}, skeleton, str(path))
 
 
 def records_of(
@@ -148,9 +150,21 @@ def _record(image: Mapping[str, Any], annotations: list[Mapping[str, Any]], k: i
     )
 
 
+def flat_keypoints(annotation: Mapping[str, Any], k: int) -> Any:
+    """Its keypoints as one list of x, y, visibility; zeros where it has none.
+
+    Some programs write a list of triples instead.
+    """
+    given = annotation.get("keypoints") or [0] * (3 * k)
+    nested = isinstance(given, list) and len(given) == k != 3 * k
+    if nested and all(isinstance(one, list) and len(one) == 3 for one in given):
+        return [value for one in given for value in one]
+    return given
+
+
 def _triples(annotation: Mapping[str, Any], k: int) -> np.ndarray:
     """(K, 3) float64: x, y, visibility; all zero where the annotation has no keypoints."""
-    flat = annotation.get("keypoints") or [0] * (3 * k)
+    flat = flat_keypoints(annotation, k)
     if len(flat) != 3 * k:
         raise LitePoseError(
             f"annotation {annotation.get('id')} needs {k} keypoints of x, y, visibility;"

@@ -19,6 +19,7 @@ from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
 from litepose.data.datasets import CocoDataset, PoseDataset, UnreadableImageError
+from litepose.data.reasons import sum_up
 from litepose.data.sample import Sample
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.grid import side_by_side
@@ -95,9 +96,8 @@ def readable_samples(
         except UnreadableImageError as exc:
             reasons.append(str(exc))
     if not samples:
-        more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
         raise LitePoseError(
-            f"none of the {len(reasons)} images can be read: {'; '.join(reasons[:3])}{more}"
+            f"none of the {len(reasons)} images can be read: {sum_up(reasons)}"
             " (litepose data doctor lists what is wrong)"
         )
     return samples, reasons

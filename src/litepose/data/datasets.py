@@ -14,9 +14,12 @@ from typing import Protocol
 
 import numpy as np
 
+from litepose.core.console import plain
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, Region, read_records
+from litepose.data.image_files import find_image, with_sizes
 from litepose.data.masks import region_mask
 from litepose.data.sample import Sample
 from litepose.data.skeleton_toml import load_skeleton
@@ -61,13 +64,16 @@ class CocoDataset:
         target: Skeleton | None = None,
         people_only: bool = False,
     ) -> None:
-        self.annotation_json = Path(annotation_json)
-        self.image_folder = Path(image_folder)
+        self.annotation_json = local_path(annotation_json)
+        self.image_folder = local_path(image_folder)
         self._real_folder = self.image_folder.resolve()
         if not self.image_folder.is_dir():
             raise LitePoseError(f"there is no image folder {self.image_folder}")
         given = load_skeleton(skeleton) if isinstance(skeleton, str | Path) else skeleton
-        own, records = read_records(self.annotation_json, given)
+        folder = self.image_folder
+        own, records = read_records(
+            self.annotation_json, given, lambda images: with_sizes(images, folder, check_inside)
+        )
         for record in records:
             check_inside(record.file_name)
         self.skeleton = target or own
@@ -105,16 +111,27 @@ class CocoDataset:
         return chosen
 
     def incomplete(self) -> CocoDataset:
-        """The same dataset, but people may be in view that nobody labeled (as in LSP)."""
+        """The same dataset, but its images may contain unlabeled people (as in LSP)."""
         changed = self.select(range(len(self)))
         changed.records = [replace(r, people_complete=False) for r in self.records]
         return changed
 
     def image_path(self, index: int) -> Path:
-        """Where an image lies. Raises LitePoseError where a link leads out of the folder."""
+        """Where an image lies.
+
+        Raises UnreadableImageError where a link leads out of the folder, and for a name that no
+        file can have.
+        """
         path = self.image_folder / self.records[index].file_name
-        if not path.resolve().is_relative_to(self._real_folder):
-            raise LitePoseError(
+        try:
+            path = find_image(self.image_folder, self.records[index].file_name)
+            inside = path.resolve().is_relative_to(self._real_folder)
+        except (OSError, ValueError, RuntimeError) as exc:  # too long; no text; links in a circle
+            name = plain(self.records[index].file_name, 200)
+            reason = exc.strerror if isinstance(exc, OSError) else exc
+            raise UnreadableImageError(f"cannot read {name}: {reason}") from None
+        if not inside:
+            raise UnreadableImageError(
                 f"the image {path} leads out of its folder by a link; copy it into the folder"
             )
         return path

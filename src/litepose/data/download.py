@@ -17,8 +17,10 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.data.datasets import check_inside
 
 # (what, bytes done, bytes in all)
@@ -26,6 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 _BLOCK = 1 << 20
 _SECONDS = 30.0
+_GAIN = 1 << 16  # bytes that count as getting on: a server that drips is given up
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def download(
             f"cannot download {name!r} {list(splits)}; there are coco (train2017, val2017) and"
             " crowdpose"
         )
-    folder = Path(folder)
+    folder = local_path(folder)
     for part in ("annotations", *splits):
         done = folder / f".{part}.done"
         if done.exists():
@@ -108,7 +111,8 @@ def fetch_file(
 ) -> Path:
     """Download to `path`, going on from `path.part` where an earlier try ended.
 
-    patience: tries in a row without a single new byte before giving up; they wait longer each time.
+    patience: tries in a row that bring next to nothing before giving up, with longer waits.
+    What was kept of an earlier try is never shortened by a worse response.
     Raises LitePoseError where the disk is too small, the server unreachable or the file wrong.
     """
     if path.exists() and path.stat().st_size == archive.bytes:
@@ -118,12 +122,15 @@ def fetch_file(
         path.parent.mkdir(parents=True, exist_ok=True)
         have = part.stat().st_size if part.exists() else 0
         _check_space(path.parent, archive.bytes - have, path.name)
-        failures = 0
+        failures, counted = 0, have
         while have < archive.bytes:
             reason = _continue(archive, part, progress)
-            before, have = have, part.stat().st_size
-            failures = 0 if have > before else failures + 1
-            if failures == patience:
+            have = part.stat().st_size
+            if have - counted >= _GAIN:
+                failures, counted = 0, have
+            else:
+                failures += 1
+            if failures >= patience and have < archive.bytes:
                 raise LitePoseError(
                     f"cannot download {archive.url}: {reason}. {have:,} of {archive.bytes:,} bytes"
                     " are kept; run the command again to go on"
@@ -160,10 +167,12 @@ def unzip(path: Path, folder: Path, progress: Progress | None = None) -> None:
                 done += member.file_size
                 if progress:
                     progress(f"unpacking {path.name}", done, total)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as exc:
-        raise LitePoseError(f"{path} is a damaged archive: {exc}; delete it and retry") from None
     except OSError as exc:
         raise LitePoseError(f"cannot unpack {path}: {exc.strerror or exc}") from None
+    except LitePoseError:
+        raise
+    except Exception as exc:  # of zipfile and of each of its compressions
+        raise LitePoseError(f"{path} is a damaged archive: {exc}; delete it and retry") from None
 
 
 def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
@@ -171,29 +180,72 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(archive.url, headers={"Range": f"bytes={have}-"})
     try:
-        answer = urllib.request.urlopen(request, timeout=_SECONDS)
-    except (OSError, http.client.HTTPException) as exc:
+        response = urllib.request.urlopen(request, timeout=_SECONDS)
+    except (OSError, http.client.HTTPException, ValueError) as exc:  # ValueError: an odd redirect
         if isinstance(exc, urllib.error.HTTPError) and exc.code in (401, 403, 404, 410):
             raise LitePoseError(f"cannot download {archive.url}: {exc}") from None
         part.touch()
         return str(exc) or type(exc).__name__
-    with answer:
-        start = f"bytes {have}-"
-        resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(start)
-        with part.open("ab" if resumed else "wb") as file:
-            have = have if resumed else 0
-            while have < archive.bytes:
-                try:
-                    block = answer.read(min(_BLOCK, archive.bytes - have))
-                except (OSError, http.client.HTTPException) as exc:
-                    file.write(getattr(exc, "partial", b""))
-                    return f"the connection broke ({type(exc).__name__})"
-                if not block:
-                    return "the server ended early"
-                file.write(block)
-                have += len(block)
-                if progress:
-                    progress(archive.name, have, archive.bytes)
+    with response:
+        _refuse_another_file(archive, response)
+        if response.status == 206:
+            given = response.headers.get("Content-Range", "")
+            if not given.startswith(f"bytes {have}-"):
+                part.touch()
+                return f"the server gave another part than was asked for ({given or 'which?'})"
+            with part.open("ab") as file:
+                return _receive(response, file, have, archive, progress)
+        # From its beginning, whatever was asked for: what is kept stays until this is more.
+        fresh = part.with_name(part.name + ".fresh")
+        try:
+            with fresh.open("wb") as file:
+                reason = _receive(response, file, 0, archive, progress)
+            if fresh.stat().st_size > have:
+                fresh.replace(part)
+        finally:
+            fresh.unlink(missing_ok=True)
+        part.touch()
+        return reason
+
+
+def _refuse_another_file(archive: Archive, response: http.client.HTTPResponse) -> None:
+    """Raises LitePoseError for a web page, such as a network's login, and for another size."""
+    kind = response.headers.get_content_type()
+    if kind in ("text/html", "application/xhtml+xml"):
+        raise LitePoseError(
+            f"{archive.url} responds with a web page ({kind}), perhaps the login of a network; what"
+            " was downloaded before is kept"
+        )
+    length = response.headers.get("Content-Length", "")
+    if response.status == 206:
+        length = response.headers.get("Content-Range", "").rpartition("/")[2]
+    if length.isdecimal() and int(length[:30]) != archive.bytes:
+        raise LitePoseError(
+            f"{archive.url} has {length:.30} bytes, not the {archive.bytes:,} that were expected;"
+            " what was downloaded before is kept"
+        )
+
+
+def _receive(
+    response: http.client.HTTPResponse,
+    file: BinaryIO,
+    have: int,
+    archive: Archive,
+    progress: Progress | None,
+) -> str:
+    """Write what the server gives until it stops; returns why it did."""
+    while have < archive.bytes:
+        try:
+            block = response.read(min(_BLOCK, archive.bytes - have))
+        except (OSError, http.client.HTTPException, ValueError) as exc:
+            file.write(getattr(exc, "partial", b"")[: archive.bytes - have])
+            return f"the connection broke ({type(exc).__name__})"
+        if not block:
+            return "the server ended early"
+        file.write(block)
+        have += len(block)
+        if progress:
+            progress(archive.name, have, archive.bytes)
     return "complete"
 
 
@@ -228,6 +280,9 @@ def _is_there(path: Path, size: int) -> bool:
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with archive.open(member) as source, part.open("wb") as target:
-        shutil.copyfileobj(source, target, _BLOCK)
-    part.replace(path)
+    try:
+        with archive.open(member) as source, part.open("wb") as target:
+            shutil.copyfileobj(source, target, _BLOCK)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

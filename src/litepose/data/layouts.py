@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.core.skeleton import Skeleton
 from litepose.data.datasets import CocoDataset
 
@@ -75,8 +76,8 @@ def check_unused(root: Path, split: str) -> None:
 
 
 def find_files(root: str | Path, split: str) -> DatasetFiles:
-    """The files of a split. Raises LitePoseError that lists what was looked for."""
-    root = Path(root)
+    """The files of a split. Raises LitePoseError that lists the expected files."""
+    root = local_path(root)
     if not root.is_dir():
         raise LitePoseError(f"there is no dataset folder {root}")
     toml = root / "skeleton.toml"
@@ -84,7 +85,7 @@ def find_files(root: str | Path, split: str) -> DatasetFiles:
     for annotation_form, folder_forms in LAYOUTS:
         annotation = root / annotation_form.format(split=split)
         candidates.append(annotation_form.format(split=split))
-        if not annotation.is_file():
+        if not local_path(annotation).is_file():
             continue
         folders = [root / form.format(split=split) for form in folder_forms]
         there = [folder for folder in folders if folder.is_dir()]

@@ -21,6 +21,7 @@ from litepose.core.errors import LitePoseError
 from litepose.data.augment import MAP_STRIDE, AugmentSettings, augment
 from litepose.data.datasets import Mixture, PoseDataset, UnreadableImageError
 from litepose.data.mosaic import mosaic
+from litepose.data.reasons import sum_up
 from litepose.data.sample import Batch, Sample
 
 # So many unreadable images in a row mean a missing folder, not damaged files.
@@ -140,7 +141,7 @@ class Loader:
         raise UnreadableImageError(
             f"{len(self.unreadable)} of {total} images cannot be read so far, and"
             f" {self.settings.max_unreadable:.0%} may be (data.max_unreadable); `litepose data"
-            f" doctor` lists all, among them: {'; '.join(list(self.unreadable.values())[:5])}"
+            f" doctor` lists all, among them: {sum_up(self.unreadable.values())}"
         )
 
 

@@ -16,6 +16,8 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 
+MOST_PIXELS = 1 << 28  # of a mask: a damaged size must not take all memory
+
 
 def decode_counts(text: str | bytes) -> list[int]:
     """Compressed run lengths -> plain ones. Raises LitePoseError where the text breaks off."""
@@ -43,7 +45,9 @@ def decode_rle(counts: Sequence[int] | str | bytes, size_hw: tuple[int, int]) ->
     runs = np.asarray(
         decode_counts(counts) if isinstance(counts, str | bytes) else counts, dtype=np.int64
     )
-    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
+    if runs.ndim != 1 or (runs < 0).any() or (runs > height * width).any():
+        raise LitePoseError("runs of a mask are whole numbers from 0 to all pixels of its image")
+    if runs.sum() != height * width:
         raise LitePoseError(
             f"a run-length mask must fill its {width}x{height} image; its runs sum to"
             f" {int(runs.sum())}"
@@ -59,6 +63,22 @@ def region_mask(
 
     Raises LitePoseError where the segmentation is damaged or of another image size.
     """
+    if image_wh[0] * image_wh[1] > MOST_PIXELS:
+        raise LitePoseError(f"an image of {image_wh[0]}x{image_wh[1]} is too large for a mask")
+    try:
+        return _region_mask(segmentation, box_xywh, image_wh)
+    except LitePoseError:
+        raise
+    except (TypeError, ValueError, OverflowError, AttributeError, cv2.error) as exc:
+        wanted = "a polygon must be a list of x, y numbers, one flat list per outline"
+        if isinstance(segmentation, Mapping):
+            wanted = "a run-length mask needs whole numbers as counts, and a size"
+        raise LitePoseError(f"{wanted}; here {str(exc)[:100]}") from None
+
+
+def _region_mask(
+    segmentation: Any, box_xywh: Sequence[float], image_wh: tuple[int, int]
+) -> np.ndarray:
     width, height = image_wh
     if isinstance(segmentation, Mapping):
         size = tuple(segmentation.get("size", ()))
@@ -74,12 +94,11 @@ def region_mask(
         left, top = max(0, round(x)), max(0, round(y))
         mask[top : max(0, round(y + h)), left : max(0, round(x + w))] = 1
         return mask.astype(bool)
-    try:
-        outlines = [np.asarray(part, np.float64).reshape(-1, 2) for part in segmentation]
-    except (TypeError, ValueError):
-        raise LitePoseError(
-            "a polygon must be a list of x, y numbers, one flat list per outline"
-        ) from None
+    if not isinstance(segmentation, list | tuple):
+        raise TypeError(f"it is of type {type(segmentation).__name__}")
+    outlines = [np.asarray(part, np.float64).reshape(-1, 2) for part in segmentation]
+    if not all(map(len, outlines)):
+        raise ValueError("an outline is empty")
     for outline in outlines:
         # OpenCV counts from pixel centers; one outline a call, for overlapping ones would cancel.
         near = np.clip(np.nan_to_num(outline) - 0.5, -1e4, 1e5)

@@ -22,8 +22,12 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
+from litepose.core.kinds import check_kinds
+from litepose.core.names import local_path
+from litepose.core.temporary import temporary_beside
 from litepose.data.coco import Record
 from litepose.data.datasets import PoseDataset, UnreadableImageError
+from litepose.data.reasons import sum_up
 from litepose.data.sample import Sample
 from litepose.imaging.preprocess import shrink
 
@@ -47,13 +51,14 @@ class PackSettings:
     workers: int = 2
 
     def __post_init__(self) -> None:
+        check_kinds(self)
+        if self.piece_bytes is not None and self.piece_bytes < 1:
+            raise LitePoseError(f"a piece has 1 byte or more; got {self.piece_bytes}")
         if self.short_side < 32 or not 1 <= self.quality <= 100 or self.workers < 1:
             raise LitePoseError(
                 "packing needs a short side of 32 or more, a quality in 1..100 and 1 or more"
                 f" workers; got {self.short_side}, {self.quality}, {self.workers}"
             )
-        if self.encoding not in ("raw", "jpeg", "webp"):
-            raise LitePoseError(f"encoding must be raw, jpeg or webp; got {self.encoding!r}")
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def pack(
     Unreadable images are left out and reported. Each file appears only when it is whole.
     Raises LitePoseError where it cannot be written (a full disk, say); then nothing is replaced.
     """
-    path = Path(path)
+    path = local_path(path)
     if path.suffix != SUFFIX:
         raise LitePoseError(f"a packed dataset is named with {SUFFIX}; got {path}")
     written: list[tuple[Path, Path]] = []
@@ -117,7 +122,10 @@ def pack(
             if progress:
                 progress(done, len(dataset))
         if piece is None:
-            raise LitePoseError(f"none of the dataset's {len(dataset)} images can be packed")
+            raise LitePoseError(
+                f"none of the dataset's {len(dataset)} images can be packed:"
+                f" {sum_up(unreadable.values())}"
+            )
         piece.close(last=True)
         images = len(dataset) - len(unreadable)
         for temporary, final in written:
@@ -167,7 +175,7 @@ class _Piece:
     def __init__(
         self, final: Path, dataset: PoseDataset, settings: PackSettings, number: int
     ) -> None:
-        self.temporary = final.with_name(f".{final.name}.{os.getpid()}")
+        self.temporary = temporary_beside(final)
         self.file: BinaryIO = self.temporary.open("wb")
         self.file.write(MAGIC + bytes(_ALIGN - len(MAGIC)))
         self.size = 0

@@ -6,7 +6,6 @@ opened, so a damaged or hostile one gives a sentence and not a crash.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,8 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
+from litepose.core.read_text import check_regular, parse_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, Region
 from litepose.data.datasets import UnreadableImageError, map_record, mapping_between
@@ -104,6 +105,7 @@ class Piece:
 
 
 def _open(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    check_regular(path, "the packed dataset")
     try:
         data = np.memmap(path, np.uint8, mode="r")
     except (OSError, ValueError) as exc:
@@ -113,8 +115,8 @@ def _open(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         raise LitePoseError(f"{path} is not a packed dataset of litepose")
     header_at = int.from_bytes(bytes(data[8:16]), "little")
     try:
-        header = json.loads(bytes(data[header_at:])) if header_at >= 16 else None
-    except ValueError:
+        header = parse_json(bytes(data[header_at:]), "it") if header_at >= 16 else None
+    except LitePoseError:
         header = None
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:
         raise LitePoseError(f"{path} is damaged or cut off, or made by another version")
@@ -133,7 +135,7 @@ class PackedDataset:
     def __init__(
         self, path: str | Path, target: Skeleton | None = None, people_only: bool = False
     ) -> None:
-        path = Path(path)
+        path = local_path(path)
         numbered = sorted(path.parent.glob(f"{path.stem}-[0-9][0-9][0-9]{path.suffix}"))
         files = [path] if path.is_file() or not numbered else numbered
         self.pieces = [Piece(file) for file in files]

@@ -7,16 +7,15 @@ more person of the sample; each keypoint's score is the height of its target.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.oks import pose_area, pose_similarity
+from litepose.core.read_text import read_json
 from litepose.data.datasets import PoseDataset
 from litepose.data.sample import Sample
 
@@ -68,8 +67,8 @@ def read_people(path: str | Path, num_keypoints: int, least: float) -> dict[int,
 
     Raises LitePoseError where the file is missing, damaged or of other keypoints.
     """
+    entries = read_json(path, "the people")
     try:
-        entries: Any = json.loads(Path(path).read_bytes())
         found: dict[int, list[np.ndarray]] = {}
         for entry in entries:
             if float(entry["score"]) >= least:
@@ -77,9 +76,7 @@ def read_people(path: str | Path, num_keypoints: int, least: float) -> dict[int,
                 if not np.isfinite(triples).all():
                     raise ValueError("a keypoint is not a finite number")
                 found.setdefault(int(entry["image_id"]), []).append(triples)
-    except OSError as exc:
-        raise LitePoseError(f"cannot read the people {path}: {exc.strerror}") from None
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, OverflowError) as exc:
         raise LitePoseError(
             f"{path} holds no COCO results of {num_keypoints} keypoints: {exc}"
         ) from None

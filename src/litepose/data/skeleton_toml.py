@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.names import local_path
+from litepose.core.read_text import read_toml
 from litepose.core.skeleton import SKELETONS, Skeleton, canonical_name
 
 SKELETON_FIELDS = ("name", "keypoints", "edges", "flip_pairs", "oks_sigmas", "grouping_order")
@@ -18,13 +19,8 @@ def load_skeleton(path: str | Path) -> Skeleton:
 
     The table may stand alone or under `[skeleton]`. Raises LitePoseError where it is none.
     """
-    path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise LitePoseError(f"cannot read the skeleton {path}: {exc.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise LitePoseError(f"the skeleton {path} is not TOML: {exc}") from None
+    path = local_path(path)
+    table = read_toml(path, "the skeleton")
     inner = table.get("skeleton")
     fields = inner if isinstance(inner, dict) else table
     for key in fields:

@@ -53,7 +53,7 @@ class Figure:
 
     @property
     def unseen(self) -> np.ndarray:
-        """(17,) bool: the face of somebody who looks away."""
+        """(17,) bool: face keypoints of a person turned away."""
         face = np.isin(COCO17.keypoints, ("nose", "left_eye", "right_eye"))
         return face & (self.facing < 0)
 

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kinds
+from litepose.core.names import local_path
 from litepose.core.skeleton import COCO17
 from litepose.data.layouts import check_unused
 from litepose.data.masks import encode_rle
@@ -45,6 +47,7 @@ class SceneSettings:
     crowd: float = 0.05
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if min(self.size_wh) < 32 or not 0 <= self.people[0] <= self.people[1] <= 200:
             raise LitePoseError(
                 "a scene needs sides of 32 pixels or more and 0 <= fewest <= most <= 200 people;"
@@ -93,7 +96,7 @@ def synthesize(
     Image i depends on (seed, split, i) only. Raises LitePoseError where the folder has files of
     this split already, or cannot be written.
     """
-    folder = Path(folder)
+    folder = local_path(folder)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     width, height = settings.size_wh

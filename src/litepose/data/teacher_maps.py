@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
+from litepose.core.read_text import check_regular
 from litepose.core.skeleton import Skeleton
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.sample import Sample
@@ -44,7 +46,7 @@ class TeacherMaps:
     """
 
     def __init__(self, folder: str | Path, skeleton: Skeleton) -> None:
-        self.folder = Path(folder)
+        self.folder = local_path(folder)
         self.num_keypoints = skeleton.num_keypoints
         if not self.folder.is_dir():
             raise LitePoseError(
@@ -59,6 +61,7 @@ class TeacherMaps:
         """
         path = teacher_map_path(self.folder, image_id)
         try:
+            check_regular(path, "the answer")
             with np.load(path, allow_pickle=False) as stored:
                 heat = stored["heat"]
         except Exception as exc:  # zip, header and decompression errors share no base class

@@ -17,7 +17,7 @@ from litepose.decode.refine import fill_missing
 
 
 def decode(passes: Sequence[ForwardPass], info: ModelInfo) -> Poses:
-    """People of one image from one or more looks at it (flip passes already unflipped).
+    """People of one image from one or more forward passes (mirrored ones already unflipped).
 
     Positions are in image pixels, not clipped to the image; people come best first; those below
     `info.decode.person_threshold` are left out before their missing keypoints are sought.

@@ -24,7 +24,7 @@ Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in image pixel
 
 
 def focus(field: MergedMaps, box: Letterbox, poses: Poses) -> Rectangle | None:
-    """The part of the image that a larger view should look at; None where there is none.
+    """The part of the image that a larger view should cover; None where there is none.
 
     field, box, poses: what the smaller view gave; poses in image pixels.
     """
@@ -47,7 +47,7 @@ def focus(field: MergedMaps, box: Letterbox, poses: Poses) -> Rectangle | None:
 
 
 def _read_well(box: Letterbox, poses: Poses) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Boxes (least, greatest x, y) in input pixels of the people whom a larger view reads worse."""
+    """Boxes (least, greatest x, y) in input pixels of people that a larger view reads worse."""
     to_input = box.to_input
     zoom = float(to_input.matrix[0, 0])
     boxes = []

@@ -22,7 +22,7 @@ BLOCK_PX = 16  # side of the blocks that the decoder looks at first, in input pi
 
 
 class ForwardPass(NamedTuple):
-    """One look: the network's maps for one image (B = 1) and how the image lay in the input."""
+    """One forward pass: the maps of one image (B = 1) and its position in the input."""
 
     maps: Maps
     box: Letterbox

@@ -81,7 +81,7 @@ Pairs = dict[int, list[int]]
 
 
 def _doubles(people: Poses, sides: np.ndarray, same_person_oks: float) -> tuple[Pairs, Pairs]:
-    """Who else is the same person as somebody, and who is a part of somebody.
+    """Which people are the same person as another, and which are a part of another.
 
     OKS alone lets partial doubles pass, such as a crouching person of whom one view made two. Only
     people whose boxes touch are compared: of a crowd in two views most are far apart.

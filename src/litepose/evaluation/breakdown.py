@@ -117,7 +117,7 @@ def people_at(matches: Sequence[ImageMatch], scores: Sequence[float]) -> list[Pe
 
 
 def mean_oks(matches: Sequence[ImageMatch]) -> float | None:
-    """Mean OKS (0..100) of the people that match at OKS 0.5; None where nobody does."""
+    """Mean OKS (0..100) of the people that match at OKS 0.5; None where none does."""
     values = [
         match.oks[i, match.partner[0, i]] for match in matches for i in np.flatnonzero(match.tp[0])
     ]

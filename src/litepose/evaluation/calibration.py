@@ -53,7 +53,7 @@ class ScoreMap:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What one kind of score is worth: judged on images that the map was not fitted to.
+    """What one kind of score is worth: evaluated on images that the map was not fitted to.
 
     before, after: expected calibration error in [0, 1]; held_out: the scores they are of
     """
@@ -102,18 +102,18 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
     return float((np.abs(said - true) * count).sum() / count.sum())
 
 
-def calibrate(judged: Judged, what: str) -> Calibration:
-    """Fit on every second image, judge on the others, whose scores it has not seen.
+def calibrate(evaluated: Judged, what: str) -> Calibration:
+    """Fit on every second image, evaluate on the others, whose scores it has not seen.
 
     Raises LitePoseError where there are too few scores; `what` names them.
     """
-    fitted = judged.image % 2 == 0
-    if not _is_enough(judged):
+    fitted = evaluated.image % 2 == 0
+    if not _is_enough(evaluated):
         raise LitePoseError(
             f"calibrating the scores of {what} needs {FEWEST} in each half of the images; there are"
             f" {fitted.sum()} and {(~fitted).sum()}: give more images"
         )
-    known, held_out = judged.only(fitted), judged.only(~fitted)
+    known, held_out = evaluated.only(fitted), evaluated.only(~fitted)
     curve = fit_isotonic(known.scores, known.right)
     before = calibration_error(held_out.scores, held_out.right)
     return Calibration(
@@ -121,9 +121,9 @@ def calibrate(judged: Judged, what: str) -> Calibration:
     )
 
 
-def _is_enough(judged: Judged) -> bool:
-    fitted = int((judged.image % 2 == 0).sum())
-    return min(fitted, len(judged.image) - fitted) >= FEWEST
+def _is_enough(evaluated: Judged) -> bool:
+    fitted = int((evaluated.image % 2 == 0).sum())
+    return min(fitted, len(evaluated.image) - fitted) >= FEWEST
 
 
 def judge_scores(
@@ -166,6 +166,6 @@ def calibrate_results(
     """
     seen = {entry["image_id"] for entry in results}
     truths = [truth_of(record) for record in records if record.image_id in seen]
-    judged = judge_scores(truths, group_results(results, truths, skeleton), skeleton)
-    enough = {name: scores for name, scores in judged.items() if _is_enough(scores)}
-    return {name: calibrate(scores, name) for name, scores in (enough or judged).items()}
+    evaluated = judge_scores(truths, group_results(results, truths, skeleton), skeleton)
+    enough = {name: scores for name, scores in evaluated.items() if _is_enough(scores)}
+    return {name: calibrate(scores, name) for name, scores in (enough or evaluated).items()}

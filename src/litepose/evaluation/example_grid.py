@@ -26,7 +26,7 @@ _SMALLEST = 32.0**2  # smaller people cannot be judged by eye, nor does COCO cou
 
 
 class Example(NamedTuple):
-    """One person: the image's position, the found and the true row (None: nobody), a caption."""
+    """One person: the image's position, the found and the true row (None: no person), a caption."""
 
     image: int
     found: int | None

@@ -45,7 +45,7 @@ class ImageTruth:
 
     @property
     def ignore(self) -> np.ndarray:
-        """(M,) bool: a crowd or somebody without keypoints, neither right nor wrong to find."""
+        """(M,) bool: a crowd or a person without keypoints, ignored in matching."""
         return self.crowd | ~(self.visibility > 0).any(axis=1)
 
     @property
@@ -150,7 +150,7 @@ def group_results(
         try:
             image_id, score = int(entry["image_id"]), float(entry["score"])
             triples = np.asarray(entry["keypoints"], np.float64).reshape(k, 3)
-        except (KeyError, ValueError, TypeError) as exc:
+        except (KeyError, ValueError, TypeError, OverflowError) as exc:
             raise LitePoseError(
                 f"a result needs image_id, score and {k} keypoints of x, y, score"
                 f" ({skeleton.name}): {exc}"
@@ -167,3 +167,18 @@ def _found(entries: list[tuple[float, np.ndarray]], k: int) -> ImageFound:
     triples = np.array([keypoints for _, keypoints in entries]).reshape(-1, k, 3)
     order = np.argsort(-scores, kind="stable")
     return ImageFound(triples[order, :, :2], triples[order, :, 2], scores[order])
+
+
+def check_people(records: Sequence[Record]) -> None:
+    """Raise LitePoseError where no person is labeled: an AP of no people is no number."""
+    if any(map(len, records)):
+        return
+    regions = [region for record in records for region in record.ignored]
+    crowds = sum(region.is_crowd for region in regions)
+    if not regions:
+        why = "no image has an annotation of a person"
+    elif crowds == len(regions):
+        why = f"every annotation, {crowds:,} in all, is a crowd (iscrowd)"
+    else:
+        why = f"of {len(regions):,} annotations, {crowds:,} of them crowds, none labels a keypoint"
+    raise LitePoseError(f"there is nothing to judge by: {why}")

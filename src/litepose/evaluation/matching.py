@@ -86,7 +86,7 @@ def match_images(
 
 
 def average_precision(matches: Sequence[ImageMatch]) -> np.ndarray | None:
-    """(T,) AP at each OKS threshold, 0..100; None where nobody is to be found."""
+    """(T,) AP at each OKS threshold, 0..100; None where there are no labeled people."""
     ranking = _rank(matches)
     if not ranking.people.sum():
         return None
@@ -111,7 +111,7 @@ def bootstrap_ap(matches: Sequence[ImageMatch], resamples: int = 1000, seed: int
 def ap_intervals(
     matches: Sequence[ImageMatch], resamples: int = 1000, seed: int = 0, fewest: int = 0
 ) -> dict[str, Interval]:
-    """AP, AP50 and AP75 (`ap`, `ap50`, `ap75`) with their intervals; empty where nobody is.
+    """AP, AP50 and AP75 (`ap`, `ap50`, `ap75`) with their intervals; empty where no person is.
 
     fewest: where fewer images than this have somebody to be found, values come without interval
     """

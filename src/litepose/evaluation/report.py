@@ -195,7 +195,7 @@ def compute_metrics(
     skeleton: Skeleton,
     resamples: int = 1000,
 ) -> Metrics:
-    """Every number of these images. Raises LitePoseError where there is none to judge."""
+    """Every number of these images. Raises LitePoseError where there is none to evaluate."""
     matches = match_images(truths, found, skeleton)
     intervals = ap_intervals(matches, resamples, fewest=FEWEST_IMAGES)
     for size in ("medium", "large"):

@@ -19,10 +19,12 @@ from typing import Any
 
 from litepose.core.errors import LitePoseError
 from litepose.core.files import write_atomically
+from litepose.core.kinds import check_kind, check_kinds
+from litepose.core.read_text import check_regular, parse_json, read_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
 from litepose.data.datasets import PoseDataset
-from litepose.evaluation.evaluate import EvaluateOptions, PosePredictor, evaluate
+from litepose.evaluation.evaluator import EvaluateOptions, PosePredictor, evaluate
 from litepose.evaluation.ground_truth import group_results, read_truth, truth_of
 from litepose.evaluation.metrics import coco_report, truth_to_coco
 from litepose.evaluation.report import EvaluationReport
@@ -55,6 +57,11 @@ class ReportedResult:
     truth: Mapping[str, Any]
     results: list[dict[str, Any]]
     skeleton: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        for name, value in self.claimed.items():
+            check_kind(name, value, float)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def record(
     sha256 = there[0].sha256  # before the work: the file may be changed during it
     with tempfile.TemporaryDirectory() as folder:
         report = evaluate(predictor, dataset, Path(folder), options, progress)
-        results = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
+        results = read_json(Path(folder) / "results.json", "the results")
     if report.interrupted or report.unreadable:
         raise LitePoseError("the evaluation was not completed, so nothing was recorded")
     records = dataset.records[: options.limit]
@@ -159,9 +166,10 @@ def write_result(path: Path, entry: ReportedResult) -> None:
 
 def read_result(path: Path) -> ReportedResult:
     """Raises LitePoseError where the file is missing, damaged, too large or not an entry."""
+    check_regular(path, "the ledger entry")
     try:
         with gzip.open(path) as file:
-            data = json.loads(file.read(MAX_BYTES))
+            data = parse_json(file.read(MAX_BYTES), "it")
         if data.pop("schema") != SCHEMA:
             raise ValueError("made by another version")
         entry = ReportedResult(**data)

@@ -37,7 +37,7 @@ Look = Callable[["Input"], Poses]
 
 
 class Input(NamedTuple):
-    """An image as the network takes it, (1, 3, H, W), and how it lies in there."""
+    """The network's input of an image, (1, 3, H, W), and the image's position in it."""
 
     images: np.ndarray
     box: Letterbox
@@ -194,7 +194,7 @@ def check_graph(source: Source, run: Runner, tolerance: float) -> float:
 
 
 def measure(calls: Mapping[str, Callable[[], Any]], repeats: int = 15) -> dict[str, float]:
-    """Median milliseconds of each call, taken in turns so that a busy machine slows all alike.
+    """Median milliseconds of each call, taken in turns so that a busy machine slows all equally.
 
     Each is called twice and the second counts: the threads of the one before spin for a while.
     """

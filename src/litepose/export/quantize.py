@@ -19,7 +19,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.oks import pose_area, pose_similarity
 from litepose.core.poses import Poses
 from litepose.data.datasets import CocoDataset
-from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 from litepose.export.exportable import Source
 from litepose.export.parity import Input, Look, Runner, decode_exported, make_input, measure
 
@@ -182,7 +182,7 @@ def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> 
 
 
 def best_oks(theirs: Poses, ours: Poses) -> np.ndarray:
-    """(N,) for each of theirs the OKS of the one of ours most like it; 0 where there is nobody."""
+    """(N,) for each of theirs the OKS of the one of ours most like it; 0 where there is none."""
     if not len(ours) or not len(theirs):
         return np.zeros(len(theirs))
     area = pose_area(theirs.keypoints_xy, theirs.scores)[:, None]

@@ -67,7 +67,7 @@ _WIDTHS: Mapping[tuple[bool, Region], float] = {
 
 @dataclass(frozen=True)
 class DrawStyle:
-    """line_scale, dot_scale: 1 is made for looking, 0 leaves lines or dots out.
+    """line_scale, dot_scale: 1 is made for viewing, 0 leaves lines or dots out.
 
     label: a chip above each person with the tracker's id, the person's score, or none
     """

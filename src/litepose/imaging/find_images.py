@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from litepose.core.errors import LitePoseError, did_you_mean
-from litepose.imaging.names import local_path
+from litepose.core.names import local_path
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -58,7 +58,7 @@ def missing_message(path: Path) -> str:
 
 
 def _may_be_file(path: Path) -> bool:
-    """A file, or what cannot be looked at or leads nowhere: whoever reads it says so."""
+    """A file, or a path that cannot be read or leads nowhere: reading reports it."""
     try:
         return path.is_file() or (path.is_symlink() and not path.exists())
     except OSError:

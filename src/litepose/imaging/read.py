@@ -27,8 +27,11 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kinds
+from litepose.core.names import is_url, local_path
+from litepose.imaging.budget import PILLOW_BYTES, check_scans, jpeg_bytes, memory
 from litepose.imaging.find_images import missing_message
-from litepose.imaging.names import is_url, local_path
+from litepose.imaging.given import plain_source
 from litepose.imaging.url import FetchLimits, fetch
 
 _FORMATS: Mapping[bytes, type[ImageFile]] = {
@@ -58,7 +61,8 @@ _REDUCED_JPEG: Mapping[int, int] = {
 }
 _STRIP = 256  # rows converted at a time, so that large images are not in memory twice
 
-ImageSource = str | Path | bytes | bytearray | memoryview | Image.Image | np.ndarray
+# A torch tensor as well, which no type here can name without it.
+ImageSource = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class ReadLimits:
     """What an image may cost to read. The last four are for URLs.
 
     max_pixels:    a larger image is refused before it is decoded
+    max_memory:    bytes that all images being read at once take together, about; large ones wait
     max_bytes:     largest answer
     seconds:       longest time for everything, redirects included
     redirects:     most redirects followed
@@ -74,9 +79,19 @@ class ReadLimits:
 
     max_pixels: int = 100_000_000
     max_bytes: int = 50_000_000
+    max_memory: int = 2_000_000_000
     seconds: float = 20.0
     redirects: int = 5
     allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        if (
+            min(self.max_pixels, self.max_bytes, self.max_memory) < 1
+            or self.seconds <= 0
+            or self.redirects < 0
+        ):
+            raise LitePoseError(f"limits of reading are above 0, redirects 0 or more; got {self}")
 
 
 class LoadedImage(NamedTuple):
@@ -87,7 +102,8 @@ class LoadedImage(NamedTuple):
 
 
 def read_image(source: ImageSource, limits: ReadLimits = ReadLimits()) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, upright, from a path, http(s) URL, bytes, Pillow image or array.
+    """(H, W, 3) uint8 RGB, upright, from a path, http(s) URL, bytes, open file, Pillow image,
+    array or torch tensor ((H, W, 3) uint8, or (3, H, W) of floats in 0..1).
 
     Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, of uint8 or uint16; one that is
     already (H, W, 3) uint8 comes back as it is, not copied.
@@ -107,6 +123,7 @@ def load_image(
     of the time. The reduced image covers the same field: keypoints found in it are scaled by
     `image_wh`, which `Letterbox` does when it is made from `image_wh`.
     """
+    source = plain_source(source)
     if isinstance(source, np.ndarray):
         image = _from_array(source)
         return LoadedImage(image, (image.shape[1], image.shape[0]))
@@ -120,9 +137,23 @@ def load_image(
     if isinstance(source, str | Path):
         return _from_path(local_path(source), limits, min_short_side)
     raise LitePoseError(
-        "an image is a path, an http(s) URL, bytes, a Pillow image or a numpy array; got"
-        f" {type(source).__name__}{' (of an open file give .read())' * hasattr(source, 'read')}"
+        "an image is a path, an http(s) URL, bytes, an open file, a Pillow image, a numpy array"
+        f" or a torch tensor; got {type(source).__name__}"
     )
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) of the upright image, from its header. Raises as `read_image` does."""
+    path = local_path(path)
+    try:
+        if not path.is_file():
+            raise LitePoseError(missing_message(path))
+        with path.open("rb") as file:
+            header = _read_header(file, str(path))
+            w, h = header.size
+            return (h, w) if _orientation(header) in (5, 6, 7, 8) else (w, h)
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {path}: {exc.strerror or exc}") from None
 
 
 def _from_path(path: Path, limits: ReadLimits, min_short_side: int | None) -> LoadedImage:
@@ -164,18 +195,24 @@ def _decode(
     file: BinaryIO, name: str, limits: ReadLimits, min_short_side: int | None
 ) -> LoadedImage:
     header = _read_header(file, name)
+    data, scans = b"", 1
+    if header.format in ("JPEG", "MPO"):  # MPO: several JPEGs in a file, of which the first counts
+        _check_size(header.size, name, limits)
+        file.seek(0)
+        data = file.read()
+        scans = check_scans(data, header.size, name, limits.max_pixels)
     plain_jpeg = header.format == "JPEG" and header.mode in ("L", "RGB")
     if not plain_jpeg:
         return _from_pillow(header, name, limits)
-    _check_size(header.size, name, limits)
     fits = [
         f for f in _REDUCED_JPEG if f * (min_short_side or max(header.size)) <= min(header.size)
     ]
-    file.seek(0)
-    image = _decode_jpeg(file.read(), _REDUCED_JPEG[max(fits, default=1)])
-    if image is None:
-        return _from_pillow(header, name, limits)
-    return _upright(image, header.size, header)
+    reduced = max(fits, default=1)
+    with memory(jpeg_bytes(header.size, reduced, scans), limits.max_memory, name):
+        image = _decode_jpeg(data, _REDUCED_JPEG[reduced])
+        if image is not None:
+            return _upright(image, header.size, header)
+    return _from_pillow(header, name, limits)
 
 
 def _read_header(file: BinaryIO, name: str) -> ImageFile:
@@ -231,6 +268,12 @@ def _start_of_scan(data: bytes) -> int:
 
 def _from_pillow(pillow: Image.Image, name: str, limits: ReadLimits) -> LoadedImage:
     _check_size(pillow.size, name, limits)
+    needed = pillow.width * pillow.height * PILLOW_BYTES
+    with memory(needed, limits.max_memory, name):
+        return _loaded(pillow, name)
+
+
+def _loaded(pillow: Image.Image, name: str) -> LoadedImage:
     try:
         pillow.load()
         image = np.empty((pillow.height, pillow.width, 3), np.uint8)
@@ -261,12 +304,16 @@ def _on_white(rgba: np.ndarray) -> np.ndarray:
 
 
 def _upright(image: np.ndarray, stored_wh: tuple[int, int], header: Image.Image) -> LoadedImage:
-    try:
-        orientation = header.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken EXIF is no reason to refuse the image
-        orientation = 1
+    orientation = _orientation(header)
     w, h = stored_wh
     turn = _TURNS.get(orientation)
     return LoadedImage(
         turn(image) if turn else image, (h, w) if orientation in (5, 6, 7, 8) else (w, h)
     )
+
+
+def _orientation(header: Image.Image) -> int:
+    try:
+        return int(header.getexif().get(_ORIENTATION, 1))
+    except Exception:  # broken EXIF is no reason to refuse the image
+        return 1

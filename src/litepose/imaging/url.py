@@ -19,12 +19,21 @@ from typing import NamedTuple
 from urllib.parse import quote, urljoin
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import split_url
+from litepose.core.names import split_url
 
 _CHUNK = 1 << 16
 REDIRECTS = (301, 302, 303, 307, 308)
-# IPv6 addresses that stand for an IPv4 address somewhere behind a gateway: it cannot be checked.
-_TUNNELS = tuple(map(ipaddress.ip_network, ("2002::/16", "2001::/32", "64:ff9b::/96")))
+# What is routed in IPv6 is given out from one block; all else, also what is not given out yet, is
+# some network's own matter. Python calls much of that global, so the block is asked, not Python.
+_ROUTED = ipaddress.ip_network("2000::/3")
+# Registered for other uses within that block and in IPv4: protocols, among them tunnels that end at
+# an IPv4 address no one could check (Teredo, 6to4), and documents.
+_NOT_ROUTED = tuple(
+    map(
+        ipaddress.ip_network,
+        ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24"),
+    )
+)
 
 
 class FetchLimits(NamedTuple):
@@ -39,8 +48,8 @@ class FetchLimits(NamedTuple):
 def fetch(url: str, limits: FetchLimits) -> bytes:
     """The body that a http or https address answers with.
 
-    Raises LitePoseError for another scheme, an address in a private, loopback, link-local or
-    reserved range (at any redirect, unless allowed), a status other than 200, a web page instead
+    Raises LitePoseError for another scheme, an address that is not routed on the open
+    internet (at any redirect, unless allowed), a status other than 200, a web page instead
     of an image, and where a limit is met.
     """
     deadline = time.monotonic() + limits.seconds
@@ -87,7 +96,7 @@ def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
 def refuse_unless_media(
     response: http.client.HTTPResponse, url: str, what: str, statuses: tuple[int, ...] = (200,)
 ) -> None:
-    """Raises LitePoseError for other statuses and for a web page. what: is looked for."""
+    """Raises LitePoseError for other statuses and for a web page. what: is expected."""
     if response.status not in statuses:
         raise LitePoseError(
             f"{url} answered {response.status} {response.reason}: no {what} to read"
@@ -163,7 +172,9 @@ def _checked_socket(host: str, port: int, deadline: float, allow_private: bool) 
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
-    if any(address in network for network in _TUNNELS if network.version == address.version):
+    if any(address in block for block in _NOT_ROUTED if block.version == address.version):
+        return False
+    if address.version == 6 and address not in _ROUTED:
         return False
     return address.is_global and not address.is_multicast
 

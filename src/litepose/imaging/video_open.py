@@ -19,8 +19,8 @@ from pathlib import Path
 import cv2
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import is_url, local_path, name_for_c, split_url, without_password
 from litepose.imaging.find_images import list_images, missing_message
-from litepose.imaging.names import is_url, local_path, name_for_c, split_url, without_password
 from litepose.imaging.read import ImageSource, ReadLimits
 from litepose.imaging.silence import suppress_stderr
 from litepose.imaging.video_capture import USUAL_FPS, CapturedFrames, FrameSource, ImageFrames

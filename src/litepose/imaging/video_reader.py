@@ -138,7 +138,7 @@ class Frames(Iterator[Frame]):
         )
 
     def _wait(self, here: Callable[[], bool]) -> None:
-        """Until it is here, the source is at its end, or somebody asked to stop."""
+        """Wait until it is here, the source ends, or a stop is requested."""
         reader, patience = self._reader, self._stall_seconds
         with reader.change:
             while not (here() or reader.ended or reader.leaving):
@@ -154,7 +154,7 @@ class Frames(Iterator[Frame]):
 
 
 class _Reader(threading.Thread):
-    """Opens, reads and closes the footage. `ready` and the rest change under `change` only."""
+    """Opens, reads and closes the source. `ready` and the rest change under `change` only."""
 
     def __init__(self, opener: Callable[[], FrameSource]) -> None:
         super().__init__(name="litepose-frames", daemon=True)
@@ -190,7 +190,7 @@ class _Reader(threading.Thread):
             return frame
 
     def end(self) -> None:
-        """Stop reading and close the footage.
+        """Stop reading and close the source.
 
         Python kills threads that still run when it ends, and one killed inside OpenCV takes the
         whole process down: so this waits, though not for a camera's driver that hangs.

@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import local_path, name_for_c
+from litepose.core.names import local_path, name_for_c
 from litepose.imaging.silence import suppress_stderr
 from litepose.imaging.write import check_place
 
 FASTEST = 60.0  # frames a second written at most
+SLOWEST = 0.01  # below, FFmpeg has no encoder for it
 LONGEST_HOLD = 60.0  # seconds; a gap in the times that is longer is shortened to this
 _FREE_BYTES = 16 << 20  # what the disk must have left
 _LOOK_EVERY = 2.0  # seconds between looks at the disk
@@ -37,9 +38,10 @@ class VideoWriter:
     def __init__(self, path: str | Path, size_wh: tuple[int, int], fps: float) -> None:
         self.path = local_path(path)
         check_video(self.path)
-        if min(size_wh) < 1 or not 0 < fps < math.inf:
+        if min(size_wh) < 1 or not SLOWEST <= fps < math.inf:
             raise LitePoseError(
-                f"a video needs a size and a rate above 0; got {size_wh}, {fps} fps"
+                f"a video needs a size and {SLOWEST:g} frames a second or more; got {size_wh},"
+                f" {fps:g} fps"
             )
         # VP8 stores half as many colors each way: odd sides would lose a line.
         self.size_wh = size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2
@@ -112,7 +114,7 @@ class VideoWriter:
         return cv2.copyMakeBorder(image, top, below - top, left, right - left, border)
 
     def _check_disk(self) -> None:
-        """OpenCV tells nobody that a write failed, and an end that is missing cannot be mended."""
+        """OpenCV does not report a failed write, and a missing end cannot be repaired."""
         now = time.monotonic()
         if now - self._looked < _LOOK_EVERY:
             return

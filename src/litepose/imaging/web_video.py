@@ -17,7 +17,7 @@ from base64 import b64encode
 from urllib.parse import unquote, urljoin
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import split_url, without_password
+from litepose.core.names import split_url, without_password
 from litepose.imaging.read import ReadLimits
 from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
 from litepose.imaging.video_kinds import PROBED_BYTES, is_container, names_others
@@ -93,7 +93,7 @@ class WebVideo(io.BufferedIOBase):
         super().close()
 
     def _check_first(self) -> bytes:
-        """The first bytes, after a look at what they are."""
+        """The first bytes, after a check of their kind."""
         first = b""
         try:
             while data := self._response.read1(_SIGNATURE - len(first)):

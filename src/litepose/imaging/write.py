@@ -6,7 +6,6 @@ JPEG keeps full color resolution: halved, as is usual, it smears thin limbs.
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import local_path
+from litepose.core.names import local_path
+from litepose.core.temporary import temporary_beside
 
 _QUALITY: Mapping[str, int | None] = {  # OpenCV's name for quality, where the format has one
     ".jpg": cv2.IMWRITE_JPEG_QUALITY,
@@ -89,7 +89,7 @@ def _setting(path: Path) -> int | None:
 
 
 def _part_of(path: Path) -> Path:
-    return path.with_name(f".{secrets.token_hex(6)}.part")
+    return temporary_beside(path)
 
 
 def _refusal(path: Path, exc: OSError) -> str:

@@ -18,6 +18,8 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import letterbox
+from litepose.core.read_text import SETTINGS_BYTES, read_json
+from litepose.core.temporary import write_whole
 from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions
 from litepose.inference.open import installed_backends, open_backend
 from litepose.inference.system import BackgroundLoad, cache_folder, cpu_name, usable_cores
@@ -165,7 +167,7 @@ def _cache_file() -> Path:
 
 def _recall() -> dict[str, dict[str, float]]:
     try:
-        data = json.loads(_cache_file().read_text(encoding="utf-8"))
+        data = read_json(_cache_file(), "the choices", SETTINGS_BYTES)
         return {
             str(key): {str(name): float(ms) for name, ms in times.items()}
             for key, times in data.items()
@@ -179,8 +181,6 @@ def _remember(memory: Mapping[str, Mapping[str, float]]) -> None:
     try:
         path = _cache_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(newest, indent=1), encoding="utf-8")
-        fresh.replace(path)
+        write_whole({path: json.dumps(newest, indent=1).encode()})
     except (OSError, RuntimeError):
         return

@@ -15,12 +15,14 @@ from typing import Literal, Protocol
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kinds
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.inference.system import usable_cores
 from litepose.models.model_file import ModelFile
 
 Precision = Literal["float32", "bfloat16"]
+MOST_THREADS = 1024
 
 
 class Backend(Protocol):
@@ -57,10 +59,11 @@ class RuntimeOptions:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        if self.threads < 0:
-            raise LitePoseError(f"threads must be 0 (all cores) or more; got {self.threads}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise LitePoseError(f"precision is float32 or bfloat16; got {self.precision!r}")
+        check_kinds(self)
+        if not 0 <= self.threads <= MOST_THREADS:
+            raise LitePoseError(
+                f"threads must be 0 (all cores) to {MOST_THREADS}; got {self.threads}"
+            )
 
     @property
     def cores(self) -> int:
@@ -118,6 +121,24 @@ def check_outputs(info: ModelInfo, path: Path, outputs: Sequence[tuple[str, int 
                 f"{path} puts out {keypoints} keypoints in {name}; its skeleton"
                 f" {info.skeleton.name} has {info.skeleton.num_keypoints}"
             )
+
+
+def maps_of(info: ModelInfo, outputs: Sequence[np.ndarray], batch: int) -> Maps:
+    """What a network put out for a batch. Raises LitePoseError where it has not the promised shape:
+    a file's graph may compute anything."""
+    *heatmaps, tags = outputs
+    k = info.skeleton.num_keypoints
+    wanted = [(4, heat) for heat in heatmaps] + [(5, tags)]
+    if len(heatmaps) != len(info.strides) or not all(
+        array.ndim == ndim and array.shape[:2] == (batch, k) and array.size
+        for ndim, array in wanted
+    ):
+        shapes = ", ".join(str(array.shape) for array in outputs)
+        raise LitePoseError(
+            f"the model puts out {shapes} for a batch of {batch}; its settings promise {k}"
+            f" keypoints at {len(info.strides)} stride(s): export it again"
+        )
+    return Maps(tuple(heatmaps), info.strides, tags, info.tag_stride)
 
 
 def fixed_size(path: Path, shape: Sequence[int | None]) -> tuple[int, int] | None:

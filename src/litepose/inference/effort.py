@@ -12,10 +12,11 @@ from litepose.inference.results import PredictOptions
 
 class Effort(NamedTuple):
     """model: of the zoo, where none is named; one_view: at the model's size, else its own views;
-    flip_test, focus: see PredictOptions"""
+    views: in place of its own, of that model; flip_test, focus: see PredictOptions"""
 
     model: str
     one_view: bool = False
+    views: tuple[int, ...] = ()
     flip_test: bool = False
     focus: bool = True
 
@@ -23,7 +24,7 @@ class Effort(NamedTuple):
 EFFORTS: Mapping[str, Effort] = {
     "fast": Effort("litepose-p", one_view=True),
     "usual": Effort("litepose-pm"),
-    "best": Effort("litepose-pm", flip_test=True, focus=False),
+    "best": Effort("litepose-pm", views=(256, 384, 512, 704), flip_test=True, focus=False),
 }
 USUAL = "usual"
 
@@ -39,8 +40,11 @@ def find_effort(name: str) -> Effort:
 
 def effort_options(effort: Effort, info: ModelInfo) -> PredictOptions:
     """How a model predicts at that effort."""
+    views: tuple[int, ...] | None = (info.input.size,) if effort.one_view else None
+    if effort.views and info.name == effort.model and info.input.views:
+        views = effort.views
     return PredictOptions(
         flip_test=effort.flip_test,
-        views=(info.input.size,) if effort.one_view else None,
+        views=views,
         focus=effort.focus,
     )

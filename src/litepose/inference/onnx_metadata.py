@@ -25,7 +25,7 @@ _INSIDE = {  # kind of message -> {field: kind of message inside}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata properties of an ONNX file, after a look at where its weights lie.
+    """The metadata properties of an ONNX file, after a check of where its weights are.
 
     Raises LitePoseError where the file cannot be read, is not ONNX, or names weights in a file
     that is outside its folder or missing.

@@ -15,16 +15,18 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
 from litepose.core.model_info import METADATA_KEY
-from litepose.imaging.names import name_for_c
+from litepose.core.names import name_for_c
 from litepose.inference.backend import (
     DEFAULTS,
     RuntimeOptions,
     check_outputs,
     first_line,
     fixed_size,
+    maps_of,
     parse_info,
 )
 from litepose.inference.onnx_metadata import read_metadata
+from litepose.inference.travel import Place, file_at, place_of
 from litepose.models.model_file import ModelFile
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
@@ -47,7 +49,7 @@ class OpenVinoBackend:
         path = file.path
         metadata = read_metadata(path) if path.suffix == ".onnx" else None
         self.file = self._file = file
-        self._options, self.threads = options, options.cores
+        self._options, self._streams, self.threads = options, streams, options.cores
         core = openvino.Core()
         device = options.device.upper()
         if device.split(".")[0] not in {name.split(".")[0] for name in core.available_devices}:
@@ -66,7 +68,9 @@ class OpenVinoBackend:
             check_outputs(self.info, path, [_output(port) for port in model.outputs])
             self.fixed_wh = fixed_size(path, _sides(model.inputs[0]))
             self._model = core.compile_model(model, device, wanted)
-        except RuntimeError as exc:
+        except LitePoseError:
+            raise
+        except (RuntimeError, ValueError, IndexError) as exc:  # ValueError: a name is no UTF-8
             raise LitePoseError(
                 f"{path} is not a model that OpenVINO can run; get or export it again:"
                 f" {_last_line(exc)}"
@@ -86,12 +90,19 @@ class OpenVinoBackend:
             ) from None
         finally:
             self._idle.append(request)
-        *heatmaps, tags = found.to_tuple()
-        return Maps(tuple(heatmaps), self.info.strides, tags, self.info.tag_stride)
+        return maps_of(self.info, found.to_tuple(), len(images))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process the file is opened again."""
+        return _reopened, (place_of(self._file), self._options, self._streams)
 
     def clone_for(self, workers: int) -> OpenVinoBackend:
         options = replace(self._options, threads=self.threads)
         return OpenVinoBackend(self._file, options, streams=workers)
+
+
+def _reopened(place: Place, options: RuntimeOptions, streams: int) -> OpenVinoBackend:
+    return OpenVinoBackend(file_at(place), options, streams)
 
 
 def _check_precision(core: Any, options: RuntimeOptions) -> None:

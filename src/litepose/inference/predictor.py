@@ -6,33 +6,30 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, Unpack, overload
 
 import numpy as np
-from PIL.Image import Image
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox, letterbox, letterbox_into, letterbox_part
+from litepose.core.kinds import check_kind
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
 from litepose.decode.decoder import decode_field
 from litepose.decode.focus import Rectangle, focus
 from litepose.decode.merge import ForwardPass, merge_passes, unflip
 from litepose.decode.merge_views import ViewPoses, merge_views
-from litepose.imaging.find_images import list_images
-from litepose.imaging.names import is_url, local_path
+from litepose.decode.reference import decode_reference
 from litepose.imaging.preprocess import cut, to_input
 from litepose.imaging.read import ImageSource, LoadedImage, ReadLimits, load_image
 from litepose.imaging.video_open import VideoSource
 from litepose.imaging.video_reader import Frames
-from litepose.inference.autoselect import choose
-from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions
+from litepose.inference.backend import Backend
 from litepose.inference.deadline import inspect_within
-from litepose.inference.effort import USUAL, effort_options, find_effort
-from litepose.inference.open import open_backend
 from litepose.inference.parallel import ordered_map
 from litepose.inference.results import (
     DEFAULT_OPTIONS,
@@ -44,6 +41,7 @@ from litepose.inference.results import (
     Timings,
     View,
 )
+from litepose.inference.sources import expand
 from litepose.inference.stream import PosedFrame, stream
 
 MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes in the network; more is a slip of the hand
@@ -52,7 +50,7 @@ MANY_WORKERS = 16
 MANY_INPUT_PIXELS = 1 << 22  # of all inputs looked at side by side: about 1.5 GB in the network
 
 
-OneImage = str | os.PathLike[str] | bytes | bytearray | memoryview | np.ndarray | Image
+OneImage = ImageSource | os.PathLike[str]
 
 
 class Predictor:
@@ -67,6 +65,8 @@ class Predictor:
         defaults: PredictOptions = DEFAULT_OPTIONS,
     ) -> None:
         """Raises LitePoseError where the file has one input size and `input_size` is another."""
+        check_kind("defaults", defaults, PredictOptions)
+        check_kind("limits", limits, ReadLimits | None)
         self.backend = backend
         size = input_size
         if backend.fixed_wh is not None:
@@ -81,6 +81,13 @@ class Predictor:
         self.defaults = defaults
         self._opening = threading.Lock()
         self._many: Predictor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, where the backend opens its model again; see inference/travel.py."""
+        return {k: v for k, v in vars(self).items() if k not in ("_opening", "_many")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _opening=threading.Lock(), _many=None)
 
     def __repr__(self) -> str:
         info = self.info
@@ -97,7 +104,8 @@ class Predictor:
     def predict(self, source: Any, **how: Unpack[How]) -> Poses | list[Poses]:
         """People of an image, or of each of many.
 
-        source: path, http(s) URL, bytes, Pillow image or RGB array -> Poses;
+        source: path, http(s) URL, bytes, open file, Pillow image, RGB array, or torch tensor
+                ((H, W, 3) uint8, or (3, H, W) of floats in 0..1) -> Poses;
                 a list of those, a folder or a glob pattern -> list of Poses, in order.
         how: flip_test, scales, views, threshold, max_people, deadline_ms, see PredictOptions; what
         is left out or None is taken from `defaults`. The same image gives the same Poses, but for a
@@ -119,8 +127,9 @@ class Predictor:
         given: dict[str, Any] = {key: value for key, value in how.items() if value is not None}
         for name in ("scales", "views"):
             if name in given:
-                one = isinstance(given[name], int | float)
-                given[name] = (given[name],) if one else tuple(given[name])
+                one = given[name]
+                check_kind(name, one, Real | Sequence | np.ndarray)
+                given[name] = (one,) if isinstance(one, Real) else tuple(one)
         if given.get("scales", (1.0,)) != (1.0,):  # averaged maps are of one view
             given.setdefault("views", (self.info.input.size,))
         return replace(self.defaults, **given)
@@ -212,7 +221,11 @@ class Predictor:
             passes = self._forward(inputs, options)
             clock.note("net")
             maps, box = merge_passes(passes, self.info.tag_kind), passes[0].box
-            views.append(View(maps, box, decode_field(maps, box, self._info(options))))
+            if options.decoder == "reference":
+                found = decode_reference(passes, self._info(options))
+            else:
+                found = decode_field(maps, box, self._info(options))
+            views.append(View(maps, box, found))
             clock.note("decode")
         poses = merge_views([ViewPoses(v.poses, v.box.zoom) for v in views], self.info.merge)
         poses = poses[poses.person_scores >= self._info(options).decode.person_threshold]
@@ -299,57 +312,3 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[name] += now - self.mark
         self.mark = now
-
-
-def open_predictor(
-    model: str | os.PathLike[str] | None = None,
-    *,
-    effort: str | None = None,
-    backend: str | None = None,
-    input_size: int | None = None,
-    views: Sequence[int] | None = None,
-    options: RuntimeOptions = DEFAULTS,
-    limits: ReadLimits | None = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> Predictor:
-    """See `litepose.load`; `say` is told what backend "auto" chose."""
-    wanted = find_effort(effort or USUAL)
-    if model is None:
-        model = wanted.model
-    if input_size is not None and views is not None:
-        raise LitePoseError("give one input size, or views at several, not both")
-    if backend == "auto":
-        choice = choose(model, options, input_size)
-        say(str(choice))
-        backend, options = choice.backend, choice.options
-    opened = open_backend(model, backend, options)
-    predictor = Predictor(opened, input_size=input_size, limits=limits)
-    predictor.defaults = effort_options(wanted, predictor.info)
-    if views is not None:
-        predictor.defaults = predictor.options(views=views)
-    return predictor
-
-
-def expand(source: Any) -> list[Any] | None:
-    """The images that a list, folder or pattern stands for; None where it is one image.
-
-    Raises LitePoseError for a folder or pattern without images.
-    """
-    if isinstance(source, str) and is_url(source):
-        return None
-    if isinstance(source, str | Path):
-        path = local_path(source)
-        is_one = path.is_file() or not (path.is_dir() or _is_pattern(source))
-        return None if is_one else list(list_images(source))
-    if isinstance(source, list | tuple) or (
-        isinstance(source, Iterable)
-        and not isinstance(source, bytes | bytearray | memoryview | np.ndarray)
-        and not hasattr(source, "getexif")  # a Pillow image
-        and not hasattr(source, "read")  # an open file gives lines
-    ):
-        return list(source)
-    return None
-
-
-def _is_pattern(source: str | Path) -> bool:
-    return any(sign in str(source) for sign in "*?[")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox
+from litepose.core.kinds import check_kinds
 from litepose.core.model_info import InputRule, check_views
 from litepose.core.poses import Poses
 from litepose.decode.merge import MergedMaps
@@ -15,16 +16,17 @@ from litepose.decode.merge import MergedMaps
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How to look at an image.
+    """Options of one prediction.
 
-    flip_test: look at its mirror image too (twice the time, better);
-    scales:    look at it at these multiples of the input size too, e.g. (1.0, 0.5, 2.0); the first
-               is the one that tags and places come from;
-    threshold: people scoring below are left out; None takes the model's own;
+    flip_test: average with the maps of the mirrored image (more accurate, twice the time)
+    scales:    average the maps at these multiples of the input size, e.g. (1.0, 0.5, 2.0), as the
+               paper does; tags and positions come from the first
+    threshold: people scoring below are dropped; None takes the model's own
     max_people: keep only so many of the best; None keeps all
-    views:     look at these input sizes (short sides), one after the other, and merge the people
-               found; None takes the model's own views, or one at its size where `scales` are given
-    focus:     later views look only where the ones before found people too small to be read well
+    views:     run at these input sizes (short sides) and merge the people found; None takes the
+               model's own views, or one at its size where `scales` are given
+    focus:     later views cover only the part where earlier ones found people too small for them
+    decoder:   "fast", or "reference": the official decoder, to reproduce published figures
     deadline_ms: time for an image, reading included; flip_test, scales and views are then chosen so
                that 95 of 100 images keep to it (see inference/deadline.py). None: no hurry
     """
@@ -35,9 +37,11 @@ class PredictOptions:
     max_people: int | None = None
     views: tuple[int, ...] | None = None
     focus: bool = True
+    decoder: Literal["fast", "reference"] = "fast"
     deadline_ms: float | None = None
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not self.scales or not all(0.1 <= s <= 8 for s in self.scales):
             raise LitePoseError(f"scales must be numbers from 0.1 to 8; got {list(self.scales)}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -54,7 +58,7 @@ class PredictOptions:
             check_views(self.views)
 
     def view_sizes(self, rule: InputRule) -> tuple[int, ...]:
-        """Short sides of the views to look at, smallest first."""
+        """Short sides of the views, smallest first."""
         if self.views is not None:
             return tuple(sorted(self.views))
         averaged = self.scales != (1.0,)
@@ -71,6 +75,7 @@ class How(TypedDict, total=False):
     threshold: float | None
     max_people: int | None
     focus: bool | None
+    decoder: Literal["fast", "reference"] | None
     deadline_ms: float | None
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
-from litepose.inference.backend import DEFAULTS, RuntimeOptions, first_line
+from litepose.inference.backend import DEFAULTS, RuntimeOptions, first_line, maps_of
+from litepose.inference.travel import Place, file_at, place_of
 from litepose.models.model_file import ModelFile
 
 
@@ -32,11 +33,14 @@ class TorchBackend:
         from litepose.models.layers import fold_batch_norms
 
         options.refuse("PyTorch", "providers", "precision")
-        self.info, self.file, self.threads = info, file, options.cores
+        self.info, self.file, self._options = info, file, options
+        self.threads = options.cores
         try:
             self._device = torch.device(options.device)
+            if self._device.type == "meta":
+                raise RuntimeError("it holds shapes and no numbers")
             network = fold_batch_norms(network).to(self._device)
-        except (RuntimeError, AssertionError) as exc:
+        except (RuntimeError, AssertionError, ImportError, ValueError) as exc:
             raise LitePoseError(
                 f"PyTorch cannot use the device {options.device!r}: {first_line(exc)}"
             ) from None
@@ -50,10 +54,23 @@ class TorchBackend:
 
         with self._one_at_a_time, torch.inference_mode():
             batch = torch.from_numpy(images).to(self._device, memory_format=torch.channels_last)
-            maps = self._network(batch)
-            heatmaps = tuple(h.cpu().numpy() for h in maps.heatmaps)
-            tags = maps.tags.cpu().numpy()
-        return Maps(heatmaps, self.info.strides, tags, self.info.tag_stride)
+            try:
+                maps = self._network(batch)
+                outputs = [map_.cpu().numpy() for map_ in (*maps.heatmaps, maps.tags)]
+            except RuntimeError as exc:  # such as a device whose memory is full
+                raise LitePoseError(
+                    f"PyTorch failed on an input of {images.shape}: {first_line(exc)}"
+                ) from None
+        return maps_of(self.info, outputs, len(images))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process the file is opened again."""
+        if self.file is None:
+            raise LitePoseError(
+                "this Predictor runs a network that was made in this process, so another process"
+                " cannot open it: save it (save_checkpoint) and load the file"
+            )
+        return _reopened, (place_of(self.file), self._options)
 
     def clone_for(self, workers: int) -> TorchBackend:
         """Itself: while one caller has the network, the others read and group."""
@@ -66,3 +83,7 @@ def open_torch(file: ModelFile, options: RuntimeOptions) -> TorchBackend:
 
     network, info = zoo.load(file.path)
     return TorchBackend(network, info, options, file)
+
+
+def _reopened(place: Place, options: RuntimeOptions) -> TorchBackend:
+    return open_torch(file_at(place), options)

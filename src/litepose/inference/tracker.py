@@ -169,5 +169,5 @@ def _partners(gain: np.ndarray) -> np.ndarray:
 
 
 def _is_cut(alike: np.ndarray) -> bool:
-    """Whether of those just seen, alike (T, N), none is there any more, but others are."""
+    """Whether no recently seen person, similarity (T, N), is there any more, but others are."""
     return min(alike.shape) >= FEWEST_IN_CUT and bool(alike.max() < CUT)

@@ -9,14 +9,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kinds
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo, TagKind
 from litepose.core.skeleton import CROWDPOSE14, Skeleton
 
 PREFIX = "litepose-"  # of every name in the zoo
+MOST_BLOCKS = 100  # of a stage
+MOST_CHANNELS = 65536  # as a layer's width; a stranger's file may ask for any number
+
+
+def check_widths(arch: Any) -> None:
+    """Raises LitePoseError where a whole number of a dataclass, or of its tuples, is none of a
+    network: below 1, or so large that building it would never end."""
+    for field in fields(arch):
+        value = getattr(arch, field.name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        for number in numbers:
+            whole = isinstance(number, int) and not isinstance(number, bool)
+            if whole and not 1 <= number <= MOST_CHANNELS:
+                raise LitePoseError(
+                    f"{field.name} of an architecture must lie in 1..{MOST_CHANNELS}; got {number}"
+                )
 
 
 @dataclass(frozen=True)
@@ -33,14 +50,22 @@ class Stage:
     expansion: float | tuple[float, ...] = 6
 
     def __post_init__(self) -> None:
-        if self.depth < 1 or self.width < 1 or self.stride not in (1, 2):
-            raise LitePoseError(f"a stage needs depth and width >= 1 and stride 1 or 2; got {self}")
+        check_kinds(self)
+        check_widths(self)
+        if self.depth > MOST_BLOCKS or self.stride not in (1, 2):
+            raise LitePoseError(
+                f"a stage needs a depth of {MOST_BLOCKS} at most and stride 1 or 2; got {self}"
+            )
         for name in ("kernel", "expansion"):
             value = getattr(self, name)
             values = value if isinstance(value, tuple) else (value,)
             if isinstance(value, tuple) and len(value) != self.depth:
                 raise LitePoseError(f"{self.depth} blocks need as many {name}s; got {value}")
-            if min(values) <= 0 or (name == "kernel" and any(k % 2 == 0 for k in values)):
+            if (
+                min(values) <= 0
+                or max(values) > MOST_BLOCKS
+                or (name == "kernel" and any(k % 2 == 0 for k in values))
+            ):
                 raise LitePoseError(f"{name} must be positive, kernels odd; got {value}")
 
     @property
@@ -87,6 +112,10 @@ class Arch:
     sigmoid: ClassVar[bool]  # whether heatmaps are probabilities, not linear
     input_size: int
 
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        check_widths(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, `family` included; `from_dict` reads them back."""
         # through JSON, so that a dict from memory equals the one read from a file
@@ -103,7 +132,9 @@ class Arch:
             if "stages" in fields:
                 fields["stages"] = tuple(Stage.from_dict(stage) for stage in fields["stages"])
             return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as exc:
+        except LitePoseError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise LitePoseError(
                 f"this {cls.family} architecture misses or misnames a field: {exc}"
             ) from None
@@ -126,6 +157,7 @@ class LitePoseArch(Arch):
     deconv: tuple[int, int, int]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if [s.stride for s in self.stages] != [2, 2, 2, 1] or len(self.deconv) != 3:
             raise LitePoseError(
                 "a Lite Pose network has four stages of strides 2, 2, 2, 1 and three deconvolution"
@@ -185,6 +217,7 @@ class PyramidArch(Arch):
     norm: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if [s.stride for s in self.stages] != [2, 2, 2, 1, 2, 1]:
             raise LitePoseError(
                 "a pyramid network has six stages of strides 2, 2, 2, 1, 2, 1; got"

@@ -7,8 +7,9 @@ in official.py.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,7 +73,10 @@ def load_checkpoint(
         raise LitePoseError(f"{path} is damaged or cut short: {exc}") from None
     _check_fit(state, info, str(path))
     model = build_network(info)
-    model.load_state_dict(state)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as exc:  # a kind of tensor that numbers cannot be copied from
+        raise LitePoseError(f"{path} holds weights that are no plain numbers: {exc}") from None
     return model.eval(), info
 
 
@@ -93,7 +97,17 @@ def read_header(path: str | Path) -> Header:
         ) from None
     if METADATA_KEY not in metadata:
         raise LitePoseError(f"{path} is a safetensors file without our settings ({METADATA_KEY!r})")
-    return Header(ModelInfo.from_json(metadata.pop(METADATA_KEY)), metadata)
+    with _naming(path):
+        return Header(ModelInfo.from_json(metadata.pop(METADATA_KEY)), metadata)
+
+
+@contextlib.contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Sentences about what a file says name the file."""
+    try:
+        yield
+    except LitePoseError as exc:
+        raise LitePoseError(f"{path}: {exc}") from None
 
 
 def _in_order(content: bytes) -> bytes:
@@ -119,7 +133,7 @@ def _check_sha256(path: Path, expected: str) -> None:
 
 def _check_fit(state: Mapping[str, Tensor], info: ModelInfo, where: str) -> None:
     """Names the first weight that is not as the network of `info` has it."""
-    with torch.device("meta"):
+    with torch.device("meta"), _naming(where):
         expected = build_network(info).state_dict()
     for name, tensor in expected.items():
         if name not in state:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from litepose.core.errors import LitePoseError
 from litepose.core.files import sha256_of
+from litepose.core.kinds import check_kind
+from litepose.core.names import local_path
 from litepose.models import zoo
 
 EXPORTED = (".onnx", ".xml")
@@ -41,7 +43,7 @@ def given_file(model: str | os.PathLike[str] | None) -> ModelFile | None:
     Raises LitePoseError where there is no such file, or it is no model's by its suffix.
     """
     name = name_of(model)
-    path = Path(name)
+    path = local_path(name)
     if path.suffix in SUFFIXES:
         if not path.is_file():
             raise LitePoseError(f"no model file {name}")
@@ -49,7 +51,7 @@ def given_file(model: str | os.PathLike[str] | None) -> ModelFile | None:
     try:
         zoo.find_model(name)
     except LitePoseError:
-        beside = [path.with_name(path.name + s) for s in SUFFIXES]
+        beside = [path.parent / f"{path.name}{s}" for s in SUFFIXES if path.name]
         near = next((p for p in beside if p.is_file()), None)
         if near is not None:
             raise LitePoseError(f"no model {name!r}; did you mean the file {near}?") from None
@@ -95,4 +97,5 @@ def resolve_model(
 
 def name_of(model: str | os.PathLike[str] | None) -> str:
     """The name of a model, of the default one for None."""
+    check_kind("model", model, str | os.PathLike | None)
     return zoo.DEFAULT if model is None else os.fspath(model)

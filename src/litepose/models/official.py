@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
+from litepose.core.read_text import check_regular
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
 from litepose.models import higherhrnet
 from litepose.models.arch import (
@@ -154,6 +155,7 @@ def _read_tensors(path: Path) -> Any:
         np.dtypes.Float64DType,
         np.dtypes.Float32DType,
     ]
+    check_regular(path, "the checkpoint")
     try:
         with torch.serialization.safe_globals(numbers), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols, of no use to a user
@@ -167,7 +169,7 @@ def _read_tensors(path: Path) -> Any:
                 " a checkpoint runs when it is read. Save its state dict alone"
             ) from None
         raise LitePoseError(f"{path} is not a torch checkpoint") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError, TypeError):
+    except Exception:  # unpickling raises whatever broken data lead it to
         raise LitePoseError(
             f"{path} is damaged or cut short ({path.stat().st_size} bytes), or not a torch"
             " checkpoint; get it again"
@@ -193,9 +195,19 @@ def _plain_state(loaded: Any, path: str | Path) -> dict[str, Tensor]:
 
 def _tensor(state: Mapping[str, Tensor], name: str, path: str | Path) -> Tensor:
     tensor = state.get(name)
-    if not isinstance(tensor, Tensor) or tensor.ndim != 4:
+    if not _is_plain(tensor) or tensor.ndim != 4:
         raise LitePoseError(f"{path}: {name} is missing or no convolution weight")
     return tensor
+
+
+def _is_plain(tensor: Any) -> TypeGuard[Tensor]:
+    """Whether it is a tensor of numbers one by one: not sparse, quantized, complex or empty."""
+    return (
+        isinstance(tensor, Tensor)
+        and tensor.layout == torch.strided
+        and not (tensor.is_quantized or tensor.is_complex() or tensor.is_meta)
+        and 0 not in tensor.shape
+    )
 
 
 def _infer_arch(state: Mapping[str, Tensor], path: str | Path) -> LitePoseArch:
@@ -227,9 +239,10 @@ def _check_fit(
         wanted = expected.pop(names[name], None)
         if wanted is None:
             raise LitePoseError(f"{path}: {name} has no place in {model.arch.family}")
-        if not isinstance(tensor, Tensor) or tuple(tensor.shape) != wanted:
+        if not _is_plain(tensor) or tuple(tensor.shape) != wanted:
             got = tuple(getattr(tensor, "shape", ()))
-            raise LitePoseError(f"{path}: {name} should have shape {wanted}; got {got}")
+            kind = "" if _is_plain(tensor) else " of another kind than plain numbers"
+            raise LitePoseError(f"{path}: {name} should have shape {wanted}; got {got}{kind}")
     if expected:
         first = next(iter(expected))
         first = official_name(first) if FIRST in state else first

@@ -55,7 +55,8 @@ class ModelConfig(Section):
     init: weights to begin with: a zoo name, one of our checkpoints, an official .pth.tar;
            empty means random ones
     tags: learned or positional; empty keeps the network's own
-    skeleton: coco17, crowdpose14, lsp14, a TOML file; empty means that of `init` or of the data
+    skeleton: coco17, crowdpose14, lsp14, a TOML file, or data: the annotations' own;
+              empty means that of `init`, or of the data
     input_size: short side in pixels when the trained model predicts; None keeps the network's own
     weight_interpolation: the evaluated and saved weights lie this share of the way from those of
         `init` to the trained ones; 1 is all the way
@@ -146,7 +147,7 @@ class TargetConfig(Section):
 
 
 class TeacherConfig(Section):
-    """A trained model that looks at the same images.
+    """A trained model that runs on the same images.
 
     model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its heatmaps
     flip: it looks at the mirrored image too

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.names import local_path
+from litepose.core.read_text import parse_toml, read_toml
 from litepose.imaging.find_images import missing_message
 from litepose.training.config import Section, TrainConfig
 
@@ -19,14 +20,9 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
 
     Values are TOML; what is none is text. Raises LitePoseError that lists every mistake.
     """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LitePoseError(missing_message(Path(path))) from None
-    except OSError as exc:
-        raise LitePoseError(f"cannot read the configuration {path}: {exc.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise LitePoseError(f"the configuration {path} is not TOML: {exc}") from None
+    if not local_path(path).exists():
+        raise LitePoseError(missing_message(Path(path)))
+    table = read_toml(local_path(path), "the configuration")
     for word in overrides:
         key, equals, value = word.partition("=")
         if not equals or not key.strip():
@@ -48,8 +44,8 @@ def config_from_dict(table: Mapping[str, Any], where: str = "the configuration")
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}", "the value")["value"]
+    except LitePoseError:
         return text
 
 
@@ -71,12 +67,12 @@ def _explain(error: Any) -> str:
         return f"{place}: unknown key{did_you_mean(str(error['loc'][-1]), _siblings(error['loc']))}"
     text = error["msg"].removeprefix("Value error, ")
     got = error["input"]
-    shown = "" if isinstance(got, Mapping) or error["type"] == "missing" else f"; got {got!r}"
+    shown = "" if isinstance(got, Mapping) or error["type"] == "missing" else f"; got {got!r:.200}"
     return f"{place}: {text}{shown}" if place else text
 
 
 def _siblings(loc: Sequence[int | str]) -> list[str]:
-    """The known keys of the section that an error's place lies in."""
+    """The known keys of the section with the error."""
     section: type[BaseModel] = TrainConfig
     for key in loc[:-1]:
         if isinstance(key, str) and key in section.model_fields:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.names import local_path
 from litepose.core.skeleton import SKELETONS, Skeleton
 from litepose.data.datasets import Mixture, PoseDataset
 from litepose.data.layouts import find_dataset
@@ -17,18 +18,20 @@ from litepose.data.teacher_maps import TeacherMaps, WithTeacherMaps
 from litepose.training.config import DataConfig, Phase, Source
 
 DRAWN_SPLIT = "drawn"
+OF_DATA = "data"  # model.skeleton: the annotations' own keypoints, whatever is started from
 
 
 def named_skeleton(name: str) -> Skeleton | None:
     """A known skeleton, one from a TOML file, or None where no name is given."""
-    if not name:
+    if name in ("", OF_DATA):
         return None
     if name in SKELETONS:
         return SKELETONS[name]
     if name.endswith(".toml"):
         return load_skeleton(name)
     raise LitePoseError(
-        f"no skeleton {name!r}{did_you_mean(name, SKELETONS)}; or name a .toml file"
+        f"no skeleton {name!r}{did_you_mean(name, SKELETONS)}; or data (the annotations' own), or"
+        " name a .toml file"
     )
 
 
@@ -39,7 +42,8 @@ def check_known(own: Skeleton, start: Skeleton) -> None:
         raise LitePoseError(
             f"the validation data has keypoints that the weights to start from do not know"
             f" ({', '.join(unknown)}): say which are trained, with model.skeleton="
-            f"{start.name} (theirs) or a .toml file of your own (new heads)"
+            f"{start.name} (theirs), data (the data's; new heads) or a .toml file of your own (new"
+            " heads)"
         )
 
 
@@ -72,7 +76,7 @@ def open_source(
         return find_dataset(folder, DRAWN_SPLIT, target, people_only=people_only)
     if not (source.root or root):
         raise LitePoseError(f"{source.split or source.packed!r} needs a folder: data.root=FOLDER")
-    folder = Path(root) / source.root
+    folder = local_path(Path(root) / source.root)
     if source.packed:
         packed = PackedDataset(folder / source.packed, target, people_only)
         if not len(packed):

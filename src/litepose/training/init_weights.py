@@ -78,7 +78,7 @@ def _same_network(wanted: ModelConfig, info: ModelInfo) -> None:
 def _take_over(
     model: Network, given: nn.Module, wanted: ModelConfig, other_skeleton: bool
 ) -> list[str]:
-    """Copy all weights whose shapes fit; layers that do not are made anew, whole, and named.
+    """Copy all weights whose shapes fit; others are reinitialized and named.
 
     With another skeleton the last layers are anew even where shapes fit by chance: their channels
     mean other keypoints.

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from litepose.core.console import is_terminal, plain_lines, say
 from litepose.core.errors import LitePoseError
+from litepose.core.read_text import DATA_BYTES, parse_json, read_file
 from litepose.evaluation.matching import Interval
 from litepose.imaging.draw import draw_poses
 from litepose.training.validation import Seen
@@ -88,14 +90,16 @@ class Reporter:
         if self.silent:
             return
         if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(
+                plain_lines(text), markup=False, highlight=False, soft_wrap=True
+            )
         else:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
     def begin(self, what: str, batches: int, done: int) -> None:
         """A bar on a terminal; elsewhere a line now and then."""
         self._last_line = time.monotonic()
-        if self.silent or not sys.stderr.isatty():
+        if self.silent or not is_terminal(sys.stderr):
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -162,10 +166,19 @@ class Reporter:
     def _forget_after(self, epochs: int) -> None:
         """Leave out what an interrupted run reported of epochs that are now done again."""
         if self.metrics.exists():
-            lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]  # the last may be cut short
-            kept = [line for line in whole if json.loads(line)["epoch"] <= epochs]
+            content = read_file(self.metrics, "the figures", DATA_BYTES).decode("utf-8", "replace")
+            kept = [line for line in content.splitlines(keepends=True) if _is_of(line, epochs)]
             self.metrics.write_text("".join(kept), encoding="utf-8")
+
+
+def _is_of(line: str, epochs: int) -> bool:
+    """Whether a line is whole, the last may be cut short, and of one of the first epochs."""
+    try:
+        figures = parse_json(line, "the line")
+    except LitePoseError:
+        return False
+    epoch = figures.get("epoch") if isinstance(figures, dict) else None
+    return line.endswith("\n") and isinstance(epoch, int) and epoch <= epochs
 
 
 def duration(seconds: float) -> str:

@@ -142,7 +142,7 @@ def cell_weights(valid_mask: Tensor, labeled: Tensor, map_hw: tuple[int, int]) -
 
 
 def unlabeled_cells(start: Tensor, target: Tensor, threshold: float) -> Tensor:
-    """(B, K, H, W) bool: where the starting network is sure and the labels know of nobody.
+    """(B, K, H, W) bool: where the teacher predicts a person that is not labeled.
 
     In images whose people are not all labeled such cells probably hold one: leave them out.
     """

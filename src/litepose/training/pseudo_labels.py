@@ -19,6 +19,8 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.files import write_atomically
 from litepose.core.geometry import Affine
+from litepose.core.names import local_path
+from litepose.core.read_text import SETTINGS_BYTES, read_json
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.teacher_maps import SCALE, teacher_map_path
 from litepose.inference.predictor import PredictOptions, Predictor
@@ -55,18 +57,18 @@ def check_description(folder: Path, description: dict[str, Any]) -> None:
     path = folder / DESCRIPTION
     if (folder / DESCRIPTION_BEFORE).exists():
         path = folder / DESCRIPTION_BEFORE
-    try:
-        there = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not path.exists():
         if next(folder.glob("*.npz"), None) is not None:
             raise LitePoseError(
                 f"{folder} holds heatmaps without {DESCRIPTION}, so their model is unknown;"
                 " name another folder"
-            ) from None
+            )
         write_atomically(path, json.dumps(description, indent=1).encode())
         return
-    except (OSError, ValueError) as exc:
-        raise LitePoseError(f"cannot read {path}: {exc}; name another folder") from None
+    try:
+        there = read_json(path, "the description of teacher maps", SETTINGS_BYTES)
+    except LitePoseError as exc:
+        raise LitePoseError(f"{exc}; name another folder") from None
     before = there if isinstance(there, dict) else {}
     differs = [
         f"{key} {before.get(key)}, now {value}"
@@ -98,7 +100,7 @@ def write_teacher_maps(
             f"{predictor.info.name} knows {predictor.info.skeleton.name}, the images are labeled"
             f" with {dataset.skeleton.name}; teacher heatmaps need the same keypoints"
         )
-    folder = Path(folder)
+    folder = local_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:

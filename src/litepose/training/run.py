@@ -116,7 +116,7 @@ class Run:
         save_state(self.state_file, self.config, self.progress, self._parts(), self.group)
 
     def save_weights(self, name: str, ap: float | None) -> Path:
-        """Write the judged weights as a checkpoint that the predictor takes."""
+        """Write the evaluated weights as a checkpoint that the predictor takes."""
         path = self.folder / name
         extra = {
             "training": self.config.model_dump_json(),
@@ -155,12 +155,12 @@ class Run:
         )
 
     def _open_data(self) -> None:
-        """Training and validation images; the first process draws people before others look."""
+        """Training and validation images; the first process draws people before others read."""
         data, drawn = self.config.data, self.folder / "drawn"
         if not self.group.first:
             self.group.gather(None)
         target = named_skeleton(self.config.model.skeleton)
-        if target is None and self.config.model.init:
+        if not self.config.model.skeleton and self.config.model.init:
             target = zoo.load(self.config.model.init)[1].skeleton
             own = open_source(data.val, data.root, None, drawn).skeleton
             check_known(own, target)

@@ -8,7 +8,6 @@ undisturbed one.
 from __future__ import annotations
 
 import io
-import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ import torch
 
 from litepose.core.errors import LitePoseError
 from litepose.core.files import write_atomically
+from litepose.core.kinds import check_kinds
+from litepose.core.read_text import check_regular, parse_json
 from litepose.training.config import TrainConfig
 from litepose.training.distributed import Processes
 
@@ -43,6 +44,11 @@ class Progress:
     train_seconds: float = 0.0
     wait_seconds: float = 0.0
     unreadable: int = 0
+
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        if min(self.epoch, self.batch, self.step, self.images, self.unreadable) < 0:
+            raise LitePoseError("counts of a run are 0 or more")
 
     def next_epoch(self) -> None:
         self.epoch, self.batch = self.epoch + 1, 0
@@ -81,33 +87,53 @@ def load_state(path: Path, config: TrainConfig) -> dict[str, Any]:
 
     Raises LitePoseError where the file is damaged or belongs to a run with other settings.
     """
+    check_regular(path, "the state")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version = state["version"]
     except OSError as exc:
         raise LitePoseError(f"cannot read {path}: {exc.strerror}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as exc:
+    except Exception as exc:  # unpickling raises whatever broken data lead it to
         raise LitePoseError(f"{path} is no state of a run, or damaged: {exc}") from None
     if version != VERSION:
         raise LitePoseError(f"{path} has version {version}, this program reads {VERSION}")
-    _check_same(path, TrainConfig.model_validate_json(state["config"]), config)
+    try:
+        before = TrainConfig.model_validate(parse_json(state["config"], "its configuration"))
+        Progress(**state["progress"])
+        parts, random = state["parts"], state["random"]
+        if not (isinstance(parts, dict) and isinstance(random, list)):
+            raise ValueError("its parts are of another kind")
+        if not isinstance(parts.get("channels_last"), bool):
+            raise ValueError("it does not say how memory was laid out")
+    except (KeyError, TypeError, ValueError) as exc:
+        raise LitePoseError(f"{path} is damaged or was edited: {exc}") from None
+    _check_same(path, before, config)
     return state
 
 
 def restore(state: dict[str, Any], parts: dict[str, Any], group: Processes) -> Progress:
-    """Put a read state into the objects of this run, and its random numbers where they were."""
-    for name, part in parts.items():
-        if hasattr(part, "load_state_dict"):
-            part.load_state_dict(state["parts"][name])
+    """Put a read state into the objects of this run, and its random numbers where they were.
+
+    Raises LitePoseError where it is of another number of processes, or does not fit.
+    """
     if len(state["random"]) != group.world:
         raise LitePoseError(
             f"the run was interrupted with {len(state['random'])} processes and cannot go on with"
             f" {group.world}; start as many"
         )
     own = state["random"][group.rank]
-    torch.set_rng_state(own["cpu"])
-    if "cuda" in own and group.device.type == "cuda":
-        torch.cuda.set_rng_state(own["cuda"], group.device)
+    try:
+        for name, part in parts.items():
+            if hasattr(part, "load_state_dict"):
+                part.load_state_dict(state["parts"][name])
+        torch.set_rng_state(own["cpu"])
+        if "cuda" in own and group.device.type == "cuda":
+            torch.cuda.set_rng_state(own["cuda"], group.device)
+    except Exception as exc:  # each part raises what it likes where its state is another's
+        raise LitePoseError(
+            f"the state of the run is damaged or was edited: {type(exc).__name__}: {exc};"
+            " begin anew with another output"
+        ) from None
     return Progress(**state["progress"])
 
 

@@ -108,7 +108,7 @@ def mean_losses(
 def measure_ap(
     records: Sequence[Record], found: dict[int, Poses], skeleton: Skeleton
 ) -> dict[str, Interval]:
-    """AP with bootstrap intervals over the images that were looked at, by place in `records`."""
+    """AP with bootstrap intervals over the evaluated images, by place in `records`."""
     truths = [truth_of(records[i]) for i in sorted(found)]
     results = [one for i, poses in found.items() for one in poses.to_coco(records[i].image_id)]
     people = group_results(results, truths, skeleton)

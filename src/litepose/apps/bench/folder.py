@@ -47,7 +47,7 @@ def draw_folder(folder: Path, images: int, image_wh: tuple[int, int]) -> list[Pa
 
 
 def measure_folder(predictor: Predictor, paths: list[Path]) -> FolderRate:
-    """Look at every image both ways, in chunks by turns."""
+    """Time every image sequentially and in parallel, in alternating chunks."""
     predictor.predict(paths[0])
     list(predictor.predict_many(paths[:_CHUNK]))  # opens what it needs
     alone_s, many_s, identical = [], [], True

@@ -46,7 +46,7 @@ class BenchRow:
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """image: (H, W, 3) uint8 to look at; people: crowds to decode; runs of each way at each crowd,
+    """image: (H, W, 3) uint8 to predict; people: crowds to decode; runs of each way at each crowd,
     in so many rounds; reference_runs: of the slow way, 0 leaves it out; flip: compare with the flip
     test too, at the middle crowd."""
 
@@ -59,7 +59,7 @@ class BenchPlan:
 
 
 class _Staged:
-    """A backend that runs its network and then answers with maps that were made before."""
+    """A backend that runs its network and then returns synthetic maps."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -68,7 +68,7 @@ class _Staged:
         self._answers: Iterator[Maps] = iter(())
 
     def answer(self, maps: Maps, flip_test: bool) -> None:
-        """From now on it sees these maps, and in each second look, if wanted, their mirror."""
+        """Return these maps from now on, mirrored in every second forward pass if wanted."""
         mirrored = unflip(maps, self.info.skeleton, self.info.tag_kind)
         mirrored = mirrored._replace(
             heatmaps=tuple(map(np.ascontiguousarray, mirrored.heatmaps)),

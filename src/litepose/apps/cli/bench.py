@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from litepose.core.console import is_terminal, say, tell, write_to
+
 if TYPE_CHECKING:
     from litepose.apps.bench.folder import FolderRate
     from litepose.apps.bench.report import ModelReport
@@ -73,11 +75,11 @@ def run(options: argparse.Namespace) -> int:
         folders = _folders(names[0], sizes[0], options, Path(scratch)) if options.images else []
     report = BenchReport(machine, datetime.now(UTC).date().isoformat(), models, folders)
     _tell("")
-    print(report.table())
+    tell(report.table())
     record = report.to_dict()
     (folder / "bench.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     save_image(folder / "bench.png", draw_bench(report))
-    print(f"written: {folder / 'bench.png'}, {folder / 'bench.json'}", file=sys.stderr)
+    say(f"written: {folder / 'bench.png'}, {folder / 'bench.json'}")
     print(json.dumps(record))
     return 0
 
@@ -169,5 +171,5 @@ def _wrong(text: str) -> Exception:
 
 def _tell(text: str) -> None:
     """What is being done now, on one line of a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="" if text else "\r", file=sys.stderr, flush=True)
+    if is_terminal(sys.stderr):
+        write_to(sys.stderr, f"\r\033[K{text}" + ("" if text else "\r"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from litepose.apps.cli.options import check_target
+from litepose.core.console import tell
 from litepose.core.packages import need
 
 
@@ -38,6 +39,6 @@ def run(options: argparse.Namespace) -> int:
     target = Path(options.output) if options.output else source.with_name(stem + ".safetensors")
     check_target(target, ".safetensors")
     info = convert_official(source, target)
-    print(f"{source} is {info.name} ({info.skeleton.name}); wrote {target}")
+    tell(f"{source} is {info.name} ({info.skeleton.name}); wrote {target}")
     print(json.dumps({"written": str(target), "model": info.name, "skeleton": info.skeleton.name}))
     return 0

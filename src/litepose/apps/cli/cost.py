@@ -8,13 +8,15 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from litepose.apps.cli.options import add_model_options, open_predictor
+from litepose.apps.cli.parser import whole
+from litepose.core.console import tell
 from litepose.core.packages import need
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("cost", help="weights, MACs, latency and memory of a model")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="images to time it on")
-    parser.add_argument("--runs", type=int, default=30, help="timed predictions (default 30)")
+    parser.add_argument("--runs", type=whole(1), default=30, help="timed predictions (default 30)")
     add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -40,15 +42,15 @@ def run(options: argparse.Namespace) -> int:
     what = f"{len(images)} images" if images else "a gray image of 640x480"
     macs = sum(network.macs for network in networks)
     squares = " + ".join(f"{side}x{side}" for side in sides)
-    print(f"{predictor!r}")
-    print(f"  weights      {networks[0].params:,}")
-    print(f"  MACs         {macs / 1e9:.3f} G at {squares}")
-    print(f"  peak memory  {memory:.0f} MB, a fresh process")
-    print(f"  latency on {what}, {latency.runs} runs, ms")
-    print(f"  {'':12} {'p50':>7} {'p95':>7}")
+    tell(f"{predictor!r}")
+    tell(f"  weights      {networks[0].params:,}")
+    tell(f"  MACs         {macs / 1e9:.3f} G at {squares}")
+    tell(f"  peak memory  {memory:.0f} MB, a fresh process")
+    tell(f"  latency on {what}, {latency.runs} runs, ms")
+    tell(f"  {'':12} {'p50':>7} {'p95':>7}")
     for part in ("pre", "net", "decode", "total"):
         of = getattr(latency, part)
-        print(f"  {part:12} {of.p50:7.2f} {of.p95:7.2f}")
+        tell(f"  {part:12} {of.p50:7.2f} {of.p95:7.2f}")
     record = {
         **asdict(networks[0]),
         "macs": macs,

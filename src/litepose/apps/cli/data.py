@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from litepose.apps.cli.options import add_model_options, open_predictor, parse_scales
+from litepose.apps.cli.parser import number, whole
 from litepose.apps.cli.progress import Progress
+from litepose.core.console import is_terminal, say, tell, write_to
 from litepose.core.packages import need
 
 
@@ -40,7 +42,7 @@ def run_doctor(options: argparse.Namespace) -> int:
     from litepose.data.validate.dataset import examine
 
     report = examine(options.data, options.split, options.skeleton)
-    print(report.text())
+    tell(report.text())
     print(json.dumps(report.to_dict()))
     return 0 if report.ok else 1
 
@@ -49,7 +51,7 @@ def _add_show(tools: Any) -> None:
     parser = tools.add_parser("show", help="a sheet of images with their labels")
     _add_dataset(parser)
     parser.add_argument("--count", type=int, default=16, help="images (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0)
     parser.add_argument("--output", default="dataset.png", help="default: %(default)s")
     parser.add_argument("--fiftyone", action="store_true", help="open it in FiftyOne instead")
     parser.set_defaults(run=run_show)
@@ -81,7 +83,9 @@ def _add_pack(tools: Any) -> None:
     parser.add_argument("--short-side", type=int, default=256, help="default: %(default)s")
     parser.add_argument("--encoding", default="raw", help="raw, jpeg or webp (default: raw)")
     parser.add_argument("--quality", type=int, default=90, help="of jpeg and webp")
-    parser.add_argument("--piece-mb", type=float, help="split into pieces no larger than this")
+    parser.add_argument(
+        "--piece-mb", type=number(1e-6), help="split into pieces no larger than this"
+    )
     parser.set_defaults(run=run_pack)
 
 
@@ -98,9 +102,9 @@ def run_pack(options: argparse.Namespace) -> int:
     finally:
         progress.clear()
     for index, reason in list(report.unreadable.items())[:10]:
-        print(f"left out: image {index}: {reason}", file=sys.stderr)
+        say(f"left out: image {index}: {reason}")
     written = [str(path) for path in report.paths]
-    print(f"{report.images} images in {len(written)} files, {report.bytes / 1e6:.1f} MB")
+    tell(f"{report.images} images in {len(written)} files, {report.bytes / 1e6:.1f} MB")
     left_out = len(report.unreadable)
     print(json.dumps({"written": written, "images": report.images, "left_out": left_out}))
     return 1 if report.unreadable else 0
@@ -110,7 +114,7 @@ def _add_pseudo_label(tools: Any) -> None:
     parser = tools.add_parser("pseudo-label", help="write a model's heatmaps as training targets")
     _add_dataset(parser)
     parser.add_argument("--output", required=True, help="folder to fill; called again, it goes on")
-    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     parser.add_argument("--scales", default="1", help="multiples of the input size, finest first")
     add_model_options(parser)
     parser.set_defaults(run=run_pseudo_label)
@@ -138,7 +142,7 @@ def run_pseudo_label(options: argparse.Namespace) -> int:
             if reason is not None:
                 left_out += 1
                 progress.clear()
-                print(f"left out: {reason}", file=sys.stderr)
+                say(f"left out: {reason}")
     finally:
         progress.clear()
     print(json.dumps({"written": options.output, "left_out": left_out}))
@@ -148,11 +152,11 @@ def run_pseudo_label(options: argparse.Namespace) -> int:
 def _add_synth(tools: Any) -> None:
     parser = tools.add_parser("synth", help="draw labeled people, in COCO's layout")
     parser.add_argument("data", help="folder to write")
-    parser.add_argument("--count", type=int, default=200, help="images (default %(default)s)")
+    parser.add_argument("--count", type=whole(1), default=200, help="images (default %(default)s)")
     parser.add_argument("--split", default="train2017", help="default: %(default)s")
     parser.add_argument("--size", type=int, default=256, help="side in pixels")
     parser.add_argument("--most-people", type=int, default=4, help="an image (default 4)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0)
     parser.set_defaults(run=run_synth)
 
 
@@ -177,9 +181,9 @@ def run_download(options: argparse.Namespace) -> int:
     from litepose.data.download import download
 
     def show(what: str, done: int, total: int) -> None:
-        if sys.stderr.isatty():
+        if is_terminal(sys.stderr):
             share = 100 * done / max(total, 1)
-            print(f"\r{what}: {share:5.1f} % \033[K", end="", file=sys.stderr, flush=True)
+            write_to(sys.stderr, f"\r{what}: {share:5.1f} % \033[K")
 
     folder = download(options.name, options.data, options.splits.split(","), show)
     print(json.dumps({"written": str(folder)}))

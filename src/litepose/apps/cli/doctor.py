@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from litepose.core.console import tell
+
 PACKAGES = (
     "litepose", "numpy", "opencv-python-headless", "Pillow", "onnxruntime",
     "torch", "safetensors", "scipy", "onnx", "openvino", "faster-coco-eval",
@@ -32,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
         "self_test": _self_test(),
     }
     for title, part in report.items():
-        print(f"{title.replace('_', ' ')}:")
+        tell(f"{title.replace('_', ' ')}:")
         for key, value in part.items():
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-            print(f"  {key:24} {shown}")
+            tell(f"  {key:24} {shown}")
     print(json.dumps(report))
     return 0 if report["self_test"]["passed"] else 1
 
@@ -89,7 +91,7 @@ def _models() -> dict[str, str]:
 
 
 def _self_test() -> dict[str, Any]:
-    """Load the default model and look at a gray image: nobody must be there, twice the same."""
+    """Predict a gray image twice with the default model: no people, equal maps."""
     import numpy as np
 
     import litepose

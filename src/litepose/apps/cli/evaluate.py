@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from litepose.apps.cli.options import (
     open_predictor,
     parse_scales,
 )
+from litepose.core.console import say, tell
 from litepose.core.errors import LitePoseError
 from litepose.core.packages import need
 
@@ -22,7 +22,7 @@ from litepose.core.packages import need
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "evaluate",
-        help="judge a model on annotated images",
+        help="AP of a model on annotated images",
         description=(
             "Prints AP with its 95 % interval and tables; with --output also writes report.json,"
             " report.txt, results.json (COCO) and sheet.png with the best, worst, missed and"
@@ -36,7 +36,12 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--output", metavar="DIR", help="folder for the report")
     parser.add_argument("--limit", type=int, help="only the first so many images")
     parser.add_argument("--resume", action="store_true", help="go on with a stopped run in DIR")
-    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
+    parser.add_argument(
+        "--decoder",
+        choices=("fast", "reference"),
+        help="reference: the official one, slow, to reproduce published figures",
+    )
     parser.add_argument("--scales", help="average the maps of such multiples, e.g. 1,0.5,2")
     parser.add_argument(
         "--calibration",
@@ -51,7 +56,8 @@ def add_parser(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     need("this command", "faster_coco_eval", extra="train")
     from litepose.apps.cli.progress import Progress
-    from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+    from litepose.core.names import local_path
+    from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 
     how = EvaluateOptions(
         limit=options.limit,
@@ -63,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
             "--calibration writes into the folder of the report: name it with --output"
         )
     predictor = open_predictor(options)
+    predictor.defaults = predictor.options(decoder=options.decoder)
     predict = predictor.options(
         flip_test=options.flip_test or None,
         scales=None if options.scales is None else parse_scales(options.scales),
@@ -73,24 +80,25 @@ def run(options: argparse.Namespace) -> int:
         flip_test=predict.flip_test,
         scales=predict.scales,
         views=predict.views,
+        decoder=predict.decoder,
         weights=predictor.backend.file,
         unknown=unknown,
     )
     total = min(len(dataset), options.limit or len(dataset))
     progress = Progress(total, "images", options.quiet)
-    output = Path(options.output) if options.output else None
+    output = local_path(options.output) if options.output else None
     try:
         report = evaluate(predictor, dataset, output, how, lambda done, of: progress.step())
     finally:
         progress.clear()
-    print(report.to_text())
+    tell(report.to_text())
     if options.calibration and output is not None:
         from litepose.evaluation.calibration_report import write_calibration
 
-        print("\n".join(write_calibration(output, dataset.records, dataset.skeleton)))
+        tell("\n".join(write_calibration(output, dataset.records, dataset.skeleton)))
     if output is not None:
-        print(f"the report is in {output}", file=sys.stderr)
+        say(f"the report is in {output}")
     print(json.dumps(report.to_dict()))
     for reason in report.unreadable[:10]:
-        print(f"failed: {reason}", file=sys.stderr)
+        say(f"failed: {reason}")
     return 130 if report.interrupted else 1 if report.unreadable else 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from litepose.apps.cli.options import check_target
+from litepose.core.console import say, tell
 from litepose.core.packages import need
 
 FORMATS = ("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript")
@@ -33,7 +33,7 @@ def add_parser(verbs: Any) -> None:
         "--decoder", action="store_true", help="put the decoder's first half into the graph"
     )
     parser.add_argument(
-        "--flip-test", action="store_true", help="with --decoder: and the look at the mirror image"
+        "--flip-test", action="store_true", help="with --decoder: include the mirrored forward pass"
     )
     parser.add_argument(
         "--half", action="store_true", help="store float16 weights: half the file (onnx)"
@@ -41,7 +41,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--images", metavar="DIR", help="images to compare on")
     int8 = parser.add_argument_group("8 bits")
     int8.add_argument("--calibration", metavar="DIR", help="images to find the ranges on")
-    int8.add_argument("--data", metavar="DIR", help="dataset folder to judge AP on (COCO layout)")
+    int8.add_argument("--data", metavar="DIR", help="dataset folder to measure AP on (COCO layout)")
     int8.add_argument("--split", default="val2017", help="of --data (default: %(default)s)")
     parser.set_defaults(run=run)
 
@@ -71,20 +71,20 @@ def run(options: argparse.Namespace) -> int:
         split=options.split,
     )
     check(request)
-    print(f"exporting {name} to {options.format}, up to some minutes ...", file=sys.stderr)
+    say(f"exporting {name} to {options.format}, up to some minutes ...")
     try:
-        report = export_model(request, lambda text: print(text, file=sys.stderr))
+        report = export_model(request, lambda text: say(text))
     except RefusedError as refused:
-        print(f"litepose export: {refused}", file=sys.stderr)
+        say(f"litepose export: {refused}")
         numbers = refused.report.to_dict()
         print(
             json.dumps({"written": None, "refused": str(refused), "model": name, "int8": numbers})
         )
         return 1
     if report.int8 is not None:
-        print(report.int8.text())
-    print(f"{report.images}: {report.parity.text()}")
-    print(f"wrote {', '.join(map(str, report.written))}")
+        tell(report.int8.text())
+    tell(f"{report.images}: {report.parity.text()}")
+    tell(f"wrote {', '.join(map(str, report.written))}")
     print(json.dumps(report.to_dict()))
     return 0
 

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from litepose.apps.cli import (
 )
 from litepose.apps.cli import map as map_verb
 from litepose.apps.cli.parser import Parser
+from litepose.apps.cli.stopping import sigterm_as_ctrl_c
+from litepose.core.console import open_missing_streams, say
 from litepose.core.errors import LitePoseError
 
 VERBS = (
@@ -48,33 +51,35 @@ def build_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    open_missing_streams()
     parser = build_parser()
     options = parser.parse(arguments)
     if options.verb is None:
         parser.print_help(sys.stderr)
         return 2
     try:
-        code = int(options.run(options))
+        with sigterm_as_ctrl_c():
+            code = int(options.run(options))
         print(end="", flush=True)  # what fails to be written fails here, not when Python ends
         return code
     except LitePoseError as exc:
-        print(f"litepose {options.verb}: {exc}", file=sys.stderr)
+        say(f"litepose {options.verb}: {exc}")
         return 2
     except KeyboardInterrupt:
-        print(f"\nlitepose {options.verb}: interrupted", file=sys.stderr)
+        say(f"\nlitepose {options.verb}: interrupted")
         return 130
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         _give_up_stdout()
         return 0
     except OSError as exc:  # such as results on a full disk
         _give_up_stdout()
-        print(f"litepose {options.verb}: reading or writing failed: {exc}", file=sys.stderr)
+        say(f"litepose {options.verb}: reading or writing failed: {exc}")
         return 1
 
 
 def _give_up_stdout() -> None:
     """Python writes what is left at its end, and would complain once more."""
-    if sys.stdout is not None:
+    with contextlib.suppress(OSError, ValueError):  # a stream of another kind, or closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

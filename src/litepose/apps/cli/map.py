@@ -14,6 +14,7 @@ from litepose.apps.cli.options import (
     parse_views,
     read_limits,
 )
+from litepose.apps.cli.parser import whole
 
 if TYPE_CHECKING:
     from litepose.apps.map.job import Job
@@ -53,6 +54,12 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger images")
+    parser.add_argument(
+        "--max-memory",
+        type=whole(1, 10**6),
+        metavar="MB",
+        help="of each worker, for images being read at once (default: 2000)",
+    )
     add_model_options(parser)
     add_predict_options(parser)
     parser.set_defaults(run=run, threads=1, allow_private=False)

@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from litepose.core.console import tell
+
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("models", help="list the models and where their weights come from")
@@ -18,16 +20,16 @@ def run(options: argparse.Namespace) -> int:
 
     rows = []
     header = f"{'name':22} {'keypoints':>9} {'input':>5} {'params':>8} {'GMACs':>6}  weights"
-    print(header)
+    tell(header)
     for name, model in zoo.MODELS.items():
         info = model.info
         found = [file.path.suffix for file in model_files(name)]
         mark = "*" if name == zoo.DEFAULT else " "
-        print(
+        tell(
             f"{name + mark:22} {info.skeleton.num_keypoints:9} {info.input.size:5}"
             f" {model.params / 1e6:7.2f}M {model.gmacs:6.2f}  {' '.join(found) or 'none here'}"
         )
-        print(f"{'':22} AP {model.ap}; {model.weights}")
+        tell(f"{'':22} AP {model.ap}; {model.weights}")
         rows.append(
             {
                 "name": name,
@@ -41,6 +43,6 @@ def run(options: argparse.Namespace) -> int:
                 "found": found,
             }
         )
-    print("* the default")
+    tell("* the default")
     print(json.dumps({"models": rows}))
     return 0

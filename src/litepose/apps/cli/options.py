@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from litepose.core.console import say
 
 if TYPE_CHECKING:
     from litepose.data.datasets import CocoDataset
     from litepose.evaluation.keypoint_overlap import MissingKeypoints
     from litepose.imaging.read import ReadLimits
     from litepose.inference.predictor import PredictOptions, Predictor
+from litepose.apps.cli.parser import whole
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--views", metavar="SIZES", help="views whose people are merged, e.g. 256,512"
     )
-    model.add_argument("--threads", type=int, default=0, help="for the network; 0: all cores")
+    model.add_argument(
+        "--threads", type=whole(0, 1024), default=0, help="for the network; 0: all cores"
+    )
     model.add_argument("--provider", action="append", help="onnxruntime provider, best first")
     model.add_argument("--device", default="cpu", help="of torch or openvino (default: cpu)")
     model.add_argument(
@@ -46,22 +50,25 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    look = parser.add_argument_group("how to look")
-    look.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
-    look.add_argument(
+    how = parser.add_argument_group("prediction")
+    how.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
+    how.add_argument(
+        "--decoder", choices=("fast", "reference"), help="reference: the official one, slow"
+    )
+    how.add_argument(
         "--scales",
         help="average the maps of input sizes that are multiples, e.g. 1,0.5,2, as the paper does",
     )
-    look.add_argument(
+    how.add_argument(
         "--threshold", type=float, help="leave people out who score below (default: the model's)"
     )
-    look.add_argument("--max-people", type=int, help="keep only so many of the best")
+    how.add_argument("--max-people", type=int, help="keep only so many of the best")
 
 
 def open_predictor(options: argparse.Namespace) -> Predictor:
     """The model that the options ask for; what `--backend auto` chose is said on stderr."""
     from litepose.inference.backend import RuntimeOptions
-    from litepose.inference.predictor import open_predictor
+    from litepose.inference.load import open_predictor
 
     providers = tuple(options.provider or ["CPUExecutionProvider"])
     how = RuntimeOptions(options.threads, providers, options.device, options.precision)
@@ -72,21 +79,27 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
         input_size=options.size,
         views=parse_views(options.views),
         options=how,
-        say=lambda text: print(text, file=sys.stderr),
+        say=say,
     )
 
 
 def open_data(
     options: argparse.Namespace, predictor: Predictor
 ) -> tuple[CocoDataset, MissingKeypoints | None]:
-    """The images of --data and --split to judge a model on; what it lacks is said on stderr."""
+    """The images of --data and --split for evaluation; missing keypoints are named on stderr."""
+    from litepose.data.corner_boxes import areas_of_corners
     from litepose.evaluation.keypoint_overlap import open_for_evaluation
 
     info = predictor.info
     dataset, unknown = open_for_evaluation(options.data, options.split, info.name, info.skeleton)
+    if people := areas_of_corners(dataset.records):
+        say(
+            f"warning: the boxes of {people:,} people seem to be two corners and no x, y, width,"
+            " height, and their areas, which AP needs, are made from them: see litepose data doctor"
+        )
     if unknown:
         limit = getattr(options, "limit", None)
-        print(f"warning: {unknown.of(range(len(dataset))[:limit])}", file=sys.stderr)
+        say(f"warning: {unknown.of(range(len(dataset))[:limit])}")
     return dataset, unknown
 
 
@@ -94,6 +107,7 @@ def predict_options(options: argparse.Namespace, predictor: Predictor) -> Predic
     """The predictor's defaults with what the options say in place of them."""
     return predictor.options(
         flip_test=options.flip_test or None,
+        decoder=options.decoder,
         scales=None if options.scales is None else parse_scales(options.scales),
         threshold=options.threshold,
         max_people=options.max_people,
@@ -106,6 +120,8 @@ def read_limits(options: argparse.Namespace) -> ReadLimits:
     from litepose.imaging.read import ReadLimits
 
     limits = ReadLimits(allow_private=options.allow_private)
+    if options.max_memory is not None:
+        limits = replace(limits, max_memory=options.max_memory * 1_000_000)
     if options.max_pixels is None:
         return limits
     if options.max_pixels < 1:

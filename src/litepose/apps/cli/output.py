@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+
+from litepose.core.console import say
 
 MARK = ".pose"  # photo.jpg -> photo.pose.jpg
 
@@ -19,7 +21,7 @@ class OutputPaths:
     """
 
     def __init__(self, folder: str | None, sources: Sequence[str]) -> None:
-        from litepose.imaging.names import local_path
+        from litepose.core.names import local_path
 
         self._folder = None if folder is None else local_path(folder)
         self._taken = {os.path.realpath(source) for source in sources}
@@ -44,7 +46,7 @@ class OutputPaths:
 
     def name(self, source: str, mark: str, suffix: str = ".jpg") -> Path:
         """A path that nothing else of this run has: photo.pose.jpg, photo-2.pose.jpg, ..."""
-        from litepose.imaging.names import is_url, without_password
+        from litepose.core.names import is_url, without_password
         from litepose.imaging.video_open import is_camera
 
         shown = without_password(source).partition("?")[0] if is_url(source) else source
@@ -63,18 +65,42 @@ class OutputPaths:
         return path
 
     def _beside(self, source: str) -> Path:
-        from litepose.imaging.names import is_url, local_path
+        from litepose.core.names import is_url, local_path
 
         if self._folder is not None:
             return self._folder
         return Path() if is_url(source) else local_path(source).parent
 
 
-def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
+class Report:
+    """The file of JSON lines. Where it cannot be written any more that is said once, and the work
+    that it tells of goes on; `failed` then."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self.failed = file, False
+
+    def write(self, line: str) -> None:
+        """A line, whole even where we are interrupted."""
+        if not self.failed:
+            self._try(lambda: (self._file.write(line), self._file.flush()))
+
+    def close(self) -> None:
+        self._try(self._file.close)
+
+    def _try(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except OSError as exc:
+            if not self.failed:
+                say(f"failed: cannot write {self._file.name}: {exc.strerror or exc}")
+            self.failed = True
+
+
+def open_report(path: str | None, sources: Sequence[str]) -> Report | None:
     """The file of JSON lines. Raises LitePoseError where it would replace a source."""
     from litepose.core.errors import LitePoseError
+    from litepose.core.names import local_path
     from litepose.imaging.find_images import IMAGE_SUFFIXES
-    from litepose.imaging.names import local_path
     from litepose.imaging.video_open import VIDEO_SUFFIXES
 
     if path is None:
@@ -87,15 +113,16 @@ def open_report(path: str | None, sources: Sequence[str]) -> TextIO | None:
     if os.path.realpath(path) in map(os.path.realpath, sources):
         raise LitePoseError(f"--json {path} is one of the sources; give another name")
     try:
-        return local_path(path).open("w", encoding="utf-8")
+        return Report(local_path(path).open("w", encoding="utf-8"))
     except OSError as exc:
         raise LitePoseError(f"cannot write {path}: {exc.strerror}") from None
 
 
-def print_record(record: dict[str, Any], report: TextIO | None, shown: bool = True) -> None:
-    """One line on stdout (where `shown`) and in the report, whole even where we are interrupted."""
+def print_record(record: dict[str, Any], report: Report | None, shown: bool = True) -> None:
+    """One line on stdout (where `shown`) and in the report."""
     line = json.dumps(record, separators=(",", ":")) + "\n"
-    for out in (sys.stdout if shown else None, report):
-        if out is not None:
-            out.write(line)
-            out.flush()
+    if report is not None:
+        report.write(line)
+    if shown and sys.stdout is not None:
+        sys.stdout.write(line)
+        sys.stdout.flush()

@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from litepose.core.console import plain_lines
 from litepose.core.errors import did_you_mean
 
 # Of 0.1.0, and what they are called now.
 RENAMED = {"answers": "pseudo-label", "--film-size": "--video-size"}
+
+
+def whole(least: int, most: int = 10**9) -> Callable[[str], int]:
+    """What argparse reads a whole number with; outside its bounds it is wrong use."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text) if len(text) < 30 else None
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number from {least} to {most}; got {text!r:.60}"
+            )
+        return number
+
+    return read
+
+
+def number(least: float, most: float = 1e9) -> Callable[[str], float]:
+    """As `whole`, of any number; nan and inf are none."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:  # nan lies nowhere
+            raise argparse.ArgumentTypeError(
+                f"must be a number from {least:g} to {most:g}; got {text!r:.60}"
+            )
+        return value
+
+    return read
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,4 +78,4 @@ class Parser(argparse.ArgumentParser):
             message = f"{choice[1]!r} is now called {RENAMED[choice[1]]!r}"
         elif choice:
             message += did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
-        super().error(message)
+        super().error(plain_lines(message))

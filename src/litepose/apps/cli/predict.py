@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +20,9 @@ from litepose.apps.cli.options import (
     read_limits,
 )
 from litepose.apps.cli.output import MARK, OutputPaths, open_report, print_record
+from litepose.apps.cli.parser import whole
+from litepose.apps.cli.stopping import stopping, until
+from litepose.core.console import say
 
 if TYPE_CHECKING:
     from litepose.inference.predictor import PredictOptions, Predictor
@@ -61,13 +63,19 @@ def add_parser(verbs: Any) -> None:
         default=DRAWN_FROM,
         help="keypoints scoring below are not drawn; the JSON has them all (default: %(default)s)",
     )
-    parser.add_argument("--heatmaps", action="store_true", help="IMAGE.heatmaps.jpg as well")
+    parser.add_argument("--heatmaps", action="store_true", help="also write IMAGE.heatmaps.jpg")
     parser.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     parser.add_argument(
         "--allow-private", action="store_true", help="let URLs lead to private addresses"
     )
     parser.add_argument(
         "--max-pixels", type=int, metavar="N", help="refuse larger images (default: 100 million)"
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=whole(1, 10**6),
+        metavar="MB",
+        help="for all images being read at once; large ones wait (default: 2000)",
     )
     parser.add_argument(
         "--deadline",
@@ -90,9 +98,11 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         help="SOURCE is a video whatever its name: a folder or glob is its frames, a URL a stream",
     )
     video.add_argument("--fps", type=float, help="of a folder of frames (default: 25)")
-    video.add_argument("--track", action="store_true", help="number people, the same all through")
-    video.add_argument("--smooth", action="store_true", help="calm keypoints down; tracks as well")
-    video.add_argument("--show", action="store_true", help="a window that shows it; q closes it")
+    video.add_argument("--track", action="store_true", help="persistent IDs")
+    video.add_argument("--smooth", action="store_true", help="smooth keypoints; implies --track")
+    video.add_argument(
+        "--show", action="store_true", help="show the video in a window; q closes it"
+    )
     video.add_argument(
         "--video-size",
         type=int,
@@ -131,11 +141,12 @@ def run(options: argparse.Namespace) -> int:
         for record in missing:
             records.append(record)
             print_record(record, report)
-        for record in _records(predictor, sources, how, places, options):
-            records.append(record)
-            progress.clear()
-            print_record(record, report)
-            progress.step()
+        with stopping() as caught:
+            for record in _records(predictor, sources, how, places, options, caught):
+                records.append(record)
+                progress.clear()
+                print_record(record, report)
+                progress.step()
     finally:
         progress.clear()
         if len(sources) + len(missing) > 1:
@@ -145,7 +156,10 @@ def run(options: argparse.Namespace) -> int:
             print(json.dumps(summary), flush=True)
         if report is not None:
             report.close()
-    return _finish(records, options)
+    code = _finish(records, options)
+    if caught:
+        return 130
+    return 1 if report is not None and report.failed else code
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -181,8 +195,8 @@ def _are_videos(options: argparse.Namespace) -> bool:
 def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """All images that the sources stand for, and a record for each source that has none."""
     from litepose.core.errors import LitePoseError
+    from litepose.core.names import is_url
     from litepose.imaging.find_images import list_images
-    from litepose.imaging.names import is_url
 
     found: list[str] = []
     missing: list[dict[str, Any]] = []
@@ -212,6 +226,7 @@ def _records(
     how: PredictOptions,
     places: OutputPaths,
     options: argparse.Namespace,
+    caught: list[int],
 ) -> Iterator[dict[str, Any]]:
     """The record of each image, in order; of many, several are worked on side by side."""
     from litepose.inference.parallel import ordered_map
@@ -224,7 +239,8 @@ def _records(
     worker, workers = predictor, 1
     if len(jobs) >= MANY_FROM and how.deadline_ms is None:  # one at a time ends sooner
         worker, workers = predictor.clone_for(how)
-    return ordered_map(lambda job: _one(worker, job, how, options), jobs, workers)
+    begun = until(caught, jobs)
+    return ordered_map(lambda job: _one(worker, job, how, options), begun, workers)
 
 
 def _one(
@@ -277,11 +293,11 @@ def _finish(records: list[dict[str, Any]], options: argparse.Namespace) -> int:
         for record in drawn[:10]:
             people = len(record["people"])
             who = "nobody" if not people else "1 person" if people == 1 else f"{people} people"
-            print(f"{record['source']}: {who} -> {record['drawn']}", file=sys.stderr)
+            say(f"{record['source']}: {who} -> {record['drawn']}")
         if len(drawn) > 10:
-            print(f"... and {len(drawn) - 10} more images", file=sys.stderr)
+            say(f"... and {len(drawn) - 10} more images")
     for record in failed:
         source, error = record["source"], record["error"]
         named = "" if source in error else f"{source}: "
-        print(f"failed: {named}{error}", file=sys.stderr)
+        say(f"failed: {named}{error}")
     return 1 if failed else 0

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
+import math
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import cv2
 
 from litepose.apps.cli.options import predict_options, read_limits
-from litepose.apps.cli.output import MARK, OutputPaths, open_report, print_record
+from litepose.apps.cli.output import MARK, OutputPaths, Report, open_report, print_record
 from litepose.apps.cli.progress import Progress
+from litepose.apps.cli.stopping import stopping
 from litepose.apps.cli.video_display import Screen, check_window
 from litepose.apps.cli.video_effort import open_for_video
+from litepose.core.console import is_terminal, say
 from litepose.core.errors import LitePoseError
-from litepose.imaging.names import is_url, local_path, split_url, without_password
+from litepose.core.names import is_url, local_path, split_url, without_password
 from litepose.imaging.video_open import is_camera, is_video, list_videos
 from litepose.imaging.video_reader import Frames, frames
-from litepose.imaging.video_writer import check_video
+from litepose.imaging.video_writer import SLOWEST, check_video
 from litepose.inference.predictor import PredictOptions, Predictor
 from litepose.inference.stream import PosedFrame
 
@@ -72,7 +71,8 @@ def run_videos(options: argparse.Namespace) -> int:
             report.close()
     if any(record.get("interrupted") for record in records):
         return 130
-    return 1 if any("error" in record for record in records) else 0
+    lost = report is not None and report.failed
+    return 1 if lost or any("error" in record for record in records) else 0
 
 
 def _find(options: argparse.Namespace) -> tuple[list[str], list[dict[str, Any]]]:
@@ -98,11 +98,11 @@ def _check(options: argparse.Namespace) -> None:
         raise LitePoseError("--heatmaps is for images; leave it out for videos")
     if options.video_size and options.video_size < 32:
         raise LitePoseError(f"--video-size must be 32 or more, or 0; got {options.video_size}")
-    if not options.stall > 0:
+    if not 0 < options.stall < math.inf:
         raise LitePoseError(f"--stall must be above 0 seconds; got {options.stall}")
     if options.fps is not None:
-        if not 0 < options.fps <= 1000:
-            raise LitePoseError(f"--fps must lie above 0 and be at most 1000; got {options.fps}")
+        if not SLOWEST <= options.fps <= 1000:
+            raise LitePoseError(f"--fps must lie in {SLOWEST:g}..1000; got {options.fps:g}")
         videos = [source for source in options.sources if is_video(source)]
         if videos:
             raise LitePoseError(f"--fps is of images that are frames; {videos[0]} says its own")
@@ -128,7 +128,7 @@ def _video(
     predictor: Predictor,
     source: str,
     target: Path | None,
-    report: TextIO | None,
+    report: Report | None,
     how: PredictOptions,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _video(
         return record | {"error": str(exc)}
     tally = _Tally(shown, opened)
     try:
-        with _stopping(opened) as caught, Screen(target, opened, options) as screen:
+        with stopping(opened.stop) as caught, Screen(target, opened, options) as screen:
             _work(predictor, opened, screen, tally, report, how, options)
     except LitePoseError as exc:
         record["error"] = str(exc)
@@ -160,13 +160,13 @@ def _work(
     opened: Frames,
     screen: Screen,
     tally: _Tally,
-    report: TextIO | None,
+    report: Report | None,
     how: PredictOptions,
     options: argparse.Namespace,
 ) -> None:
     total = None if opened.duration is None else max(1, round(opened.duration * opened.fps))
     progress = Progress(total, "frames", options.quiet)
-    piped = not sys.stdout.isatty()  # on a terminal thousands of lines would bury all else
+    piped = not is_terminal(sys.stdout)  # on a terminal thousands of lines would bury all else
     try:
         for frame in predictor.stream(opened, how, track=options.track, smooth=options.smooth):
             print_record(tally.count(frame), report, shown=piped)
@@ -214,29 +214,6 @@ class _Tally:
         return record
 
 
-@contextlib.contextmanager
-def _stopping(opened: Frames) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM end the video after this frame; a second one ends everything at once."""
-    caught: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-        opened.stop()
-
-    if threading.current_thread() is not threading.main_thread():  # only there may one listen
-        yield caught
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, stop) for number in numbers]
-    try:
-        yield caught
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
 def _tell(record: dict[str, Any], quiet: bool) -> None:
     """Say on stderr what came of a video."""
     source, error = record["source"], record.get("error")
@@ -248,9 +225,9 @@ def _tell(record: dict[str, Any], quiet: bool) -> None:
         parts += [f"{record[k]} {k}" for k in ("broken", "dropped") if record[k]]
         drawn = f" -> {record['drawn']}" if "drawn" in record else ""
         stopped = " (stopped)" if record.get("interrupted") else ""
-        print(f"{name}: {', '.join(parts)}{stopped}{drawn}", file=sys.stderr)
+        say(f"{name}: {', '.join(parts)}{stopped}{drawn}")
     if "warning" in record and not quiet:
-        print(f"note: {record['warning']}", file=sys.stderr)
+        say(f"note: {record['warning']}")
     if error is not None:
         named = "" if name in error else f"{name}: "
-        print(f"failed: {named}{error}", file=sys.stderr)
+        say(f"failed: {named}{error}")

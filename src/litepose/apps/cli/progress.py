@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+from litepose.core.console import is_terminal, write_to
+
 _WIDTH = 28
 
 
@@ -17,7 +19,7 @@ class Progress:
 
     def __init__(self, total: int | None, what: str, quiet: bool = False) -> None:
         self._total, self._what, self._done = total, what, 0
-        self._shown = total != 1 and total != 0 and not quiet and sys.stderr.isatty()
+        self._shown = total != 1 and total != 0 and not quiet and is_terminal(sys.stderr)
         self._color = not os.environ.get("NO_COLOR")
         self._start = time.monotonic()
 
@@ -30,7 +32,7 @@ class Progress:
         if self._total is None:
             pace = self._done / max(spent, 1e-3)
             text = f"\r{self._done} {self._what}, {pace:.1f} a second \033[K"
-            print(text, end="", file=sys.stderr, flush=True)
+            write_to(sys.stderr, text)
             return
         self._total = max(self._total, self._done)
         left = spent / self._done * (self._total - self._done)
@@ -39,8 +41,8 @@ class Progress:
         if self._color:
             track = f"\033[36m{bar}\033[2m{track[len(bar) :]}\033[0m"
         text = f"\r{track} {self._done}/{self._total} {self._what}, {left:.0f} s left \033[K"
-        print(text, end="", file=sys.stderr, flush=True)
+        write_to(sys.stderr, text)
 
     def clear(self) -> None:
         if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            write_to(sys.stderr, "\r\033[K")

@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+from litepose.apps.cli.parser import number
 from litepose.core.packages import need
 
 
@@ -25,7 +26,9 @@ def add_parser(verbs: Any) -> None:
         "overrides", nargs="*", metavar="key=value", help="change the configuration"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in its folder")
-    parser.add_argument("--stop-after", type=float, metavar="MINUTES", help="save and leave then")
+    parser.add_argument(
+        "--stop-after", type=number(0), metavar="MINUTES", help="save and leave then"
+    )
     parser.set_defaults(run=run)
 
 

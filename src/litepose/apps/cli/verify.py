@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from litepose.apps.cli.options import (
     open_data,
     open_predictor,
 )
+from litepose.core.console import say, tell
 from litepose.core.packages import need
 
 _TO_RECORD = (
@@ -25,11 +25,11 @@ _TO_RECORD = (
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "verify",
-        help="compute the claimed AP of the bundled models again",
+        help="recompute the reported AP of the bundled models",
         description=(
-            "Computes AP from the stored people and labels of each ledger entry and compares it"
-            " with what is claimed, and the weights with those that were judged. With --record it"
-            " judges a model and writes an entry; one of weights of your own is verified with"
+            "Recomputes AP from the recorded predictions and labels of each reported result and"
+            " compares it with the reported AP, and the weights with those evaluated. With --record"
+            " it evaluates a model and writes a result; verify one of your own weights with"
             " `litepose verify FILE --model WEIGHTS`."
         ),
     )
@@ -37,11 +37,11 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--record",
         metavar="FILE",
-        help="write an entry to FILE, which must end in .ledger.json.gz; needs --data and --split",
+        help="write a result to FILE, which must end in .ledger.json.gz; needs --data and --split",
     )
     parser.add_argument("--data", help="dataset folder, to record")
     parser.add_argument("--split", help="e.g. val2017, to record")
-    parser.add_argument("--flip-test", action="store_true", help="look at the mirror image too")
+    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -64,13 +64,13 @@ def run(options: argparse.Namespace) -> int:
         verdict = verify(read_result(path), weights)
         entry, found = verdict.entry, verdict.found
         how = ", ".join(f"{name} {value}" for name, value in entry.settings.items())
-        print(f"{path.name}: {entry.model} on {entry.dataset} ({how}; {entry.date})")
+        tell(f"{path.name}: {entry.model} on {entry.dataset} ({how}; {entry.date})")
         for name, claim in entry.claimed.items():
-            print(
+            tell(
                 f"  {name:<20} claimed {claim:6.2f}  computed {found.get(name, float('nan')):6.2f}"
             )
         for problem in verdict.problems:
-            print(f"failed: {path.name}: {problem}", file=sys.stderr)
+            say(f"failed: {path.name}: {problem}")
         verdicts[path.name] = {"ok": not verdict.problems, "numbers": found}
     print(json.dumps(verdicts))
     return 0 if all(v["ok"] for v in verdicts.values()) else 1
@@ -98,7 +98,7 @@ def _record(options: argparse.Namespace) -> int:
 
     from litepose.apps.cli.progress import Progress
     from litepose.core.errors import LitePoseError
-    from litepose.evaluation.evaluate import EvaluateOptions
+    from litepose.evaluation.evaluator import EvaluateOptions
     from litepose.evaluation.reported_results import SUFFIX, record, write_result
 
     if options.entries:

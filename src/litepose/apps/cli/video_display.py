@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from litepose.core.console import say
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.imaging.draw import DrawStyle, draw_poses
@@ -106,6 +107,4 @@ class Screen:
         self._writer.write(drawn, seconds)
         if self._writer.resized and not before and not self._options.quiet:
             wide, high = self._writer.size_wh
-            print(
-                f"the images change their size; the video stays at {wide}x{high}", file=sys.stderr
-            )
+            say(f"the images change their size; the video stays at {wide}x{high}")

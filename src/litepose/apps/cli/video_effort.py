@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from dataclasses import replace
 
 import numpy as np
 
 from litepose.apps.cli.options import open_predictor
+from litepose.core.console import say
 from litepose.inference.predictor import Predictor
 
 FRAME_WH = (1280, 720)
@@ -28,10 +28,9 @@ def open_for_video(options: argparse.Namespace) -> Predictor:
     if took <= FRAME_MS:
         return usual
     if not options.quiet:
-        print(
+        say(
             f"effort fast: the usual one takes {took:.0f} ms a frame here, and {FRAME_MS:.0f} keep"
-            " up with 25 frames a second (--effort usual takes it all the same)",
-            file=sys.stderr,
+            " up with 25 frames a second (--effort usual takes it all the same)"
         )
     return open_predictor(argparse.Namespace(**{**vars(options), "effort": "fast"}))
 

@@ -20,7 +20,7 @@ RENEW_SECONDS = 20.0
 
 
 class OutputFolder:
-    """What has been written, and by whom; everything of ours but the tables lies in `_map/`."""
+    """What has been written and by which run; all but the tables is in `_map/`."""
 
     def __init__(self, uri: str) -> None:
         """Raises LitePoseError where the storage is unknown."""

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from litepose.imaging.read import ReadLimits
 from litepose.inference.backend import DEFAULTS, RuntimeOptions
-from litepose.inference.predictor import Predictor, open_predictor
+from litepose.inference.load import open_predictor
+from litepose.inference.predictor import Predictor
 from litepose.inference.results import PredictOptions
 
 

@@ -1,4 +1,4 @@
-"""Workers of `litepose map --on local`: processes of this machine, begun anew when they die."""
+"""Workers of `litepose map --on local`: processes of this machine, restarted when they die."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers of `litepose map --on ray`: actors, begun anew when they or their machine die."""
+"""Workers of `litepose map --on ray`: actors, restarted when they or their machine die."""
 
 from __future__ import annotations
 

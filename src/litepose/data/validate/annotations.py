@@ -9,7 +9,8 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton, canonical_name
-from litepose.data.coco import area_of, box_of, id_of
+from litepose.data.coco import area_of, box_of, flat_keypoints, id_of
+from litepose.data.corner_boxes import is_corner_box
 from litepose.data.skeleton_toml import in_category
 from litepose.data.validate.findings import Finding, finding, repeated
 
@@ -96,7 +97,7 @@ def triples_of(
     """(N, K, 3) of the annotations that can be read, these annotations, and what cannot."""
     rows, kept, lengths, numbers = [], [], [], []
     for a in people:
-        flat = a.get("keypoints") or [0] * (3 * k)
+        flat = flat_keypoints(a, k)
         if not isinstance(flat, list) or len(flat) != 3 * k:
             lengths.append(str(a.get("id")))
             continue
@@ -154,3 +155,34 @@ def check_keypoints(
                  ids[(count == 0) & ~crowd]),
         *finding("note", "crowd regions (masked in training)", ids[crowd]),
     ]  # fmt: skip
+
+
+def check_corner_boxes(
+    triples: np.ndarray, people: list[Mapping[str, Any]], sizes: Mapping[Any, tuple[int, int]]
+) -> list[Finding]:
+    """Boxes written as x, y of two corners instead of x, y, width, height, where most are."""
+    corners, judged, rest_on_them = [], 0, False
+    for a, row in zip(people, triples, strict=True):
+        box, seen = _box_or_none(a), row[row[:, 2] > 0, :2]
+        if box is None or not len(seen) or a.get("image_id") not in sizes:
+            continue
+        judged += 1
+        if is_corner_box(box, seen, sizes[a["image_id"]]):
+            corners.append(str(a.get("id")))
+            rest_on_them |= not a.get("area")
+    if 2 * len(corners) <= judged:
+        return []
+    why = "; their areas, which the OKS needs, are made from them" if rest_on_them else ""
+    return finding(
+        "error" if rest_on_them else "warning",
+        f"boxes that reach out of the image and fit as two corners: x, y, width, height is"
+        f" meant{why}",
+        corners,
+    )
+
+
+def _box_or_none(annotation: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    try:
+        return box_of(annotation)
+    except LitePoseError:
+        return None

@@ -13,16 +13,19 @@ from typing import Any, Literal
 
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import load_json
+from litepose.data.datasets import check_inside
+from litepose.data.image_files import has_size, with_sizes
 from litepose.data.layouts import find_files
 from litepose.data.skeleton_toml import in_category, keypoint_category, load_skeleton, skeleton_of
 from litepose.data.validate.annotations import (
     check_annotations,
     check_categories,
+    check_corner_boxes,
     check_keypoints,
     check_order,
     triples_of,
 )
-from litepose.data.validate.findings import Finding
+from litepose.data.validate.findings import Finding, finding
 from litepose.data.validate.images import check_files, check_images, check_masks
 from litepose.data.validate.left_right import sides_findings
 
@@ -31,7 +34,7 @@ DECODE_AT_MOST = 2000  # images; of more only the headers are read, or it would 
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """What was looked at and what was found. `ok` is False where a finding is an error."""
+    """What was checked and what was found. `ok` is False where a finding is an error."""
 
     annotation_json: str
     skeleton: str
@@ -69,7 +72,7 @@ def examine(
     skeleton: Skeleton | str | Path | None = None,
     images: Literal["none", "header", "decode"] | None = None,
 ) -> DoctorReport:
-    """Look at a split of a dataset folder (see `find_dataset`).
+    """Check a split of a dataset folder (see `find_dataset`).
 
     images: whether to open them, and to decode them too, which finds damage behind the header;
     None decodes up to DECODE_AT_MOST and reads the headers of more.
@@ -81,7 +84,10 @@ def examine(
     given = load_skeleton(meant) if isinstance(meant, str | Path) else meant
     category = keypoint_category(data["categories"], str(files.annotation_json), given)
     own = given or skeleton_of(category)
+    unsized = [str(image.get("file_name")) for image in data["images"] if not has_size(image)]
+    data["images"] = with_sizes(data["images"], files.image_folder, check_inside)
     sizes, found = check_images(data["images"])
+    found += finding("note", "images without width and height (they are measured)", unsized)
     people = [a for a in data["annotations"] if in_category(a, category)]
     found += check_categories(data["annotations"], data["categories"], category)
     found += check_order(category, own)
@@ -89,6 +95,7 @@ def examine(
     triples, kept, wrong = triples_of(people, own.num_keypoints)
     found += wrong
     found += check_keypoints(triples, kept, sizes)
+    found += check_corner_boxes(triples, kept, sizes)
     found += sides_findings(triples, [str(a.get("id")) for a in kept], own)
     count = len(data["images"])
     if images is None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from litepose.core.console import plain
+
 Level = Literal["error", "warning", "note"]
 MOST_EXAMPLES = 5
 
@@ -25,7 +27,18 @@ class Finding:
 def finding(level: Level, what: str, where: Iterable[str]) -> list[Finding]:
     """One finding for all places it was found at; none where there are none."""
     places = list(where)
-    return [Finding(level, what, len(places), tuple(places[:MOST_EXAMPLES]))] if places else []
+    return (
+        [
+            Finding(
+                level,
+                what,
+                len(places),
+                tuple(plain(place, 200) for place in places[:MOST_EXAMPLES]),
+            )
+        ]
+        if places
+        else []
+    )
 
 
 def repeated(values: Iterable[Any]) -> list[str]:

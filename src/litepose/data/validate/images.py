@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from litepose.data.datasets import check_inside
+from litepose.data.image_files import find_image
 from litepose.data.masks import region_mask
 from litepose.data.validate.findings import Finding, finding, repeated
 from litepose.imaging.read import read_image
@@ -45,10 +46,15 @@ def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool)
     for image in images:
         name = str(image.get("file_name", ""))
         path = folder / name
-        if not path.is_file():
+        try:
+            path = find_image(folder, name)
+            there, inside = path.is_file(), path.resolve().is_relative_to(folder.resolve())
+        except (OSError, ValueError, RuntimeError):  # too long; no text; links in a circle
+            there = inside = False
+        if not there:
             missing.append(name)
             continue
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not inside:
             outside.append(name)
             continue
         try:
@@ -57,7 +63,7 @@ def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool)
                 turned = header.getexif().get(0x0112, 1) >= 5
             if decode:
                 read_image(path)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except Exception:  # Pillow's parsers raise whatever a broken header leads them to
             unreadable.append(name)
             continue
         if (size[::-1] if turned else size) != (image.get("width"), image.get("height")):

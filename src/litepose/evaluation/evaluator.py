@@ -16,12 +16,23 @@ from typing import Any, Protocol
 
 import cv2
 
+from litepose.core.console import plain
 from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kinds
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
+from litepose.core.read_text import DATA_BYTES, parse_json, read_file
+from litepose.core.temporary import write_whole
 from litepose.data.datasets import PoseDataset, UnreadableImageError
+from litepose.data.reasons import sum_up
 from litepose.evaluation.example_grid import choose_examples, draw_sheet
-from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_results, truth_of
+from litepose.evaluation.ground_truth import (
+    ImageFound,
+    ImageTruth,
+    check_people,
+    group_results,
+    truth_of,
+)
 from litepose.evaluation.keypoint_overlap import MissingKeypoints
 from litepose.evaluation.matching import match_images
 from litepose.evaluation.report import EvaluationReport, compute_complete_metrics, compute_metrics
@@ -32,7 +43,7 @@ PARTIAL_NAME = "results.partial.jsonl"
 
 
 class PosePredictor(Protocol):
-    """What is judged, e.g. a `runtime.Predictor`."""
+    """What is evaluated, e.g. an `inference.Predictor`."""
 
     info: ModelInfo
 
@@ -51,9 +62,9 @@ class PosePredictor(Protocol):
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """How to look, and at what.
+    """How to predict, and which images.
 
-    flip_test, scales, views: as in PredictOptions;  limit: only the first so many images
+    flip_test, scales, views, decoder: as in PredictOptions;  limit: only the first so many images
     weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
     unknown: what the model lacks of the dataset, as `open_for_evaluation` gives it, for the report
     resume: take up the stopped run in the output folder, of the same model (its weights are
@@ -64,6 +75,7 @@ class EvaluateOptions:
     flip_test: bool = False
     scales: tuple[float, ...] = (1.0,)
     views: tuple[int, ...] | None = None
+    decoder: str = "fast"
     limit: int | None = None
     weights: ModelFile | None = None
     unknown: MissingKeypoints | None = None
@@ -72,6 +84,7 @@ class EvaluateOptions:
     resamples: int = 1000
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.limit is not None and self.limit < 1:
             raise LitePoseError(f"the limit is a number of images, 1 or more; got {self.limit}")
 
@@ -86,7 +99,7 @@ def evaluate(
     options: EvaluateOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:
-    """Predict every image of a dataset and judge the people found.
+    """Predict every image of a dataset and evaluate the people found.
 
     output: a folder for `report.json`, `report.txt`, `results.json` (COCO) and `sheet.png`; None
     writes nothing.  progress: called with the images done and all of them.
@@ -105,6 +118,7 @@ def evaluate(
             f"the dataset has skeleton {dataset.skeleton.name}, the model"
             f" {predictor.info.skeleton.name}: open the dataset with target=predictor.info.skeleton"
         )
+    check_people(dataset.records)
     run = _Run(predictor, dataset, output, options)
     interrupted = False
     try:
@@ -141,6 +155,7 @@ class _Run:
             "views": list(options.view_sizes(predictor.info.input)),
             "flip test": options.flip_test,
             "scales": list(options.scales),
+            **({} if options.decoder == "fast" else {"decoder": options.decoder}),
         }
         self.partial = None
         if output is None:
@@ -201,12 +216,14 @@ class _Run:
         )
         entries = [entry for i in places for entry in self.results[i]]
         try:
-            (output / "results.json").write_text(json.dumps(entries), encoding="utf-8")
             text = json.dumps(report.to_dict(), indent=1, allow_nan=False)
-            (output / "report.json").write_text(text + "\n", encoding="utf-8")
-            (output / "report.txt").write_text(report.to_text() + "\n", encoding="utf-8")
-            png = cv2.imencode(".png", sheet[..., ::-1])[1]
-            (output / "sheet.png").write_bytes(png.tobytes())
+            written = {
+                "results.json": json.dumps(entries).encode(),
+                "report.json": f"{text}\n".encode(),
+                "report.txt": f"{report.to_text()}\n".encode("utf-8", "backslashreplace"),
+                "sheet.png": cv2.imencode(".png", sheet[..., ::-1])[1].tobytes(),
+            }
+            write_whole({output / name: content for name, content in written.items()})
         except OSError as exc:
             raise LitePoseError(f"cannot write to {output}: {exc.strerror}") from None
 
@@ -215,7 +232,7 @@ class _Run:
         try:
             image = self.dataset[i].image
         except UnreadableImageError as exc:
-            self.unreadable[i] = f"{record.file_name}: {exc}"
+            self.unreadable[i] = f"{plain(record.file_name, 200)}: {exc}"
             self._note({"image": i, "unreadable": self.unreadable[i]})
             return
         start = perf_counter()
@@ -258,6 +275,7 @@ class _Run:
             raise LitePoseError(
                 f"no image could be judged: {len(self.unreadable)} of {len(self.images)}"
                 " could not be read, the rest was not reached"
+                + (f" ({sum_up(self.unreadable.values())})" if self.unreadable else "")
             )
         places = sorted(self.results)
         records = [self.dataset.records[i] for i in places]
@@ -274,13 +292,13 @@ def _as_json(value: Any) -> Any:
 
 def _read_partial(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The whole lines, header first, and how many bytes they have. Raises LitePoseError."""
-    content = path.read_bytes()
+    content = read_file(path, "the stopped run", DATA_BYTES)
     size = content.rfind(b"\n") + 1
     lines = []
     for number, text in enumerate(content[:size].split(b"\n")[:-1], 1):
         try:
-            lines.append(json.loads(text))
-        except ValueError:
+            lines.append(parse_json(text, "the line"))
+        except LitePoseError:
             lines.append(None)
         if not _is_line(lines[-1], header=number == 1):
             raise LitePoseError(

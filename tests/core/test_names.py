@@ -13,8 +13,8 @@ import pytest
 from tests.clips import make_video
 
 from litepose.core.errors import LitePoseError
+from litepose.core.names import local_path
 from litepose.imaging.find_images import list_images
-from litepose.imaging.names import local_path
 from litepose.imaging.read import read_image
 from litepose.imaging.video_reader import frames
 from litepose.imaging.video_writer import VideoWriter

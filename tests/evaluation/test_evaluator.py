@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tests.evaluation.evaluation_scene import make_scene
 
+from litepose.core import temporary
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
@@ -20,7 +21,7 @@ from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
 from litepose.data.coco import Record, records_of
 from litepose.data.datasets import UnreadableImageError
 from litepose.data.sample import Sample
-from litepose.evaluation.evaluate import EvaluateOptions, evaluate
+from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 from litepose.evaluation.metrics import coco_ap
 from litepose.models.model_file import ModelFile
 
@@ -293,3 +294,19 @@ def test_default_model_on_real_images(shared: Path) -> None:
     )
     report = evaluate(predictor, dataset, options=EvaluateOptions(limit=12, resamples=20))
     assert report.judged.coco.ap > 10 and not report.unreadable
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> None:
+    dataset = Drawer()
+    evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(temporary.os, "fsync", full)
+    with pytest.raises(LitePoseError, match="No space left"):
+        evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    after.pop("results.partial.jsonl")
+    assert before == after

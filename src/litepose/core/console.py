@@ -1,0 +1,113 @@
+"""What is said to people: strangers' text made harmless, on streams that may be closed.
+
+Ours. File names, status lines of servers and fields of model files are chosen by others: written
+raw, they could move the cursor, recolor the terminal or bury all else under a megabyte.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import unicodedata
+from typing import TextIO
+
+MOST_IN_LINE = 1000
+MOST_LINES = 400
+# Categories of Unicode that no line of ours has: controls, formats (which turn the direction of
+# text, or are unseen), halves of surrogate pairs, and the separators of lines and paragraphs.
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"  # of letters in some scripts, and of emoji
+_PLAIN = re.compile(r"[\x20-\x7e]*")
+
+
+def plain(text: object, most: int = MOST_IN_LINE) -> str:
+    """Text of one line: control characters escaped, its middle left out where it is too long."""
+    shown = str(text)
+    half = (most - 40) // 2
+    if len(shown) <= most:
+        shown = _escape(shown)
+        return shown if len(shown) <= most else _joined(shown, half, shown[:half], shown[-half:])
+    return _joined(shown, half, _escape(shown[:half])[:half], _escape(shown[-half:])[-half:])
+
+
+def _joined(text: str, half: int, first: str, last: str) -> str:
+    return f"{first}... ({len(text) - 2 * half:,} characters) ...{last}"
+
+
+def _escape(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(_escaped(c) if _is_unseen(c) else c for c in text)
+
+
+def plain_lines(text: object) -> str:
+    """As `plain`, of text that has several lines."""
+    lines = str(text).split("\n")
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"... ({len(lines) - MOST_LINES:,} more lines)"]
+    return "\n".join(map(plain, lines))
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN and character not in _JOINERS
+
+
+def _escaped(character: str) -> str:
+    return (
+        character.encode("ascii", "backslashreplace").decode()
+        if ord(character) > 127
+        else (repr(character)[1:-1])
+    )
+
+
+def say(text: object) -> None:
+    """A line for people on stderr; where nothing hears it, nothing happens."""
+    write_to(sys.stderr, plain_lines(text) + "\n")
+
+
+def tell(text: object) -> None:
+    """Lines for people on stdout, such as a table. Raises OSError as any writing of results does.
+
+    What this stream's encoding lacks is escaped.
+    """
+    if sys.stdout is not None:
+        print(_encodable(plain_lines(text), sys.stdout))
+
+
+def write_to(stream: TextIO | None, text: str) -> None:
+    """Text as it is; a stream that is closed, full or not there loses it."""
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed in this process
+            stream.write(_encodable(text, stream))
+            stream.flush()
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def open_missing_streams() -> None:
+    """Stand-ins for stdin, stdout and stderr where the caller has closed them.
+
+    Otherwise the first file that is opened takes their number, and what a library below Python
+    writes to "stderr" goes into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

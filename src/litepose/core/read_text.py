@@ -1,0 +1,135 @@
+"""The one reader of JSON and TOML: for every file that others may have made or damaged.
+
+Ours. Parsers of text end in errors of many kinds where brackets are nested by the thousand or a
+number has thousands of digits, and what they let through ends the code behind them. Here such a
+file is a sentence, and what comes out is nested little and holds numbers of 64 bits.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from litepose.core.errors import LitePoseError
+
+MOST_NESTED = 64  # COCO's annotations are nested five deep, our settings four
+MOST_BITS = 64  # of a whole number
+SETTINGS_BYTES = 16 << 20  # no configuration, skeleton or settings of a model is larger
+DATA_BYTES = 4 << 30  # annotations of a million images
+
+
+def read_json(
+    path: str | Path, what: str, most_bytes: int = DATA_BYTES, any_number: bool = False
+) -> Any:
+    """A file's JSON. what: as a sentence calls it, such as "the annotations"; any_number: the
+    caller judges whole numbers of more than 64 bits itself, entry by entry.
+
+    Raises LitePoseError where the file is missing, not a regular one, too large or no such JSON.
+    """
+    return parse_json(read_file(path, what, most_bytes), f"{what} {path}", any_number)
+
+
+def read_toml(path: str | Path, what: str) -> dict[str, Any]:
+    """A file's TOML. Raises LitePoseError as `read_json` does."""
+    content = read_file(path, what, SETTINGS_BYTES)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise LitePoseError(f"{what} {path} is not TOML: {exc}") from None
+    return parse_toml(text, f"{what} {path}")
+
+
+def read_file(path: str | Path, what: str, most_bytes: int) -> bytes:
+    """All bytes of a file. Raises LitePoseError as `read_json` does.
+
+    A pipe or a device could hang us or never end, so nothing but a regular file is opened.
+    """
+    path = Path(path)
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise _no_file(path, what, found.st_mode)
+        if found.st_size > most_bytes:
+            raise LitePoseError(
+                f"{what} {path} has {found.st_size:,} bytes, more than the limit of {most_bytes:,}"
+            )
+        with path.open("rb") as file:
+            return file.read(most_bytes + 1)[:most_bytes]
+    except OSError as exc:
+        raise LitePoseError(f"cannot read {what} {path}: {exc.strerror or exc}") from None
+    except LitePoseError:
+        raise
+    except ValueError as exc:  # a zero byte, or half a surrogate pair, in the name
+        raise LitePoseError(f"cannot read {what} {str(path)!r}: {exc}") from None
+
+
+def check_regular(path: Path, what: str) -> None:
+    """For readers of other libraries, which a pipe would hang: raises LitePoseError where something
+    other than a regular file is there."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # the reader says so itself
+        return
+    if not stat.S_ISREG(mode):
+        raise _no_file(path, what, mode)
+
+
+def _no_file(path: Path, what: str, mode: int) -> LitePoseError:
+    kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+    return LitePoseError(f"cannot read {what} {path}: it is {kind}")
+
+
+def parse_json(text: str | bytes, what: str, any_number: bool = False) -> Any:
+    """What JSON says. Raises LitePoseError where it is none, or none that we would read."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise _too_nested(what) from None
+    except (ValueError, TypeError) as exc:
+        raise LitePoseError(f"{what} is not JSON: {_reason(exc)}") from None
+    return _checked(value, what, any_number)
+
+
+def parse_toml(text: str, what: str) -> dict[str, Any]:
+    """What TOML says. Raises LitePoseError where it is none, or none that we would read."""
+    try:
+        value = tomllib.loads(text)
+    except RecursionError:
+        raise _too_nested(what) from None
+    except ValueError as exc:
+        raise LitePoseError(f"{what} is not TOML: {_reason(exc)}") from None
+    checked: dict[str, Any] = _checked(value, what, any_number=False)
+    return checked
+
+
+def _checked(value: Any, what: str, any_number: bool) -> Any:
+    """The same value, layer by layer: what nests without end must not be walked by recursion."""
+    layer, depth = [[value]], 0
+    while layer:
+        if depth > MOST_NESTED:
+            raise _too_nested(what)
+        below: list[Any] = []
+        for part in layer:
+            for inner in part.values() if type(part) is dict else part:
+                kind = type(inner)
+                if kind is dict or kind is list:
+                    below.append(inner)
+                elif kind is int and not any_number and inner.bit_length() > MOST_BITS:
+                    raise LitePoseError(
+                        f"{what} holds a whole number of more than {MOST_BITS} bits"
+                    )
+        layer, depth = below, depth + 1
+    return value
+
+
+def _too_nested(what: str) -> LitePoseError:
+    return LitePoseError(f"{what} is nested more than {MOST_NESTED} levels deep")
+
+
+def _reason(exc: Exception) -> str:
+    """Python's advice on numbers of thousands of digits is for programmers."""
+    text = str(exc)
+    return "a number has thousands of digits" if "integer string conversion" in text else text

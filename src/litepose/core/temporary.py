@@ -1,0 +1,73 @@
+"""Files that appear whole or not at all, and what killed runs left of them.
+
+Ours. A file is written under a name of its own beside its place, then renamed. The name says whose
+it is, so that the next run in the same folder removes it where that process is no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import socket
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+_NAME = re.compile(r"\.litepose-(.+)-(\d+)-[0-9a-f]{12}\.part")
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name in the same folder that nothing else has; files of killed runs there are removed."""
+    folder = path.parent
+    sweep(folder.resolve())
+    return folder / f".litepose-{_host()}-{os.getpid()}-{secrets.token_hex(6)}.part"
+
+
+@cache  # once a process: a folder may hold a hundred thousand images
+def sweep(folder: Path) -> None:
+    """Remove what processes of this machine that are no more left half written in a folder."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(".litepose-*.part"):
+            match = _NAME.fullmatch(path.name)
+            if match and match[1] == _host() and not _is_running(int(match[2])):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def write_whole(contents: Mapping[Path, bytes]) -> None:
+    """Write several files of which none is replaced before all are on the disk.
+
+    Raises OSError where one cannot be written; the old files are then as they were.
+    """
+    written: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            written[path] = temporary_beside(path)
+            with written[path].open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, temporary in written.items():
+            temporary.replace(path)
+    finally:
+        for temporary in written.values():
+            temporary.unlink(missing_ok=True)
+
+
+@cache
+def _host() -> str:
+    return re.sub(r"[^\w.]", "_", socket.gethostname(), flags=re.ASCII)[:40] or "here"
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":  # elsewhere asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True

@@ -1,0 +1,50 @@
+"""Open a Predictor by model, effort and backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from litepose.core.errors import LitePoseError
+from litepose.core.kinds import check_kind
+from litepose.imaging.read import ReadLimits
+from litepose.inference.autoselect import choose
+from litepose.inference.backend import DEFAULTS, RuntimeOptions
+from litepose.inference.effort import USUAL, effort_options, find_effort
+from litepose.inference.open import open_backend
+from litepose.inference.predictor import Predictor
+
+
+def open_predictor(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    effort: str | None = None,
+    backend: str | None = None,
+    input_size: int | None = None,
+    views: Sequence[int] | None = None,
+    options: RuntimeOptions = DEFAULTS,
+    limits: ReadLimits | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Predictor:
+    """See `litepose.load`; `say` is told what backend "auto" chose."""
+    check_kind("effort", effort, str | None)
+    check_kind("backend", backend, str | None)
+    check_kind("limits", limits, ReadLimits | None)
+    check_kind("views", views, Sequence | np.ndarray | None)
+    wanted = find_effort(effort or USUAL)
+    if model is None:
+        model = wanted.model
+    if input_size is not None and views is not None:
+        raise LitePoseError("give one input size, or views at several, not both")
+    if backend == "auto":
+        choice = choose(model, options, input_size)
+        say(str(choice))
+        backend, options = choice.backend, choice.options
+    opened = open_backend(model, backend, options)
+    predictor = Predictor(opened, input_size=input_size, limits=limits)
+    predictor.defaults = effort_options(wanted, predictor.info)
+    if views is not None:
+        predictor.defaults = predictor.options(views=views)
+    return predictor
