@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--output", type=Path, default=Path("out/map-smoke"))
     options = parser.parse_args()
-    if (options.output / "people").exists():  # an earlier smoke run; nothing else goes
+    if (options.output / "source").exists():  # an earlier smoke run; nothing else goes
         shutil.rmtree(options.output)
     began = time.monotonic()
     source = options.output / "source"

@@ -7,10 +7,8 @@ most scores of a detector are low.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,33 +169,3 @@ def calibrate_results(
     evaluated = judge_scores(truths, group_results(results, truths, skeleton), skeleton)
     enough = {name: scores for name, scores in evaluated.items() if _is_enough(scores)}
     return {name: calibrate(scores, name) for name, scores in (enough or evaluated).items()}
-
-
-def write_calibration(folder: Path, records: Sequence[Record], skeleton: Skeleton) -> list[str]:
-    """Calibrate the `results.json` of an evaluation; writes calibration.json and calibration.png.
-
-    Returns a line of text for each kind of score. Raises LitePoseError where there are too few
-    scores, or the folder cannot be written.
-    """
-    from litepose.evaluation.reliability_diagram import draw_reliability
-    from litepose.imaging.write import save_image
-
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    found = calibrate_results(results, records, skeleton)
-    table = {name: one.to_dict() for name, one in found.items()}
-    try:
-        (folder / "calibration.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
-    except OSError as exc:
-        raise LitePoseError(f"cannot write to {folder}: {exc.strerror}") from None
-    save_image(folder / "calibration.png", draw_reliability(found))
-    lines = [
-        f"scores of {name}: calibration error {one.before:.3f}, after the map {one.after:.3f}"
-        f" (on the half of the images that it was not fitted to, {len(one.held_out.scores)} scores)"
-        for name, one in found.items()
-    ]
-    if "people" not in found:
-        lines.append(
-            f"scores of people: not calibrated; fewer than {FEWEST} in half of the images where"
-            " everybody is labeled"
-        )
-    return lines

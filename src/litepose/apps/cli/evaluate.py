@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         progress.clear()
     tell(report.to_text())
     if options.calibration and output is not None:
-        from litepose.evaluation.calibration import write_calibration
+        from litepose.evaluation.calibration_report import write_calibration
 
         tell("\n".join(write_calibration(output, dataset.records, dataset.skeleton)))
     if output is not None:
