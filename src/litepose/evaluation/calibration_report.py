@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from litepose.core.errors import LitePoseError
+from litepose.core.read_text import read_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
 from litepose.evaluation.calibration import FEWEST, calibrate_results
@@ -20,7 +21,7 @@ def write_calibration(folder: Path, records: Sequence[Record], skeleton: Skeleto
     Returns a line of text for each kind of score. Raises LitePoseError where there are too few
     scores, or the folder cannot be written.
     """
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results = read_json(folder / "results.json", "the results")
     found = calibrate_results(results, records, skeleton)
     table = {name: one.to_dict() for name, one in found.items()}
     try:

@@ -14,6 +14,7 @@ from litepose.apps.map.job import Outcome, Part, Task
 from litepose.apps.map.shards import TABLES, TEMPORARY
 from litepose.apps.map.storage import file_system, is_local, storage_failures
 from litepose.core.errors import LitePoseError
+from litepose.core.read_text import parse_json
 
 STALE_SECONDS = 120.0  # a remote lock that was not renewed for so long belongs to a dead run
 RENEW_SECONDS = 20.0
@@ -75,7 +76,7 @@ class OutputFolder:
     def _claim_remote(self) -> None:
         path = f"{self.root}/_map/lock"
         if self.fs.exists(path):
-            held = json.loads(self.fs.cat_file(path))
+            held = parse_json(self.fs.cat_file(path), f"the lock {path}")
             if held["who"] != _who() and time.time() - held["time"] < STALE_SECONDS:
                 raise LitePoseError(self._taken(held["who"]))
         self.renew()
@@ -130,7 +131,7 @@ class OutputFolder:
     @storage_failures()
     def _first_plan(self, path: str, plan: dict[str, Any]) -> dict[str, Any]:
         if self.fs.exists(path):
-            before: dict[str, Any] = json.loads(self.fs.cat_file(path))
+            before: dict[str, Any] = parse_json(self.fs.cat_file(path), f"the plan {path}")
             return before
         self.fs.pipe_file(path, json.dumps(plan).encode())
         return plan
@@ -181,7 +182,7 @@ class OutputFolder:
         sums = {"parts": 0, "images": 0, "people": 0, "failures": 0}
         notes = self._files("_map/done")
         for text in (self.fs.cat(notes) if notes else {}).values():  # side by side, if it can
-            note = json.loads(text)
+            note = parse_json(text, f"a note in {self.uri}")
             for name in ("images", "people", "failures"):
                 sums[name] += note[name]
             sums["parts"] += 1
