@@ -110,7 +110,7 @@ def test_order_of_views_does_not_matter(seed: int) -> None:
 
 def test_person_sides_come_from_sure_keypoints() -> None:
     poses = person(10, 10, 50, 0.5)
-    poses.scores[0, 16] = 0.1
+    poses.scores[0, 16] = 0.04
     poses.keypoints_xy[0, 16] = 600
     assert person_sides(poses)[0] == pytest.approx(50, rel=0.1)
 

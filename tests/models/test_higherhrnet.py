@@ -15,10 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, CROWDPOSE14
 from litepose.models import zoo
-from litepose.models.arch import HIGHER_W32, HigherHRNetArch, higherhrnet_info
 from litepose.models.build import build_network
 from litepose.models.checkpoint import load_checkpoint
 from litepose.models.higherhrnet import HigherHRNet, our_name
+from litepose.models.higherhrnet_arch import HIGHER_W32, HigherHRNetArch, higherhrnet_info
 from litepose.models.official import convert_official, load_official
 
 SHRUNK = [(0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 2), (1, 2, 3)]
@@ -123,5 +123,14 @@ def test_every_parameter_of_a_shrunk_network_learns() -> None:
 
 @pytest.mark.parametrize("finest", [(1, 0, 0), (2, 2, 2), (0, 0, 4), (-1, 0, 0)])
 def test_branches_that_cannot_be_are_said(finest: tuple[int, int, int]) -> None:
-    with pytest.raises(LitePoseError, match=r"rise from stage to stage up to \(1, 2, 3\)"):
+    with pytest.raises(LitePoseError, match=r"rise\s+from stage to stage up to \(1, 2, 3\)"):
         HigherHRNetArch(input_size=512, width=32, finest=finest)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"width": 10**9}, {"width": "32"}, {"modules": (1, 10**9, 1)}, {"finest": (0, 0)}]
+)
+def test_what_a_strangers_file_may_ask_for_is_limited(fields: dict) -> None:
+    data = {**HIGHER_W32.to_dict(), **fields}
+    with pytest.raises(LitePoseError):
+        HigherHRNetArch.from_dict(data)

@@ -13,8 +13,9 @@ import numpy as np
 from litepose.core.geometry import Letterbox
 from litepose.core.poses import Poses
 from litepose.decode.merge import MergedMaps
-from litepose.decode.merge_views import SURE, person_sides
+from litepose.decode.merge_views import person_sides
 
+SURE = 0.2  # keypoints scoring below are guesses
 HEAT = 0.2  # blocks of the map colder than this show no keypoint
 LARGE_PX = 96  # people this large in the small view are read better there than in a larger one
 READ_WELL = 0.4  # ... if they score this

@@ -18,7 +18,7 @@ import numpy as np
 from litepose.core.model_info import MergeSettings
 from litepose.core.poses import Poses
 
-SURE = 0.2  # keypoints scoring below are guesses: they say nothing about how large a person is
+SURE = 0.05  # keypoints scoring below are guesses: they say nothing about how large a person is
 SHARED = 0.5  # who shares this much of their sure keypoints with a better person is part of it
 
 

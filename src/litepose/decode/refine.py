@@ -21,7 +21,8 @@ def fill_missing(people: People, field: MergedMaps) -> People:
 
     The hottest blocks of each keypoint are searched: their hottest cells compete with
     `heat - round(tag distance)`, then all cells of the block that won. Only cells with heat above 0
-    are taken.
+    are taken. The score is the heat over the square of 1 + round(tag distance): the best place for
+    a missing keypoint may belong to a neighbor, and its tag says so.
     """
     person, joint = np.nonzero(people.scores <= 0)
     if not len(person):
@@ -40,9 +41,12 @@ def fill_missing(people: People, field: MergedMaps) -> People:
     tags = nearest_tags(
         field, joint[:, None, None], x[:, None, None] + inside, y[:, None, None] + inside[:, None]
     )  # (Q, block, block, T)
-    best = _best(heat, tags.reshape(*heat.shape, -1), own)
+    tags = tags.reshape(*heat.shape, -1)
+    best = _best(heat, tags, own)
     down, right = np.divmod(best, field.block)
-    heat, x, y = heat[np.arange(len(best)), best], x + right, y + down
+    every = np.arange(len(best))
+    far = np.rint(tag_distance(tags[every, best], own[:, 0]))
+    heat, x, y = heat[every, best] / (1 + far) ** 2, x + right, y + down
 
     hot = heat > 0
     person, joint, heat, x, y = person[hot], joint[hot], heat[hot], x[hot], y[hot]

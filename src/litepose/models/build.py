@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo, TagKind
-from litepose.models.arch import Arch, HigherHRNetArch, LitePoseArch, PyramidArch
+from litepose.models.arch import Arch, LitePoseArch, PyramidArch
 from litepose.models.higherhrnet import HigherHRNet
+from litepose.models.higherhrnet_arch import HigherHRNetArch
 from litepose.models.litepose import LitePose
 from litepose.models.network import Network
 from litepose.models.pyramid import Pyramid

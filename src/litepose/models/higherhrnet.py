@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from litepose.core.maps import Maps
 from litepose.core.model_info import TagKind
-from litepose.models.arch import HigherHRNetArch
+from litepose.models.higherhrnet_arch import HigherHRNetArch
 from litepose.models.layers import ConvNorm, check_sides, scale_and_shift
 from litepose.models.network import Network
 

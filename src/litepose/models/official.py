@@ -25,20 +25,10 @@ from litepose.core.model_info import ModelInfo
 from litepose.core.read_text import check_regular
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
 from litepose.models import higherhrnet
-from litepose.models.arch import (
-    HIGHER_W32,
-    HIGHER_W48,
-    XS,
-    L,
-    LitePoseArch,
-    M,
-    S,
-    Stage,
-    higherhrnet_info,
-    litepose_info,
-)
+from litepose.models.arch import XS, L, LitePoseArch, M, S, Stage, litepose_info
 from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
+from litepose.models.higherhrnet_arch import HIGHER_W32, HIGHER_W48, higherhrnet_info
 from litepose.models.network import Network
 
 FIRST = "first.0.0.weight"
