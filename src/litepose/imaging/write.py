@@ -34,27 +34,34 @@ def save_image(path: str | Path, image: np.ndarray, quality: int = 92) -> Path:
     complete. Raises LitePoseError for an unknown suffix and where writing fails.
     """
     path = local_path(path)
-    setting = _setting(path)
-    options = [] if setting is None else [setting, quality]
-    if setting == cv2.IMWRITE_JPEG_QUALITY:
-        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    try:
-        done, data = cv2.imencode(
-            path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options
-        )
-    except cv2.error as exc:
-        raise LitePoseError(f"cannot make a {path.suffix} of {_size(image)}: {exc.err}") from None
-    if not done:
-        raise LitePoseError(f"cannot make a {path.suffix} of {_size(image)}")
+    data = encode_image(image, path.suffix, quality)
     part = _part_of(path)
     try:
-        part.write_bytes(data.tobytes())
+        part.write_bytes(data)
         part.replace(path)
     except OSError as exc:
         with contextlib.suppress(OSError):
             part.unlink()
         raise LitePoseError(_refusal(path, exc)) from None
     return path
+
+
+def encode_image(image: np.ndarray, suffix: str, quality: int = 92) -> bytes:
+    """(H, W, 3) uint8 RGB as a file of that suffix, such as ".jpg".
+
+    Raises LitePoseError for an unknown suffix, or a size that the format cannot hold.
+    """
+    setting = _setting(Path(f"image{suffix}"))
+    options = [] if setting is None else [setting, quality]
+    if setting == cv2.IMWRITE_JPEG_QUALITY:
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    try:
+        done, data = cv2.imencode(suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    except cv2.error as exc:
+        raise LitePoseError(f"cannot make a {suffix} of {_size(image)}: {exc.err}") from None
+    if not done:
+        raise LitePoseError(f"cannot make a {suffix} of {_size(image)}")
+    return bytes(data.tobytes())
 
 
 def check_writable(path: str | Path) -> None:

@@ -1,0 +1,75 @@
+"""`litepose serve`: a page and an HTTP API on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from litepose.apps.cli.parser import number, whole
+from litepose.core.console import say
+from litepose.core.errors import LitePoseError
+from litepose.core.packages import need
+
+LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "serve",
+        help="a page and an HTTP API on this machine",
+        description=(
+            "Serves a page at / (drop an image, or use the camera) and POST /v1/poses. Listens on"
+            " this machine only unless --host says otherwise; then a token is needed. Ctrl-C"
+            " finishes what was taken."
+        ),
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument("--port", type=whole(0, 65535), default=8000, help="default: %(default)s")
+    parser.add_argument("--token", help="that requests must bring: Authorization: Bearer TOKEN")
+    parser.add_argument(
+        "--no-token", action="store_true", help="anyone who reaches the host may use it"
+    )
+    parser.add_argument(
+        "--queue",
+        type=whole(0, 10_000),
+        default=16,
+        help="images that may wait; the next are answered 429 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-mb", type=number(0.001, 1000), default=20.0, help="largest body (default: 20)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    need(
+        "litepose serve",
+        "fastapi",
+        "uvicorn",
+        "python_multipart",
+        "prometheus_client",
+        extra="serve",
+    )
+    if options.host not in LOCAL and not options.token and not options.no_token:
+        raise LitePoseError(
+            f"on {options.host} others can reach this server: give --token, or --no-token to let"
+            " everyone use it"
+        )
+    import uvicorn
+
+    from litepose.apps.web.server import ServerSettings, make_app
+
+    settings = ServerSettings(int(options.max_mb * 1e6), options.queue, token=options.token)
+    shown = f"[{options.host}]" if ":" in options.host else options.host
+    say(f"http://{shown}:{options.port} (Ctrl-C ends it)")
+    uvicorn.run(
+        make_app(settings),
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        timeout_keep_alive=10,
+        limit_concurrency=options.queue + 200,
+        timeout_graceful_shutdown=60,
+        server_header=False,
+    )
+    return 0

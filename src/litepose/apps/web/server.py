@@ -1,0 +1,294 @@
+"""HTTP API and page: images in, people as JSON or drawn.
+
+One image is predicted at a time, on all cores; up to `queue` more wait, the next are told to come
+back. Bodies are read up to a limit and within a time, whatever their headers promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.imaging.draw import draw_poses
+from litepose.imaging.read import ReadLimits, read_image
+from litepose.imaging.write import encode_image
+from litepose.inference.effort import EFFORTS, USUAL
+from litepose.inference.load import open_predictor
+from litepose.inference.predictor import Predictor
+
+PAGE = {
+    "/": ("index.html", "text/html"),
+    "/app.js": ("app.js", "text/javascript"),
+    "/style.css": ("style.css", "text/css"),
+}
+DRAWN_FROM = 0.2  # keypoints scoring below are not drawn, as `litepose.draw` does
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+        " img-src 'self' blob: data:; media-src blob:; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """max_bytes: of a body; queue: images that may wait; body_seconds: to send a body in;
+    token: bearer token that /v1 asks for, None asks for none; limits: of reading images"""
+
+    max_bytes: int = 20_000_000
+    queue: int = 16
+    body_seconds: float = 30.0
+    token: str | None = None
+    limits: ReadLimits = field(default_factory=lambda: ReadLimits(max_pixels=50_000_000))
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 1 or self.queue < 0 or not self.body_seconds > 0:
+            raise LitePoseError(f"a server needs limits above 0; got {self}")
+        if self.token is not None and len(self.token) < 8:
+            raise LitePoseError("a token has 8 characters or more")
+
+
+class RefusedError(Exception):
+    """A request that is answered with a status and a sentence."""
+
+    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] = {}) -> None:
+        super().__init__(sentence)
+        self.status, self.headers = status, dict(headers)
+
+
+class Models:
+    """A Predictor for each effort, opened when it is first asked for."""
+
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits, self._lock = limits, threading.Lock()
+        self._open: dict[str, Predictor] = {}
+
+    def __getitem__(self, effort: str) -> Predictor:
+        with self._lock:
+            if effort not in self._open:
+                self._open[effort] = open_predictor(effort=effort, limits=self._limits)
+            return self._open[effort]
+
+
+class Work:
+    """The queue: one image at a time, so many may wait."""
+
+    def __init__(self, most: int, waiting: Gauge) -> None:
+        self._most, self._gauge, self._count = most, waiting, 0
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="predict")
+
+    async def run(self, call: Callable[[], Any]) -> Any:
+        """Raises RefusedError (429) where the queue is full."""
+        if self._count > self._most:
+            raise RefusedError(429, "too many images are waiting; try again", {"Retry-After": "1"})
+        self._count += 1
+        self._gauge.set(self._count)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        finally:
+            self._count -= 1
+            self._gauge.set(self._count)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+
+def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) -> FastAPI:
+    """The application. models: effort -> Predictor; None opens those of the package."""
+    registry = CollectorRegistry()
+    requests = Counter("litepose_requests", "By status.", ["status"], registry=registry)
+    seconds = Histogram("litepose_seconds", "Of a prediction.", registry=registry)
+    work = Work(settings.queue, Gauge("litepose_waiting", "Images in work.", registry=registry))
+    opened: Any = Models(settings.limits) if models is None else models
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        work.close()  # what was taken is finished
+
+    app = FastAPI(title="litepose", docs_url=None, redoc_url=None, lifespan=lifespan)
+
+    @app.middleware("http")
+    async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        try:
+            if request.url.path.startswith("/v1/"):
+                _check_token(request, settings.token)
+            response = await go_on(request)
+        except RefusedError as refused:
+            said = {"error": str(refused)}
+            response = JSONResponse(said, refused.status, headers=refused.headers)
+        requests.labels(str(response.status_code)).inc()
+        response.headers.update(_HEADERS)
+        return response
+
+    @app.exception_handler(RefusedError)
+    async def refuse(_: Request, refused: RefusedError) -> Response:
+        return JSONResponse({"error": str(refused)}, refused.status, headers=refused.headers)
+
+    @app.post("/v1/poses", openapi_extra=_BODY)
+    async def poses(request: Request) -> Response:
+        """People of the image in the body (or in the form field `file`)."""
+        how = _parameters(request)
+        content = await _image(request, settings)
+        start = time.perf_counter()
+
+        def predict() -> Response:
+            return _predicted(opened[how["effort"]], content, how, settings.limits)
+
+        try:
+            response: Response = await work.run(predict)
+        except LitePoseError as exc:
+            raise RefusedError(422, str(exc)) from None
+        seconds.observe(time.perf_counter() - start)
+        return response
+
+    @app.get("/v1/models")
+    def list_models() -> dict[str, Any]:
+        """Efforts and the model of each."""
+        return {"efforts": {name: effort.model for name, effort in EFFORTS.items()}}
+
+    @app.get("/healthz")
+    @app.get("/readyz")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+
+    for path, (name, kind) in PAGE.items():
+        app.get(path, include_in_schema=False)(_page(name, kind))
+    return app
+
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    },
+    "parameters": [
+        {"name": "effort", "in": "query", "schema": {"enum": [*EFFORTS], "default": USUAL}},
+        {"name": "threshold", "in": "query", "schema": {"type": "number"}, "example": 0.15},
+        {"name": "flip_test", "in": "query", "schema": {"type": "boolean"}},
+        {"name": "format", "in": "query", "schema": {"enum": ["json", "image"]}},
+    ],
+}
+
+
+def _page(name: str, kind: str) -> Callable[[], Response]:
+    content = (files("litepose.apps.web") / "static" / name).read_bytes()
+
+    def page() -> Response:
+        return Response(content, media_type=kind)
+
+    return page
+
+
+def _check_token(request: Request, token: str | None) -> None:
+    if token is None:
+        return
+    given = request.headers.get("authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        raise RefusedError(401, "this server asks for its token: Authorization: Bearer TOKEN")
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    """The query, checked. Raises RefusedError (422)."""
+    query = request.query_params
+    known = ("effort", "threshold", "flip_test", "format")
+    for name in query:
+        if name not in known:
+            raise RefusedError(422, f"no parameter {name!r}{did_you_mean(name, known)}")
+    effort, form = query.get("effort", USUAL), query.get("format", "json")
+    if effort not in EFFORTS:
+        raise RefusedError(422, f"effort is {', '.join(EFFORTS)}; got {effort!r}")
+    if form not in ("json", "image"):
+        raise RefusedError(422, f"format is json or image; got {form!r}")
+    flip = query.get("flip_test")
+    if flip not in (None, "true", "false"):
+        raise RefusedError(422, f"flip_test is true or false; got {flip!r}")
+    threshold = None
+    if "threshold" in query:
+        try:
+            threshold = float(query["threshold"])
+        except ValueError:
+            threshold = math.nan
+        if not 0 <= threshold <= 1:
+            raise RefusedError(422, f"the threshold lies in [0, 1]; got {query['threshold']!r}")
+    flips = None if flip is None else flip == "true"
+    return {"effort": effort, "format": form, "flip_test": flips, "threshold": threshold}
+
+
+async def _image(request: Request, settings: ServerSettings) -> bytes:
+    """The image's bytes. Raises RefusedError: 400, 408, 413."""
+    try:
+        body = await asyncio.wait_for(_body(request, settings.max_bytes), settings.body_seconds)
+    except TimeoutError:
+        raise RefusedError(408, f"the body took more than {settings.body_seconds:g} s") from None
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        body = await _file(request, body)
+    if not body:
+        raise RefusedError(400, "no image in the request: send one as the body or as `file`")
+    return body
+
+
+async def _body(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise RefusedError(413, f"the body is larger than {most / 1e6:g} MB")
+    return bytes(body)
+
+
+async def _file(request: Request, body: bytes) -> bytes:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    try:
+        form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=8).parse()
+    except (MultiPartException, KeyError, ValueError) as exc:
+        raise RefusedError(400, f"the form cannot be read: {exc}") from None
+    try:
+        upload = form.get("file")
+        if not isinstance(upload, UploadFile):
+            raise RefusedError(400, "the form has no field `file` with an image")
+        return await upload.read()
+    finally:
+        await form.close()
+
+
+def _predicted(
+    model: Predictor, content: bytes, how: Mapping[str, Any], limits: ReadLimits
+) -> Response:
+    found = model.predict(content, threshold=how["threshold"], flip_test=how["flip_test"])
+    if how["format"] == "json":
+        return JSONResponse(found.to_dict())
+    drawn = draw_poses(read_image(content, limits), found, threshold=DRAWN_FROM)
+    return Response(encode_image(drawn, ".jpg"), media_type="image/jpeg")
