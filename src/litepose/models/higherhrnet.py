@@ -36,6 +36,19 @@ def our_name(official: str) -> str:
     return name
 
 
+def official_name(ours: str) -> str:
+    """The inverse of `our_name`."""
+    module, _, parameter = ours.rpartition(".")
+    norm = module.endswith(".norm")
+    module = module.removesuffix(".norm")
+    last = module.rpartition(".")[2]
+    if last.startswith("conv") and last[4:].isdigit():
+        return f"{module[:-5]}bn{last[4:]}.{parameter}" if norm else ours
+    if module.startswith("final_layers"):
+        return ours
+    return f"{module}.{int(norm)}.{parameter}"
+
+
 class DeconvNorm(nn.ConvTranspose2d):
     """4x4 transposed convolution of stride 2 with its batch norm as a child, and ReLU."""
 

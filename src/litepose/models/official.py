@@ -235,5 +235,6 @@ def _check_fit(
             raise LitePoseError(f"{path}: {name} should have shape {wanted}; got {got}{kind}")
     if expected:
         first = next(iter(expected))
-        first = official_name(first) if FIRST in state else first
+        theirs = official_name if FIRST in state else higherhrnet.official_name
+        first = theirs(first)
         raise LitePoseError(f"{path} misses {first} ({len(expected)} missing in all)")

@@ -15,7 +15,7 @@ from litepose.core.packages import need
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "convert",
-        help="official checkpoint -> ours",
+        help="convert an official Lite Pose or HigherHRNet checkpoint",
         description=(
             "Reads an official Lite Pose checkpoint (any size, COCO or CrowdPose, told from its"
             " shapes) and writes a .safetensors with the architecture, skeleton and settings in it."
