@@ -85,8 +85,8 @@ def test_one_size_loads(p: Source, images, tmp_path: Path) -> None:
 
 
 def test_int8_onnx(p: Source, p_graph, images, tmp_path: Path) -> None:
-    images = [make_input(image, p.info).images for image in images]
-    small = int8_onnx.quantize(copy.deepcopy(p_graph), images, ["network.stem.conv"])
+    inputs = [make_input(image, p.info).images for image in images]
+    small = int8_onnx.quantize(copy.deepcopy(p_graph), inputs, ["network.stem.conv"])
     int8_onnx.save(small, p, tmp_path / "p.onnx")
     assert (tmp_path / "p.onnx").stat().st_size < 4e6  # float: 9.7 MB
     kinds = {node.op_type for node in small.graph.node}
@@ -112,8 +112,8 @@ def test_int8_openvino(p: Source, p_graph, images, tmp_path: Path, monkeypatch) 
     from litepose.export import int8_openvino, openvino
 
     monkeypatch.setattr(openvino, "build_graph", lambda _: p_graph)
-    images = [make_input(image, p.info).images for image in images]
-    small = int8_openvino.quantize(openvino.convert(p), images, ["network.stem.conv"])
+    inputs = [make_input(image, p.info).images for image in images]
+    small = int8_openvino.quantize(openvino.convert(p), inputs, ["network.stem.conv"])
     int8_openvino.save(small, p, tmp_path / "p.xml")
     assert (tmp_path / "p.bin").stat().st_size < 4e6
     theirs = decode_eagerly(p)(make_input(images[-1], p.info))

@@ -33,6 +33,7 @@ from litepose.imaging.video_reader import frames
 from litepose.inference.onnxruntime_backend import OnnxBackend
 from litepose.inference.predictor import Predictor
 from litepose.models.checkpoint import load_checkpoint
+from litepose.models.model_file import ModelFile
 from litepose.models.official import load_official
 from litepose.training.config_file import config_from_dict, read_config
 from litepose.training.run_checkpoint import Progress, load_state, restore
@@ -117,7 +118,7 @@ class Subjects:
 
     def onnx_file(self, rng: random.Random, folder: Path) -> None:
         (folder / "a.onnx").write_bytes(damaged_bytes(rng, self.onnx))
-        model = Predictor(OnnxBackend(folder / "a.onnx"))
+        model = Predictor(OnnxBackend(ModelFile("a", folder / "a.onnx")))
         model.predict(seeds.noise(), views=(64,))
 
     def checkpoint_file(self, rng: random.Random, folder: Path) -> None:
