@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import socket
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -15,6 +19,7 @@ import pytest
 
 import litepose
 from litepose.apps.cli.main import main
+from litepose.apps.web.listen import open_port
 from litepose.apps.web.server import PAGE, ServerSettings, make_app
 from litepose.core.errors import LitePoseError
 
@@ -108,6 +113,8 @@ def test_forms_that_are_none(client: Client) -> None:
     assert "cannot be read" in client.post("", b"--y broken", headers=kind).json()["error"]
     kind = {"content-type": "multipart/form-data"}
     assert client.post("", b"--y broken", headers=kind).status_code == 400
+    kind = {"content-type": "Multipart/Form-Data; boundary=x"}
+    assert "cannot be read" in client.post("", b"--y broken", headers=kind).json()["error"]
     other = client.post("", None, files={"picture": ("a.jpg", b"x")})
     assert other.status_code == 400 and "no field `file`" in other.json()["error"]
 
@@ -174,7 +181,8 @@ def test_health_models_metrics_and_openapi(client: Client) -> None:
     assert client.get("/v1/models").json()["efforts"]["fast"] == "litepose-p"
     assert 'litepose_requests_total{status="422"}' in client.get("/metrics").text
     assert "/v1/poses" in client.get("/openapi.json").json()["paths"]
-    assert client.get("/v1/nothing").status_code == 404
+    nothing = client.get("/v1/nothing")
+    assert nothing.status_code == 404 and nothing.json() == {"error": "Not Found"}
 
 
 @pytest.mark.parametrize("path", PAGE)
@@ -196,3 +204,28 @@ def test_the_missing_extra_is_named(monkeypatch, capsys) -> None:
     monkeypatch.setattr("litepose.core.packages.find_spec", lambda _: None)
     assert main(["serve"]) == 2
     assert "pip install 'litepose[serve]'" in capsys.readouterr().err
+
+
+def test_a_started_server_answers_closes_idle_connections_and_ends(monkeypatch) -> None:
+    """In a process of its own: its port is busy for others, and a silent connection is closed."""
+    program = (
+        "import litepose.apps.web.listen as listen, sys; listen.FIRST_REQUEST_SECONDS = 0.3;"
+        "from litepose.apps.cli.main import main; sys.exit(main(['serve', '--port', '0']))"
+    )
+    server = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stderr is not None
+        url = server.stderr.readline().split()[0]
+        port = int(url.rpartition(":")[2])
+        assert httpx.get(f"{url}/healthz", timeout=20).json() == {"status": "ok"}
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as silent:
+            assert silent.recv(1) == b"", "closed"
+        with pytest.raises(LitePoseError, match=f"cannot listen on 127.0.0.1 port {port}: "):
+            open_port("127.0.0.1", port)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) in (0, 130)
+        assert "Traceback" not in server.stderr.read()
+    finally:
+        server.kill()
+        server.wait()
+        server.stderr.close()

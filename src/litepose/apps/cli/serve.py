@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from litepose.apps.cli.parser import number, whole
@@ -10,6 +11,7 @@ from litepose.core.console import say
 from litepose.core.errors import LitePoseError
 from litepose.core.packages import need
 
+TOKEN_VARIABLE = "LITEPOSE_TOKEN"  # where a token is not to be seen among the processes
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -50,26 +52,18 @@ def run(options: argparse.Namespace) -> int:
         "prometheus_client",
         extra="serve",
     )
-    if options.host not in LOCAL and not options.token and not options.no_token:
+    token = options.token or os.environ.get(TOKEN_VARIABLE)
+    if options.host not in LOCAL and not token and not options.no_token:
         raise LitePoseError(
-            f"on {options.host} others can reach this server: give --token, or --no-token to let"
-            " everyone use it"
+            f"on {options.host} others can reach this server: give --token (or {TOKEN_VARIABLE}),"
+            " or --no-token to let everyone use it"
         )
-    import uvicorn
-
+    from litepose.apps.web.listen import listen, open_port
     from litepose.apps.web.server import ServerSettings, make_app
 
-    settings = ServerSettings(int(options.max_mb * 1e6), options.queue, token=options.token)
+    settings = ServerSettings(int(options.max_mb * 1e6), options.queue, token=token)
+    listener = open_port(options.host, options.port)
     shown = f"[{options.host}]" if ":" in options.host else options.host
-    say(f"http://{shown}:{options.port} (Ctrl-C ends it)")
-    uvicorn.run(
-        make_app(settings),
-        host=options.host,
-        port=options.port,
-        log_level="warning",
-        timeout_keep_alive=10,
-        limit_concurrency=options.queue + 200,
-        timeout_graceful_shutdown=60,
-        server_header=False,
-    )
+    say(f"http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)")
+    listen(make_app(settings), listener)
     return 0

@@ -22,7 +22,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.imaging.draw import draw_poses
@@ -143,6 +145,10 @@ def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) 
     async def refuse(_: Request, refused: RefusedError) -> Response:
         return JSONResponse({"error": str(refused)}, refused.status, headers=refused.headers)
 
+    @app.exception_handler(HTTPException)
+    async def refuse_path(_: Request, wrong: HTTPException) -> Response:
+        return JSONResponse({"error": f"{wrong.detail}"}, wrong.status_code, headers=wrong.headers)
+
     @app.post("/v1/poses", openapi_extra=_BODY)
     async def poses(request: Request) -> Response:
         """People of the image in the body (or in the form field `file`)."""
@@ -249,9 +255,11 @@ async def _image(request: Request, settings: ServerSettings) -> bytes:
     """The image's bytes. Raises RefusedError: 400, 408, 413."""
     try:
         body = await asyncio.wait_for(_body(request, settings.max_bytes), settings.body_seconds)
+    except ClientDisconnect:
+        raise RefusedError(400, "the sender left before the body was complete") from None
     except TimeoutError:
         raise RefusedError(408, f"the body took more than {settings.body_seconds:g} s") from None
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         body = await _file(request, body)
     if not body:
         raise RefusedError(400, "no image in the request: send one as the body or as `file`")
