@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from litepose.core.lazy import lazy
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,12 +44,12 @@ __all__ = [
 ]
 
 _LAZY = {  # importing the package costs nothing; numpy and friends come with the first use
-    "LitePoseError": "litepose.core.errors",
-    "Poses": "litepose.core.poses",
-    "Predictor": "litepose.inference.predictor",
-    "Skeleton": "litepose.core.skeleton",
-    "Smoother": "litepose.inference.one_euro",
-    "Tracker": "litepose.inference.tracker",
+    "LitePoseError": "core.errors",
+    "Poses": "core.poses",
+    "Predictor": "inference.predictor",
+    "Skeleton": "core.skeleton",
+    "Smoother": "inference.one_euro",
+    "Tracker": "inference.tracker",
 }
 
 # onnxruntime's telemetry writes files and looks names up as soon as a session is opened; its own
@@ -130,11 +133,8 @@ def create_model(name: str, skeleton: Skeleton | None = None) -> tuple[Any, Any]
     return create(name, skeleton)
 
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+_lazy = lazy(__name__, _LAZY)
 
-    if name == "video":
-        return import_module("litepose.video")
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'litepose' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    return import_module("litepose.video") if name == "video" else _lazy(name)

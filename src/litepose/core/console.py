@@ -1,6 +1,6 @@
 """What is said to people: strangers' text made harmless, on streams that may be closed.
 
-Ours. File names, status lines of servers and fields of model files are chosen by others: written
+File names, status lines of servers and fields of model files are chosen by others: written
 raw, they could move the cursor, recolor the terminal or bury all else under a megabyte.
 """
 

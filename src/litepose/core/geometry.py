@@ -15,6 +15,8 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 
+MAX_ASPECT = 4.0  # a longer image is scaled by its long side
+
 
 @dataclass(frozen=True, eq=False)
 class Affine:
@@ -103,7 +105,7 @@ class Letterbox:
 
 
 def letterbox(
-    image_wh: tuple[int, int], short_side: int, multiple: int, max_aspect: float = 4.0
+    image_wh: tuple[int, int], short_side: int, multiple: int, max_aspect: float = MAX_ASPECT
 ) -> Letterbox:
     """Scale an image so that its short side is `short_side`; pad each side to a `multiple`.
 

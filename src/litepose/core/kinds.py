@@ -1,4 +1,4 @@
-"""Values of the right kind: a wrong one is a sentence that names it, not a crash further in. Ours.
+"""Values of the right kind: a wrong one is a sentence that names it, not a crash further in.
 
 Settings come from files and from callers, and what Python says of a text where a number belongs
 comes late and names neither the argument nor what it wants.

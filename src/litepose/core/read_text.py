@@ -1,6 +1,6 @@
 """The one reader of JSON and TOML: for every file that others may have made or damaged.
 
-Ours. Parsers of text end in errors of many kinds where brackets are nested by the thousand or a
+Parsers of text end in errors of many kinds where brackets are nested by the thousand or a
 number has thousands of digits, and what they let through ends the code behind them. Here such a
 file is a sentence, and what comes out is nested little and holds numbers of 64 bits.
 """

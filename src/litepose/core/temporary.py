@@ -1,6 +1,6 @@
 """Files that appear whole or not at all, and what killed runs left of them.
 
-Ours. A file is written under a name of its own beside its place, then renamed. The name says whose
+A file is written under a name of its own beside its place, then renamed. The name says whose
 it is, so that the next run in the same folder removes it where that process is no more.
 """
 

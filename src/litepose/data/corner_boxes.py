@@ -1,4 +1,4 @@
-"""Boxes written as x, y of two corners where COCO's form means x, y, width, height. Ours."""
+"""Boxes written as x, y of two corners where COCO's form means x, y, width, height."""
 
 from __future__ import annotations
 

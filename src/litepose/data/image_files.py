@@ -1,4 +1,4 @@
-"""The files of an annotation file's images: names written elsewhere, sizes left out. Ours."""
+"""The files of an annotation file's images: names written elsewhere, sizes left out."""
 
 from __future__ import annotations
 

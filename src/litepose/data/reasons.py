@@ -1,6 +1,6 @@
 """Why many images could not be read, in one sentence: each kind of reason, how often, an example.
 
-Ours. A count says that something is wrong; a thousand lines of the same hide what else is.
+A count says that something is wrong; a thousand lines of the same hide what else is.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ from litepose.evaluation.ground_truth import (
 from litepose.evaluation.keypoint_overlap import MissingKeypoints
 from litepose.evaluation.matching import match_images
 from litepose.evaluation.report import EvaluationReport, compute_complete_metrics, compute_metrics
-from litepose.inference.results import PredictOptions
+from litepose.inference.results import DEFAULT_OPTIONS, PredictOptions
 from litepose.models.model_file import ModelFile
 
 PARTIAL_NAME = "results.partial.jsonl"
@@ -64,7 +64,7 @@ class PosePredictor(Protocol):
 class EvaluateOptions:
     """How to predict, and which images.
 
-    flip_test, scales, views, decoder: as in PredictOptions;  limit: only the first so many images
+    flip_test, scales, views: as in PredictOptions;  limit: only the first so many images
     weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
     unknown: what the model lacks of the dataset, as `open_for_evaluation` gives it, for the report
     resume: take up the stopped run in the output folder, of the same model (its weights are
@@ -75,7 +75,6 @@ class EvaluateOptions:
     flip_test: bool = False
     scales: tuple[float, ...] = (1.0,)
     views: tuple[int, ...] | None = None
-    decoder: str = "fast"
     limit: int | None = None
     weights: ModelFile | None = None
     unknown: MissingKeypoints | None = None
@@ -151,11 +150,13 @@ class _Run:
         self.results: dict[int, list[dict[str, Any]]] = {}  # by place in the dataset
         self.unreadable: dict[int, str] = {}
         self.seconds = 0.0
+        # Not asked for at every image: the predictor's own, where it has defaults.
+        decoder = getattr(predictor, "defaults", DEFAULT_OPTIONS).decoder
         self.settings = {
             "views": list(options.view_sizes(predictor.info.input)),
             "flip test": options.flip_test,
             "scales": list(options.scales),
-            **({} if options.decoder == "fast" else {"decoder": options.decoder}),
+            **({} if decoder == "fast" else {"decoder": decoder}),
         }
         self.partial = None
         if output is None:
@@ -239,7 +240,11 @@ class _Run:
         # Whoever is left out here is missing from the curve of precision over recall.
         how = self.options
         poses = self.predictor.predict(
-            image, flip_test=how.flip_test, scales=how.scales, views=how.views, threshold=0.0
+            image,
+            flip_test=how.flip_test,
+            scales=how.scales,
+            views=how.views,
+            threshold=0.0,
         )
         self.seconds += perf_counter() - start
         self.results[i] = poses.to_coco(record.image_id)

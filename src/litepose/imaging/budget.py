@@ -1,4 +1,4 @@
-"""What an image may cost to decode: scans of a JPEG counted before, memory shared by all. Ours.
+"""What an image may cost to decode: scans of a JPEG counted before, memory shared by all.
 
 A small file can ask for much: a progressive JPEG of thousands of empty scans goes through all its
 pixels once for each, and 34 bytes of WebP are a hundred million pixels.

@@ -1,6 +1,6 @@
 """What programs have in hand as an image: open files, torch tensors, paths of other libraries.
 
-Ours. torch is not imported: what is given of it says so itself.
+torch is not imported: what is given of it says so itself.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import Affine
+from litepose.core.geometry import MAX_ASPECT, Affine
 from litepose.imaging.read import ImageSource, LoadedImage, load_image
 from litepose.inference.results import Inspection, PredictOptions
 
@@ -27,7 +27,6 @@ SIZES = (128, 192, 256, 320, 384, 448, 512, 640, 768)  # short sides of single v
 RUNS = 8  # of each choice, after one that is not counted
 REMEMBERED = 40  # images whose slowness against the measured latency is kept
 MARGIN = 1.1  # an estimate of the 95th percentile from so few images is uncertain
-LONGEST = 4.0  # a longer image is scaled by its long side, so that it costs no more than this
 
 
 @dataclass(frozen=True)
@@ -157,4 +156,4 @@ def inspect_within(
 def _cost(image: np.ndarray) -> float:
     """Pixels of the input against a square image's."""
     short, long = sorted(image.shape[:2])
-    return min(long / short, LONGEST)
+    return min(long / short, MAX_ASPECT)

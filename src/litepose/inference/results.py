@@ -13,6 +13,8 @@ from litepose.core.model_info import InputRule, check_views
 from litepose.core.poses import Poses
 from litepose.decode.merge import MergedMaps
 
+DecoderName = Literal["fast", "reference"]
+
 
 @dataclass(frozen=True)
 class PredictOptions:
@@ -37,7 +39,7 @@ class PredictOptions:
     max_people: int | None = None
     views: tuple[int, ...] | None = None
     focus: bool = True
-    decoder: Literal["fast", "reference"] = "fast"
+    decoder: DecoderName = "fast"
     deadline_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -75,7 +77,7 @@ class How(TypedDict, total=False):
     threshold: float | None
     max_people: int | None
     focus: bool | None
-    decoder: Literal["fast", "reference"] | None
+    decoder: DecoderName | None
     deadline_ms: float | None
 
 

@@ -1,4 +1,4 @@
-"""Whether `predict` was given one image or many. Ours."""
+"""Whether `predict` was given one image or many."""
 
 from __future__ import annotations
 

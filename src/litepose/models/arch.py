@@ -306,12 +306,18 @@ TINY = PyramidArch(
 
 def litepose_info(size: str, arch: LitePoseArch, skeleton: Skeleton) -> ModelInfo:
     """Settings of a network with the official layout, input rule and decoding."""
+    source = "Lite Pose (Wang et al., CVPR 2022)"
+    return official_info(f"{PREFIX}{size}", arch, skeleton, source)
+
+
+def official_info(stem: str, arch: Arch, skeleton: Skeleton, source: str) -> ModelInfo:
+    """Settings with the official code's input rule and decoding. stem: name without the data's."""
     suffix = "-crowdpose" if skeleton == CROWDPOSE14 else ""
     return ModelInfo(
-        name=f"{PREFIX}{size}{suffix}",
+        name=f"{stem}{suffix}",
         skeleton=skeleton,
         input=InputRule(size=arch.input_size, multiple=64),
         decode=DecodeSettings(heat_threshold=0.1, tag_threshold=1.0),
         arch=arch.to_dict(),
-        source="Lite Pose (Wang et al., CVPR 2022)",
+        source=source,
     )

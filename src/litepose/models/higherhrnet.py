@@ -137,22 +137,19 @@ def _path(widths: Sequence[int], source: int, target: int) -> nn.Module:
         return nn.Identity()
     if source > target:
         return ConvNorm(widths[source], widths[target])
-    steps: list[nn.Module] = []
-    for _ in range(target - source - 1):
-        steps += [_Down(widths[source], widths[source], relu=True)]
-    return nn.Sequential(*steps, _Down(widths[source], widths[target], relu=False))
+    width = widths[source]
+    halved = (ConvRelu(width, width, stride=2) for _ in range(target - source - 1))
+    return nn.Sequential(*halved, ConvNorm(width, widths[target], 3, stride=2))
 
 
-class _Down(ConvNorm):
-    """3x3 convolution of stride 2."""
+class ConvRelu(ConvNorm):
+    """3x3 convolution and ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, relu: bool) -> None:
-        super().__init__(inputs, outputs, 3, stride=2)
-        self.relu = relu
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(inputs, outputs, 3, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = super().forward(x)
-        return F.relu(x) if self.relu else x
+        return F.relu(super().forward(x))
 
 
 class HigherHRNet(Network):
@@ -239,17 +236,7 @@ def _transition(before: dict[int, int], widths: dict[int, int]) -> nn.ModuleList
     for branch, width in widths.items():
         if branch in before:
             same = before[branch] == width
-            paths.append(nn.Identity() if same else _Same(before[branch], width))
+            paths.append(nn.Identity() if same else ConvRelu(before[branch], width, stride=1))
         else:
-            paths.append(nn.Sequential(_Down(before[coarsest], width, relu=True)))
+            paths.append(nn.Sequential(ConvRelu(before[coarsest], width, stride=2)))
     return nn.ModuleList(paths)
-
-
-class _Same(ConvNorm):
-    """3x3 convolution at the same resolution."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(super().forward(x))

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from litepose.core.errors import LitePoseError
 from litepose.core.kinds import check_kinds
-from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo, TagKind
-from litepose.core.skeleton import CROWDPOSE14, Skeleton
-from litepose.models.arch import Arch
+from litepose.core.model_info import ModelInfo, TagKind
+from litepose.core.skeleton import Skeleton
+from litepose.models.arch import Arch, official_info
 
 MOST_WIDTH, MOST_MODULES = 512, 16  # a stranger's file may ask for any number
 
@@ -60,12 +60,5 @@ HIGHER_W48 = HigherHRNetArch(input_size=640, width=48)
 
 def higherhrnet_info(arch: HigherHRNetArch, skeleton: Skeleton) -> ModelInfo:
     """Settings of a network with the official input rule and decoding."""
-    suffix = "-crowdpose" if skeleton == CROWDPOSE14 else ""
-    return ModelInfo(
-        name=f"higherhrnet-w{arch.width}{suffix}",
-        skeleton=skeleton,
-        input=InputRule(size=arch.input_size, multiple=64),
-        decode=DecodeSettings(heat_threshold=0.1, tag_threshold=1.0),
-        arch=arch.to_dict(),
-        source="HigherHRNet (Cheng et al., CVPR 2020)",
-    )
+    source = "HigherHRNet (Cheng et al., CVPR 2020)"
+    return official_info(f"higherhrnet-w{arch.width}", arch, skeleton, source)

@@ -11,7 +11,7 @@ from typing import Any
 from litepose import __version__
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
-from litepose.core.packages import need
+from litepose.core.packages import missing, need
 from litepose.evaluation.cost import peak_memory_mb
 from litepose.inference.backend import RuntimeOptions
 from litepose.inference.open import BACKENDS, installed_backends, open_backend
@@ -79,7 +79,7 @@ class _Files:
             return installed_backends(self._name)
         need("this command", "torch", "safetensors", extra="torch")
         able = ["torch"]
-        if all(find_spec(package) for package in ("onnx", "onnxscript", "onnxslim")):
+        if not missing(("onnx", "onnxscript", "onnxslim")):
             able = ["onnxruntime", *["openvino"] * bool(find_spec("openvino")), "torch"]
         return able
 

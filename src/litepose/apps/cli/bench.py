@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from litepose.core.console import is_terminal, say, tell, write_to
+from litepose.core.packages import missing
 
 if TYPE_CHECKING:
     from litepose.apps.bench.folder import FolderRate
@@ -140,7 +141,7 @@ def _models(text: str | None) -> list[str]:
         if not all(names):
             raise _wrong(f"--models wants names or files such as p,mine.onnx; got {text!r}")
         return names
-    can_export = all(find_spec(p) for p in ("torch", "safetensors", "onnxscript", "onnxslim"))
+    can_export = not missing(("torch", "safetensors", "onnxscript", "onnxslim"))
     return ["p", "xs", "s"] if can_export else ["p"]
 
 

@@ -80,7 +80,6 @@ def run(options: argparse.Namespace) -> int:
         flip_test=predict.flip_test,
         scales=predict.scales,
         views=predict.views,
-        decoder=predict.decoder,
         weights=predictor.backend.file,
         unknown=unknown,
     )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from litepose.apps.cli.options import (
     add_model_options,
     add_predict_options,
-    parse_scales,
     parse_views,
+    predict_keywords,
     read_limits,
+    runtime_options,
 )
 from litepose.apps.cli.parser import whole
+from litepose.core.console import say
 
 if TYPE_CHECKING:
     from litepose.apps.map.job import Job
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         nonlocal progress
         progress = Progress(parts - done, "parts", options.quiet)
         if done and not options.quiet:
-            print(f"{done} of {parts} parts are finished already", file=sys.stderr)
+            say(f"{done} of {parts} parts are finished already")
 
     try:
         summary = run_map(
@@ -103,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
         progress.clear()
     print(json.dumps(summary))
     for name, error in summary["unfinished"].items():
-        print(f"unfinished: {name}: {error}", file=sys.stderr)
+        say(f"unfinished: {name}: {error}")
     return 1 if summary["unfinished"] or summary["failures"] else 0
 
 
@@ -121,15 +122,7 @@ def _pool(options: argparse.Namespace) -> Any:
 
 def _job(options: argparse.Namespace) -> Job:
     from litepose.apps.map.job import Job
-    from litepose.inference.backend import RuntimeOptions
 
-    providers = tuple(options.provider or ["CPUExecutionProvider"])
-    how = {
-        "flip_test": options.flip_test or None,
-        "scales": None if options.scales is None else parse_scales(options.scales),
-        "threshold": options.threshold,
-        "max_people": options.max_people,
-    }
     return Job(
         output=options.output,
         model=options.model,
@@ -137,9 +130,9 @@ def _job(options: argparse.Namespace) -> Job:
         backend=options.backend,
         size=options.size,
         views=parse_views(options.views),
-        runtime=RuntimeOptions(options.threads, providers, options.device, options.precision),
+        runtime=runtime_options(options),
         limits=read_limits(options),
-        how=how,
+        how=dict(predict_keywords(options)),
         column=options.column,
         id_column=options.id_column,
     )

@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from litepose.apps.cli.parser import whole
 from litepose.core.console import say
 
 if TYPE_CHECKING:
     from litepose.data.datasets import CocoDataset
     from litepose.evaluation.keypoint_overlap import MissingKeypoints
     from litepose.imaging.read import ReadLimits
+    from litepose.inference.backend import RuntimeOptions
     from litepose.inference.predictor import PredictOptions, Predictor
-from litepose.apps.cli.parser import whole
+    from litepose.inference.results import How
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -67,20 +69,25 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
 
 def open_predictor(options: argparse.Namespace) -> Predictor:
     """The model that the options ask for; what `--backend auto` chose is said on stderr."""
-    from litepose.inference.backend import RuntimeOptions
     from litepose.inference.load import open_predictor
 
-    providers = tuple(options.provider or ["CPUExecutionProvider"])
-    how = RuntimeOptions(options.threads, providers, options.device, options.precision)
     return open_predictor(
         options.model,
         effort=options.effort,
         backend=options.backend,
         input_size=options.size,
         views=parse_views(options.views),
-        options=how,
+        options=runtime_options(options),
         say=say,
     )
+
+
+def runtime_options(options: argparse.Namespace) -> RuntimeOptions:
+    """Threads, providers, device and precision, as a backend takes them."""
+    from litepose.inference.backend import RuntimeOptions
+
+    providers = tuple(options.provider or ["CPUExecutionProvider"])
+    return RuntimeOptions(options.threads, providers, options.device, options.precision)
 
 
 def open_data(
@@ -105,7 +112,14 @@ def open_data(
 
 def predict_options(options: argparse.Namespace, predictor: Predictor) -> PredictOptions:
     """The predictor's defaults with what the options say in place of them."""
-    return predictor.options(
+    return predictor.options(**predict_keywords(options))
+
+
+def predict_keywords(options: argparse.Namespace) -> How:
+    """What the options say, as keywords of `Predictor.options`; None where they say nothing."""
+    from litepose.inference.results import How
+
+    return How(
         flip_test=options.flip_test or None,
         decoder=options.decoder,
         scales=None if options.scales is None else parse_scales(options.scales),

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: work that is under way is finished and told, then we leave. Ours."""
+"""Ctrl-C and SIGTERM: work that is under way is finished and told, then we leave."""
 
 from __future__ import annotations
 

@@ -135,8 +135,7 @@ def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) 
                 _check_token(request, settings.token)
             response = await go_on(request)
         except RefusedError as refused:
-            said = {"error": str(refused)}
-            response = JSONResponse(said, refused.status, headers=refused.headers)
+            response = await refuse(request, refused)
         requests.labels(str(response.status_code)).inc()
         response.headers.update(_HEADERS)
         return response
