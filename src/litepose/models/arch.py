@@ -110,6 +110,7 @@ class Arch:
     multiple: ClassVar[int]  # input sides must be a multiple of this: the coarsest stride
     tag_kinds: ClassVar[tuple[TagKind, ...]]  # that its networks can have
     sigmoid: ClassVar[bool]  # whether heatmaps are probabilities, not linear
+    elastic: ClassVar[tuple[str, ...]] = ()  # widths outside the stages that a search may vary
     input_size: int
 
     def __post_init__(self) -> None:
@@ -152,6 +153,7 @@ class LitePoseArch(Arch):
     multiple: ClassVar[int] = 16
     tag_kinds: ClassVar[tuple[TagKind, ...]] = ("learned", "positional")
     sigmoid: ClassVar[bool] = False
+    elastic: ClassVar[tuple[str, ...]] = ("stem", "deconv")
     stem: int
     stages: tuple[Stage, ...]
     deconv: tuple[int, int, int]
@@ -206,6 +208,7 @@ class PyramidArch(Arch):
     multiple: ClassVar[int] = 32
     tag_kinds: ClassVar[tuple[TagKind, ...]] = ("positional",)
     sigmoid: ClassVar[bool] = True
+    elastic: ClassVar[tuple[str, ...]] = ("stem", "top", "heatmap", "tag_width")
     stem: tuple[int, int]
     stages: tuple[Stage, ...]
     top: int

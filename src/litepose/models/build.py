@@ -13,6 +13,7 @@ from litepose.models.higherhrnet_arch import HigherHRNetArch
 from litepose.models.litepose import LitePose
 from litepose.models.network import Network
 from litepose.models.pyramid import Pyramid
+from litepose.models.space import Space
 
 
 class MakeNetwork(Protocol):
@@ -47,6 +48,16 @@ def arch_from_dict(data: Mapping[str, Any]) -> Arch:
     Raises LitePoseError for an unknown family or a missing or unknown field.
     """
     return find_family(data).arch.from_dict(data)
+
+
+def space_from_dict(data: Mapping[str, Any]) -> Space:
+    """The inverse of `Space.to_dict`. Raises LitePoseError for a missing or unknown field."""
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    fields["largest"] = arch_from_dict(fields.get("largest", {}))
+    try:
+        return Space(**fields)
+    except TypeError as exc:
+        raise LitePoseError(f"this space misses or misnames a field: {exc}") from None
 
 
 def build_network(info: ModelInfo) -> Network:

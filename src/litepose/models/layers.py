@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from litepose.core.errors import LitePoseError
 from litepose.core.maps import TAG_UNIT_PX
 from litepose.models.arch import Stage
+from litepose.models.widths import make_divisible
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -92,12 +93,6 @@ def fold_batch_norms(model: AnyModule) -> AnyModule:
         if fold is not None:
             fold()
     return folded
-
-
-def make_divisible(channels: float, divisor: int = 8) -> int:
-    """Nearest multiple of `divisor`, at least one, never below 90 % of `channels`."""
-    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return nearest if nearest >= 0.9 * channels else nearest + divisor
 
 
 class Stem(nn.Module):

@@ -116,6 +116,9 @@ class LitePose(Network):
             tags = add_position(tags, COARSE)
         return Maps((heatmaps, fine), (COARSE, FINE), tags, COARSE)
 
+    def block_name(self, stage: int, block: int) -> str:
+        return f"stages.{stage}.{block}"
+
     def deployable(self) -> LitePose:
         """As `Network.deployable`; transposed convolutions are plain ones, whose writes are not
         scattered."""

@@ -28,6 +28,10 @@ class Network(nn.Module):
         """Names of the layers whose output channels are keypoints: new for another skeleton."""
         return [name for name, _ in self.named_modules() if name.endswith(self.output_names)]
 
+    def block_name(self, stage: int, block: int) -> str:
+        """The name of a stage's block."""
+        raise AssertionError("each family with stages has its own")
+
     def deployable(self) -> Self:
         """A copy in eval mode on the CPU, float32, batch norms folded: the same maps, in less
         time."""

@@ -132,7 +132,7 @@ class Pyramid(Network):
     ) -> None:
         super().__init__()
         style = ConvStyle(norm=arch.norm, pad_after=True)
-        self.arch = arch
+        self.arch: PyramidArch = arch
         self.num_keypoints = num_keypoints
         self.stem = Stem(*arch.stem, style)
         widths = [arch.stem[1], *(stage.width for stage in arch.stages)]
@@ -152,6 +152,9 @@ class Pyramid(Network):
         self.fuse4 = Fuse(p4, p4, style)
         self.heatmap = HeatmapHead(p4, arch.heatmap, num_keypoints, style)
         self.tag = TagHead(arch, num_keypoints)
+
+    def block_name(self, stage: int, block: int) -> str:
+        return f"blocks.{sum(s.depth for s in self.arch.stages[:stage]) + block}"
 
     def stage_features(self, images: Tensor) -> list[Tensor]:
         """What each of the six stages puts out, at strides 4, 8, 16, 16, 32, 32."""

@@ -5,14 +5,10 @@ Frozen and checked when built. The whole configuration is stored in each checkpo
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -22,30 +18,13 @@ from pydantic import (
     model_validator,
 )
 
-from litepose.core.errors import did_you_mean
 from litepose.data.augment import AugmentSettings
 from litepose.training.losses import LossRule
+from litepose.training.section import Section, known_fields
 from litepose.training.targets import Rounding
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
-
-
-class Section(BaseModel):
-    """Refuses unknown keys; those in `RENAMED`, of 0.1.0, with the name that they have now."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-    RENAMED: ClassVar[Mapping[str, str]] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _todays_keys(cls, value: Any) -> Any:
-        old = set(cls.RENAMED) & set(value) if isinstance(value, Mapping) else ()
-        if old:
-            raise ValueError(
-                "; ".join(f"{k!r} is now called {cls.RENAMED[k]!r}" for k in sorted(old))
-            )
-        return value
 
 
 class ModelConfig(Section):
@@ -65,7 +44,7 @@ class ModelConfig(Section):
     heat_threshold, tag_threshold: of the decoder, stored in the checkpoint; None keeps its own
     """
 
-    RENAMED = {"start": "init", "blend": "weight_interpolation"}
+    RENAMED: ClassVar = {"start": "init", "blend": "weight_interpolation"}
     name: str = ""
     init: str = ""
     tags: Literal["", "learned", "positional"] = ""
@@ -93,7 +72,7 @@ class Source(Section):
     synthetic: draw this many images instead of reading any, with `seed`
     """
 
-    RENAMED = {"answers": "teacher_maps", "share": "weight"}
+    RENAMED: ClassVar = {"answers": "teacher_maps", "share": "weight"}
     split: str = ""
     packed: str = ""
     root: str = ""
@@ -174,9 +153,13 @@ class OptimizerConfig(Section):
     ema: decay of the averaged weights that are judged and kept, 0 is off
     """
 
-    RENAMED = {"lr_of": "lr_overrides", "final": "final_lr_ratio", "clip": "grad_clip_norm"}
+    RENAMED: ClassVar = {
+        "lr_of": "lr_overrides",
+        "final": "final_lr_ratio",
+        "clip": "grad_clip_norm",
+    }
     lr: PositiveFloat = 4e-3
-    lr_overrides: dict[str, PositiveFloat] = {}
+    lr_overrides: dict[str, PositiveFloat] = Field(default_factory=dict)
     relative_lr: bool = False
     weight_decay: NonNegativeFloat = 0.01
     betas: tuple[Share, Share] = (0.9, 0.999)
@@ -230,27 +213,23 @@ class RunConfig(Section):
     samples: NonNegativeInt = 4
 
 
-RENAMED = {"colour": "color"}  # keys of 0.1.0
+class SupernetConfig(Section):
+    """Train all architectures of a space at once; a section that is there asks for it.
 
+    widths, fewer_blocks, kernels, expansions: the space below the network that is named, as
+        `litepose.models.space.Space` takes them; input sizes are those of the phases
+    samples: random architectures of each batch, beside the largest and the smallest
+    distill_weight: weight of the largest's heatmaps as a target for the others
+    sort: begin by sorting channels by importance, so that smaller networks get those that matter
+    """
 
-def _known_fields(kind: type) -> BeforeValidator:
-    """Pydantic lets unknown keys of plain dataclasses pass; this does not."""
-
-    def check(value: Any) -> Any:
-        names = [f.name for f in dataclasses.fields(kind)]
-        if isinstance(value, Mapping):
-            unknown = set(value) - {*names}
-            wrong = [
-                f"key {key!r} is now called {RENAMED[key]!r}"
-                if key in RENAMED
-                else f"unknown key {key!r}{did_you_mean(key, names)}"
-                for key in unknown
-            ]
-            if wrong:
-                raise ValueError("; ".join(sorted(wrong)))
-        return value
-
-    return BeforeValidator(check)
+    widths: tuple[Share, ...] = (1.0, 0.75, 0.5, 0.25)
+    fewer_blocks: NonNegativeInt = 0
+    kernels: tuple[PositiveInt, ...] = ()
+    expansions: tuple[PositiveInt, ...] = ()
+    samples: NonNegativeInt = 2
+    distill_weight: NonNegativeFloat = 1.0
+    sort: bool = True
 
 
 class TrainConfig(Section):
@@ -263,12 +242,13 @@ class TrainConfig(Section):
     phases: tuple[Phase, ...]
     model: ModelConfig
     data: DataConfig
-    augment: Annotated[AugmentSettings, _known_fields(AugmentSettings)] = AugmentSettings()
+    augment: Annotated[AugmentSettings, known_fields(AugmentSettings)] = AugmentSettings()
     targets: TargetConfig = TargetConfig()
-    loss: Annotated[LossRule, _known_fields(LossRule)] = LossRule()
+    loss: Annotated[LossRule, known_fields(LossRule)] = LossRule()
     teacher: TeacherConfig = TeacherConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     run: RunConfig = RunConfig()
+    supernet: SupernetConfig | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> TrainConfig:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from litepose.core.skeleton import Skeleton
 from litepose.data.sample import Batch
 from litepose.data.teacher_maps import SCALE as TEACHER_SCALE
 from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
-from litepose.training.losses import Losses, cell_weights, pose_losses, unlabeled_cells
+from litepose.training.losses import Losses, LossRule, cell_weights, pose_losses, unlabeled_cells
 from litepose.training.targets import Targets, make_targets
 
 TEACHER_MISS_THRESHOLD = (
@@ -52,6 +53,18 @@ class Teacher:
         return _resized(heat, sizes)
 
 
+class Expected(NamedTuple):
+    """Targets of a batch; heatmaps and weights (B, K, H, W), one for each stride.
+
+    teacher_heatmaps, trusted: None without a teacher
+    """
+
+    targets: Targets
+    weights: tuple[Tensor, ...]
+    teacher_heatmaps: tuple[Tensor, ...] | None
+    trusted: tuple[Tensor, ...] | None
+
+
 class Objective:
     """Losses of a network on batches, as one configuration wants them."""
 
@@ -61,12 +74,19 @@ class Objective:
         self.teacher = teacher
         self.sigma = sigma_of(config.targets, info.skeleton)
 
-    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
-        """batch: on the device of the model. Autocast covers the network; losses are float32."""
+    def __call__(self, model: Callable[[Tensor], Maps], batch: Batch) -> Losses:
+        """batch: on the device of the model."""
+        return self.losses(self.maps(model, batch), self.expected(batch))
+
+    def maps(self, model: Callable[[Tensor], Maps], batch: Batch) -> Maps:
+        """What the network says of a batch. Autocast covers it; losses are float32."""
         pixels = normalized(batch.images, self.info.input)
         precision = PRECISIONS[self.config.run.precision]
         with torch.autocast(pixels.device.type, precision, enabled=precision != torch.float32):
-            maps: Maps = model(pixels)
+            return model(pixels)
+
+    def expected(self, batch: Batch) -> Expected:
+        """What it should say: of the labels, and of the teacher if there is one."""
         targets = self.targets(batch)
         sizes = [(h.shape[2], h.shape[3]) for h in targets.heatmaps]
         weights = [cell_weights(batch.valid_mask, batch.labeled, s) for s in sizes]
@@ -80,9 +100,12 @@ class Objective:
             trusted = self._teacher_weights(teacher_heatmaps, targets, batch)
             if self.config.teacher.ignore_above:
                 weights = self._without_unlabeled(weights, teacher_heatmaps, targets, batch)
-        return pose_losses(
-            maps, targets, tuple(weights), self.config.loss, teacher_heatmaps, trusted
-        )
+        return Expected(targets, tuple(weights), teacher_heatmaps, trusted)
+
+    def losses(self, maps: Maps, expected: Expected, rule: LossRule | None = None) -> Losses:
+        """rule: in place of the configuration's."""
+        targets, weights, teacher, trusted = expected
+        return pose_losses(maps, targets, weights, rule or self.config.loss, teacher, trusted)
 
     def targets(self, batch: Batch) -> Targets:
         height, width = batch.images.shape[-2:]

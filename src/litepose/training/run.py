@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import torch
@@ -14,8 +16,11 @@ from litepose.data.augment import AugmentSettings
 from litepose.data.augment_gpu import DeviceImages, DeviceLoader, to_device
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.data.packed import PackedDataset
+from litepose.data.sample import Batch
 from litepose.models import zoo
+from litepose.models.channel_order import sort_channels
 from litepose.models.checkpoint import save_checkpoint
+from litepose.models.supernet import Supernet, save_supernet
 from litepose.training.config import TrainConfig
 from litepose.training.datasets import (
     check_known,
@@ -25,11 +30,13 @@ from litepose.training.datasets import (
     training_data,
 )
 from litepose.training.distributed import Processes
-from litepose.training.init_weights import make_start
+from litepose.training.init_weights import Start, make_start
 from litepose.training.logger import duration
+from litepose.training.losses import Losses
 from litepose.training.objective import Objective, Teacher, computes_bf16
 from litepose.training.optimizer import average_weights, interpolate_weights, make_optimizer
 from litepose.training.run_checkpoint import Progress, load_state, restore, save_state
+from litepose.training.sandwich import sandwich, space_of
 
 RESULTS = ("best.safetensors", "last.safetensors", "metrics.jsonl")  # never overwritten by another
 
@@ -51,7 +58,7 @@ class Run:
         self._open_data()
         start = make_start(config, self.val_data.skeleton)
         self.info, self.notes = start.info, list(start.notes)
-        self.model = start.model.to(group.device)
+        self.model = self._elastic(start).to(group.device)
         self.objective = Objective(config, start.info, self._teacher())
         self.start_weights = None
         if config.model.weight_interpolation < 1:
@@ -65,8 +72,10 @@ class Run:
 
     @property
     def judged(self) -> nn.Module:
-        """The network that is validated and kept."""
+        """The network that is validated and kept; of a supernet, the largest."""
         trained = self.model if self.average is None else self.average.module
+        if isinstance(trained, Supernet):
+            return trained.network
         if self.start_weights is None:
             return trained
         return interpolate_weights(
@@ -111,6 +120,15 @@ class Run:
             self.model.compile()
         self.trained = self.group.wrap(self.model)
 
+    def losses(self, batch: Batch) -> Iterator[Losses]:
+        """Of one batch: the network's, or those of each network that a supernet samples."""
+        if self.config.supernet is None:
+            yield self.objective(self.trained, batch)
+        else:
+            assert isinstance(self.model, Supernet)
+            at = f"{self.config.seed} {self.progress.epoch} {self.progress.batch}"
+            yield from sandwich(self.model, self.objective, batch, self.config.supernet, at)
+
     def save(self) -> None:
         """Write the state; all processes call this at the same batch."""
         save_state(self.state_file, self.config, self.progress, self._parts(), self.group)
@@ -124,6 +142,9 @@ class Run:
             "validation_ap": "" if ap is None else f"{ap:.3f}",
         }
         save_checkpoint(path, self.judged, self.info, extra)
+        kept = self.model if self.average is None else self.average.module
+        if isinstance(kept, Supernet):
+            save_supernet(self.folder / f"{Path(name).stem}.supernet.safetensors", kept, extra)
         return path
 
     def training_loader(self, epoch: int) -> Loader | DeviceLoader:
@@ -190,6 +211,23 @@ class Run:
             )
         self.notes.append(f"taught by {info.name}")
         return Teacher(model.to(self.group.device), info, self.config.teacher)
+
+    def _elastic(self, start: Start) -> nn.Module:
+        """The network, or with a [supernet] section the supernet whose largest network it is."""
+        config = self.config.supernet
+        if config is None:
+            return start.model
+        if self.group.world > 1 or self.config.model.weight_interpolation < 1:
+            raise LitePoseError(
+                "a supernet is trained by one process, and model.weight_interpolation must be 1"
+            )
+        sizes = (size for phase in self.config.phases for size in phase.size)
+        space = space_of(config, start.model.arch, sizes)
+        if config.sort:
+            sort_channels(start.model, start.info)
+        choices = prod(len(choices) for choices in space.genes().values())
+        self.notes.append(f"a supernet of {choices:.3g} architectures")
+        return Supernet(start.model, start.info, space)
 
     def _parts(self) -> dict[str, object]:
         parts: dict[str, object] = {

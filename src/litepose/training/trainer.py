@@ -137,18 +137,20 @@ class Trainer:
             batch = batch._replace(images=batch.images.contiguous())
         alone = steps_now or run.group.world == 1
         with nullcontext() if alone else run.trained.no_sync():  # type: ignore[operator]
-            losses = run.objective(run.trained, batch)
-            require_finite(losses, batch.image_ids)
-            run.scaler.scale(losses.total / accumulate).backward()
+            every = []
+            for losses in run.losses(batch):
+                require_finite(losses, batch.image_ids)
+                run.scaler.scale(losses.total / accumulate).backward()
+                every.append(Losses(*(part.detach() for part in losses)))
         if steps_now:
             self.update(progress.epoch + progress.batch / batches)
         count = len(batch.image_ids)
-        values = torch.stack(losses).tolist()
+        values = torch.stack(every[0]).tolist()  # of a supernet, its largest network's
         progress.loss_sums = [
             s + v * count for s, v in zip(progress.loss_sums, values, strict=True)
         ]
         progress.images += count
-        return losses
+        return every[0]
 
     def update(self, at: float) -> None:
         """One step of the optimizer, `at` epochs into the run."""

@@ -1,0 +1,51 @@
+"""Section: a table of a configuration that refuses unknown keys and answers old ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from litepose.core.errors import did_you_mean
+
+
+class Section(BaseModel):
+    """Refuses unknown keys; those in `RENAMED`, of 0.1.0, with the name that they have now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _todays_keys(cls, value: Any) -> Any:
+        old = set(cls.RENAMED) & set(value) if isinstance(value, Mapping) else ()
+        if old:
+            raise ValueError(
+                "; ".join(f"{k!r} is now called {cls.RENAMED[k]!r}" for k in sorted(old))
+            )
+        return value
+
+
+RENAMED = {"colour": "color"}  # keys of 0.1.0
+
+
+def known_fields(kind: type) -> BeforeValidator:
+    """Pydantic lets unknown keys of plain dataclasses pass; this does not."""
+
+    def check(value: Any) -> Any:
+        names = [f.name for f in dataclasses.fields(kind)]
+        if isinstance(value, Mapping):
+            unknown = set(value) - {*names}
+            wrong = [
+                f"key {key!r} is now called {RENAMED[key]!r}"
+                if key in RENAMED
+                else f"unknown key {key!r}{did_you_mean(key, names)}"
+                for key in unknown
+            ]
+            if wrong:
+                raise ValueError("; ".join(sorted(wrong)))
+        return value
+
+    return BeforeValidator(check)
