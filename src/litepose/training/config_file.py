@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,14 +12,28 @@ from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.names import local_path
 from litepose.core.read_text import parse_toml, read_toml
 from litepose.imaging.find_images import missing_message
-from litepose.training.config import Section, TrainConfig
+from litepose.training.config import TrainConfig
+from litepose.training.search_config import SearchConfig
+from litepose.training.section import Section
+
+Config = TypeVar("Config", bound=Section)
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """A TOML file, changed by `key=value` words such as `epochs=50` or `data.train.0.weight=2`.
+    """A training run's TOML file, changed by words such as `epochs=50`, `data.train.0.weight=2`.
 
     Values are TOML; what is none is text. Raises LitePoseError that lists every mistake.
     """
+    return config_from_dict(read_table(path, overrides), str(path))
+
+
+def read_search(path: str | Path, overrides: Sequence[str] = ()) -> SearchConfig:
+    """As `read_config`, of a search."""
+    return _checked(SearchConfig, read_table(path, overrides), str(path))
+
+
+def read_table(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The file's table with the overrides in place."""
     if not local_path(path).exists():
         raise LitePoseError(missing_message(Path(path)))
     table = read_toml(local_path(path), "the configuration")
@@ -30,15 +44,19 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
                 f"an override looks like epochs=50 or data.root=folder; got {word!r}"
             )
         _put(table, key.strip().split("."), _value(value), word)
-    return config_from_dict(table, str(path))
+    return table
 
 
 def config_from_dict(table: Mapping[str, Any], where: str = "the configuration") -> TrainConfig:
     """Raises LitePoseError that lists every mistake, unknown keys with the nearest known one."""
+    return _checked(TrainConfig, table, where)
+
+
+def _checked(kind: type[Config], table: Mapping[str, Any], where: str) -> Config:
     try:
-        return TrainConfig.model_validate(table)
+        return kind.model_validate(table)
     except ValidationError as exc:
-        lines = [f"  {_explain(error)}" for error in exc.errors()]
+        lines = [f"  {_explain(error, kind)}" for error in exc.errors()]
         raise LitePoseError(f"{where} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from None
 
 
@@ -61,19 +79,20 @@ def _put(table: Any, keys: list[str], value: Any, word: str) -> None:
         ) from None
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, kind: type[Section]) -> str:
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return f"{place}: unknown key{did_you_mean(str(error['loc'][-1]), _siblings(error['loc']))}"
+        nearest = did_you_mean(str(error["loc"][-1]), _siblings(error["loc"], kind))
+        return f"{place}: unknown key{nearest}"
     text = error["msg"].removeprefix("Value error, ")
     got = error["input"]
     shown = "" if isinstance(got, Mapping) or error["type"] == "missing" else f"; got {got!r:.200}"
     return f"{place}: {text}{shown}" if place else text
 
 
-def _siblings(loc: Sequence[int | str]) -> list[str]:
+def _siblings(loc: Sequence[int | str], kind: type[Section]) -> list[str]:
     """The known keys of the section with the error."""
-    section: type[BaseModel] = TrainConfig
+    section: type[BaseModel] = kind
     for key in loc[:-1]:
         if isinstance(key, str) and key in section.model_fields:
             annotation = section.model_fields[key].annotation

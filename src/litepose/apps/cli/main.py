@@ -23,6 +23,7 @@ from litepose.apps.cli import (
     export,
     models,
     predict,
+    search,
     serve,
     train,
     verify,
@@ -34,8 +35,8 @@ from litepose.core.console import open_missing_streams, say
 from litepose.core.errors import LitePoseError
 
 VERBS = (
-    predict, map_verb, serve, evaluate, bench, cost, models, convert, export, train, data, verify,
-    doctor,
+    predict, map_verb, serve, evaluate, bench, cost, models, convert, export, train, search, data,
+    verify, doctor,
 )  # fmt: skip
 
 
