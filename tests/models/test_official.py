@@ -15,17 +15,22 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from litepose.core.errors import LitePoseError  # noqa: E402
+from litepose.core.model_info import ModelInfo  # noqa: E402
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton  # noqa: E402
 from litepose.models import zoo  # noqa: E402
-from litepose.models.arch import LitePoseArch, Stage  # noqa: E402
+from litepose.models.arch import LitePoseArch, Stage, litepose_info  # noqa: E402
+from litepose.models.build import build_network  # noqa: E402
 from litepose.models.checkpoint import load_checkpoint  # noqa: E402
 from litepose.models.litepose import LitePose  # noqa: E402
+from litepose.models.network import Network  # noqa: E402
 from litepose.models.official import (  # noqa: E402
     convert_official,
     load_official,
+    load_official_supernet,
     official_name,
     our_name,
 )
+from litepose.models.supernet import load_supernet  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +202,45 @@ def test_missing_folder_and_foreign_networks(path: Path, tmp_path: Path) -> None
         torch.save(state, path)
         with pytest.raises(LitePoseError, match=r"no official Lite Pose|not a state dict"):
             load_official(path)
+
+
+def official_supernet() -> tuple[dict, Network, ModelInfo]:
+    """A state dict in the layout of the official supernet, small."""
+    stages = (Stage(2, 16, 2), Stage(1, 24, 2), Stage(1, 32, 2), Stage(2, 40, 1))
+    info = litepose_info("super", LitePoseArch(64, 16, stages, (32, 24, 24)), COCO17)
+    network = build_network(info)
+    state = {official_name(name): tensor for name, tensor in network.state_dict().items()}
+    generator = torch.Generator().manual_seed(0)
+    for number, stage in enumerate(stages):
+        for block in range(stage.depth):
+            for kernel in (3, 5):
+                side = kernel * kernel
+                name = f"stage.{number}.{block}.Linear{kernel}x{kernel}"
+                state[f"{name}.weight"] = torch.randn(side, side, generator=generator)
+                state[f"{name}.bias"] = torch.randn(side, generator=generator)
+    return state, network, info
+
+
+def test_official_supernet(tmp_path) -> None:
+    state, network, _ = official_supernet()
+    path = tmp_path / "super.pth.tar"
+    torch.save({f"1.{name}": tensor for name, tensor in state.items()}, path)
+    supernet = load_official_supernet(path)
+    arch = supernet.space.arch(supernet.space.smallest_genes())
+    kernel = network.stages[1][0].depthwise.weight[:, :, 2:5, 2:5]  # the middle of 7 x 7
+    weight, bias = (state[f"stage.1.0.Linear3x3.{part}"] for part in ("weight", "bias"))
+    changed = (kernel.flatten(1) @ weight.T + bias).view(kernel.shape)
+    own = supernet.weights(arch)["stages.1.0.depthwise.weight"]
+    assert torch.allclose(own, changed[: len(own)], atol=1e-6)
+
+    converted = tmp_path / "super.safetensors"
+    convert_official(path, converted)
+    assert load_supernet(converted).space == supernet.space
+
+
+def test_official_supernet_with_other_transforms(tmp_path) -> None:
+    state, *_ = official_supernet()
+    state["stage.0.0.Linear3x3.weight"] = torch.zeros(4, 4)
+    torch.save(state, tmp_path / "super.pth.tar")
+    with pytest.raises(LitePoseError, match=r"transform 0_0_3\.weight should have shape"):
+        load_official_supernet(tmp_path / "super.pth.tar")

@@ -30,10 +30,13 @@ from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
 from litepose.models.higherhrnet_arch import HIGHER_W32, HIGHER_W48, higherhrnet_info
 from litepose.models.network import Network
+from litepose.models.space import Space
+from litepose.models.supernet import Supernet, save_supernet
 
 FIRST = "first.0.0.weight"
 FIRST_HIGHER = "stage2.0.branches.0.0.conv1.weight"
 STRIDES = (2, 2, 2, 1)  # not in the shapes; the same in every published network
+_TRANSFORM = r"stage\.(\d+)\.(\d+)\.Linear([35])x\3\.(weight|bias)"  # of a supernet's kernels
 SIZES: Mapping[str, LitePoseArch] = {"xs": XS, "s": S, "m": M, "l": L}
 
 # Official and our beginning of a name; # is a number. Batch norms come before their convolutions.
@@ -95,7 +98,16 @@ def load_official(path: str | Path, skeleton: Skeleton | None = None) -> tuple[N
     Raises LitePoseError for a file that is missing, damaged, holds code, or does not fit; the
     message names the first official parameter that does not.
     """
+    network, info, _ = _load(path, skeleton)
+    return network, info
+
+
+def _load(
+    path: str | Path, skeleton: Skeleton | None
+) -> tuple[Network, ModelInfo, dict[str, Tensor]]:
+    """Network, settings, and what belongs to a supernet alone: its kernels' transforms."""
     state = _plain_state(_read_tensors(Path(path)), path)
+    transforms = {n: state.pop(n) for n in list(state) if re.match(_TRANSFORM, n)}
     higher = FIRST_HIGHER in state
     last = "final_layers.1.weight" if higher else "final_refined.1.conv.3.weight"
     keypoints = len(_tensor(state, last, path))
@@ -108,7 +120,7 @@ def load_official(path: str | Path, skeleton: Skeleton | None = None) -> tuple[N
     names = {name: higherhrnet.our_name(name) if higher else our_name(name) for name in state}
     _check_fit(state, names, model, path)
     model.load_state_dict({names[name]: tensor for name, tensor in state.items()})
-    return model.eval(), info
+    return model.eval(), info, transforms
 
 
 def _info(state: Mapping[str, Tensor], skeleton: Skeleton, path: str | Path) -> ModelInfo:
@@ -128,11 +140,51 @@ def _higher_info(state: Mapping[str, Tensor], skeleton: Skeleton, path: str | Pa
 def convert_official(
     source: str | Path, destination: str | Path, skeleton: Skeleton | None = None
 ) -> ModelInfo:
-    """Official .pth.tar -> our checkpoint. Raises LitePoseError as `load_official` does."""
-    model, info = load_official(source, skeleton)
+    """Official .pth.tar -> our checkpoint, or our supernet's file where it is a supernet.
+
+    Raises LitePoseError as `load_official` does.
+    """
+    model, info, transforms = _load(source, skeleton)
     info = replace(info, source=f"converted from the official checkpoint {Path(source).name}")
-    save_checkpoint(destination, model, info)
+    if transforms:
+        save_supernet(destination, _supernet(model, info, transforms, source), {})
+    else:
+        save_checkpoint(destination, model, info)
     return info
+
+
+def load_official_supernet(path: str | Path, skeleton: Skeleton | None = None) -> Supernet:
+    """An official supernet, with the space that its authors searched and kernels of 5 and 3.
+
+    Raises LitePoseError as `load_official` does, and for a file of a plain network.
+    """
+    model, info, transforms = _load(path, skeleton)
+    if not transforms:
+        raise LitePoseError(f"{path} is a plain network: no kernel transforms are in it")
+    return _supernet(model, info, transforms, path)
+
+
+def _supernet(
+    model: Network, info: ModelInfo, transforms: dict[str, Tensor], path: str | Path
+) -> Supernet:
+    space = Space(model.arch, kernels=(3, 5), sizes=(256, 320, 384, 448, 512))
+    supernet = Supernet(model, info, space)
+    named = {}
+    for name, tensor in transforms.items():
+        match = re.match(_TRANSFORM, name)
+        assert match is not None
+        stage, block, kernel, part = match.groups()
+        named[f"{stage}_{block}_{kernel}.{part}"] = tensor
+    expected = {name: t.shape for name, t in supernet.transforms.state_dict().items()}
+    for name in sorted(expected.keys() | named.keys()):
+        got = named.get(name)
+        if name not in expected or not _is_plain(got) or got.shape != expected[name]:
+            raise LitePoseError(
+                f"{path}: the kernel transform {name} should have shape {expected.get(name)}; got"
+                f" {tuple(getattr(got, 'shape', ()))}"
+            )
+    supernet.transforms.load_state_dict(named)
+    return supernet.eval()
 
 
 def _read_tensors(path: Path) -> Any:

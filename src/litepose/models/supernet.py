@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -199,7 +200,10 @@ def load_supernet(path: str | Path) -> Supernet:
         )
     space = space_from_dict(parse_json(header.extra[SPACE_KEY], f"the space in {path}"))
     supernet = Supernet(build_network(header.info), header.info, space)
-    state = load_tensors(Path(path).read_bytes())
+    try:
+        state = load_tensors(Path(path).read_bytes())
+    except (SafetensorError, OSError) as exc:
+        raise LitePoseError(f"{path} is damaged or cut short: {exc}") from None
     expected = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     for name in sorted(expected.keys() | found.keys()):
