@@ -174,3 +174,38 @@ def test_plain_network_is_no_supernet(tmp_path) -> None:
     save_checkpoint(path, filled(info), info)
     with pytest.raises(LitePoseError, match=r"plain network.*supernet\.safetensors"):
         load_supernet(path)
+
+
+def test_norms_given_back_change_nothing_and_restore_cut_networks() -> None:
+    from litepose.models.arch import TINY
+    from litepose.models.renorm import with_norms
+
+    info = replace(INFOS["pyramid"], arch=replace(TINY, norm=False).to_dict())
+    torch.manual_seed(0)
+    network = build_network(info).eval()
+    for name, bias in network.named_parameters():
+        if name.endswith(".bias") and name.startswith("blocks"):
+            nn.init.normal_(bias)
+    batches = [images(seed) for seed in range(4)]
+    with torch.no_grad():
+        before = network(batches[0])
+        normed, changed = with_norms(network, info, batches)
+        assert close(normed(batches[0]), before, 1e-4)
+        # Half of the hidden channels gone, each output channel has its mean and spread again.
+        space = Space(normed.arch, widths=(1.0,), expansions=(3,))
+        supernet = Supernet(normed, changed, space)
+        cut = supernet.extract(space.arch(space.smallest_genes()))
+        recalibrate(cut, batches)
+        every = torch.cat(batches)
+        own, mended = (n.stage_features(every)[0] for n in (normed, cut))
+    for statistic in (torch.mean, torch.std):
+        ours, theirs = (statistic(x, dim=(0, 2, 3)) for x in (own, mended))
+        assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_norms_that_are_there_are_not_given_back() -> None:
+    from litepose.models.renorm import with_norms
+
+    info = INFOS["pyramid"]
+    with pytest.raises(LitePoseError, match="has its batch norms"):
+        with_norms(filled(info), info, [])

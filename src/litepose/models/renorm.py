@@ -55,16 +55,17 @@ def with_norms(
 def _measure(network: nn.Module, layers: list[ConvNorm], batches: Iterable[Tensor]) -> None:
     """Set each norm's statistics to those of its input, and its weight and bias to undo them."""
     norms = [layer.norm for layer in layers if layer.norm is not None]
-    sums = {norm: [0, torch.zeros(()), torch.zeros(())] for norm in norms}
+    zero = torch.zeros((), dtype=torch.float64)
+    sums: dict[nn.Module, tuple[int, Tensor, Tensor]] = {norm: (0, zero, zero) for norm in norms}
 
     def add(norm: nn.Module, seen: tuple[Tensor, ...], _: Tensor) -> None:
         x = seen[0].double()
-        count, total, squares = sums[norm]  # type: ignore[index]
-        sums[norm] = [  # type: ignore[index]
+        count, total, squares = sums[norm]
+        sums[norm] = (
             count + x.numel() // x.shape[1],
             total + x.sum((0, 2, 3)),
             squares + x.square().sum((0, 2, 3)),
-        ]
+        )
 
     hooks = [norm.register_forward_hook(add) for norm in norms]
     for batch in batches:

@@ -20,7 +20,7 @@ from litepose.training.optimizer import freeze
 class Start:
     """model and its settings, frozen parts applied; notes: sentences that the user should read."""
 
-    model: Network
+    model: nn.Module
     info: ModelInfo
     notes: tuple[str, ...]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from math import prod
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from litepose.data.sample import Batch
 from litepose.models import zoo
 from litepose.models.channel_order import sort_channels
 from litepose.models.checkpoint import save_checkpoint
+from litepose.models.network import Network
+from litepose.models.renorm import with_norms
 from litepose.models.supernet import Supernet, save_supernet
-from litepose.training.config import TrainConfig
+from litepose.training.config import SupernetConfig, TrainConfig
 from litepose.training.datasets import (
     check_known,
     mixture,
@@ -33,11 +36,12 @@ from litepose.training.distributed import Processes
 from litepose.training.init_weights import Start, make_start
 from litepose.training.logger import duration
 from litepose.training.losses import Losses
-from litepose.training.objective import Objective, Teacher, computes_bf16
+from litepose.training.objective import Objective, Teacher, computes_bf16, normalized
 from litepose.training.optimizer import average_weights, interpolate_weights, make_optimizer
 from litepose.training.run_checkpoint import Progress, load_state, restore, save_state
 from litepose.training.sandwich import sandwich, space_of
 
+NORM_BATCHES = 8  # that a folded network's norms are measured on
 RESULTS = ("best.safetensors", "last.safetensors", "metrics.jsonl")  # never overwritten by another
 
 
@@ -57,8 +61,10 @@ class Run:
         torch.manual_seed(config.seed)
         self._open_data()
         start = make_start(config, self.val_data.skeleton)
+        if config.supernet is not None:
+            start = self._elastic(start, config.supernet)
         self.info, self.notes = start.info, list(start.notes)
-        self.model = self._elastic(start).to(group.device)
+        self.model = start.model.to(group.device)
         self.objective = Objective(config, start.info, self._teacher())
         self.start_weights = None
         if config.model.weight_interpolation < 1:
@@ -212,22 +218,26 @@ class Run:
         self.notes.append(f"taught by {info.name}")
         return Teacher(model.to(self.group.device), info, self.config.teacher)
 
-    def _elastic(self, start: Start) -> nn.Module:
-        """The network, or with a [supernet] section the supernet whose largest network it is."""
-        config = self.config.supernet
-        if config is None:
-            return start.model
+    def _elastic(self, start: Start, config: SupernetConfig) -> Start:
+        """The supernet whose largest network was to be trained."""
+        network, info = start.model, start.info
+        assert isinstance(network, Network)
         if self.group.world > 1 or self.config.model.weight_interpolation < 1:
             raise LitePoseError(
                 "a supernet is trained by one process, and model.weight_interpolation must be 1"
             )
         sizes = (size for phase in self.config.phases for size in phase.size)
-        space = space_of(config, start.model.arch, sizes)
+        space = space_of(config, network.arch, sizes)
+        notes = [f"a supernet of {prod(map(len, space.genes().values())):.3g} architectures"]
+        if not getattr(network.arch, "norm", True):  # smaller ones need theirs measured again
+            batches = islice(self.training_loader(0).epoch(0), NORM_BATCHES)
+            images = (normalized(batch.images.cpu(), info.input) for batch in batches)
+            network, info = with_norms(network, info, images)
+            space = replace(space, largest=network.arch)
+            notes.append("its batch norms, folded into convolutions, were measured again")
         if config.sort:
-            sort_channels(start.model, start.info)
-        choices = prod(len(choices) for choices in space.genes().values())
-        self.notes.append(f"a supernet of {choices:.3g} architectures")
-        return Supernet(start.model, start.info, space)
+            sort_channels(network, info)
+        return Start(Supernet(network, info, space), info, (*start.notes, *notes))
 
     def _parts(self) -> dict[str, object]:
         parts: dict[str, object] = {
