@@ -40,13 +40,12 @@ def with_norms(
     }
     state = normed.state_dict()
     for name, tensor in own.items():
-        layer = name.removesuffix(".bias")
-        state[f"{layer}.norm.bias" if layer in folded and layer != name else name] = tensor
+        part = name.removesuffix(".bias")
+        state[f"{part}.norm.bias" if part in folded and part != name else name] = tensor
     for name, layer in folded.items():  # a norm that only adds the bias
         assert layer.norm is not None
-        state[f"{name}.norm.weight"] = torch.full_like(
-            layer.norm.weight, (1 + layer.norm.eps) ** 0.5
-        )
+        one = (1 + layer.norm.eps) ** 0.5
+        state[f"{name}.norm.weight"] = torch.full_like(layer.norm.weight, one)
     normed.load_state_dict(state)
     _measure(normed, list(folded.values()), batches)
     return normed, info
