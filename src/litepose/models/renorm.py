@@ -55,7 +55,7 @@ def _measure(network: nn.Module, layers: list[ConvNorm], batches: Iterable[Tenso
     """Set each norm's statistics to those of its input, and its weight and bias to undo them."""
     norms = [layer.norm for layer in layers if layer.norm is not None]
     zero = torch.zeros((), dtype=torch.float64)
-    sums: dict[nn.Module, tuple[int, Tensor, Tensor]] = {norm: (0, zero, zero) for norm in norms}
+    sums: dict[nn.Module, tuple[int, Tensor, Tensor]] = dict.fromkeys(norms, (0, zero, zero))
 
     def add(norm: nn.Module, seen: tuple[Tensor, ...], _: Tensor) -> None:
         x = seen[0].double()
