@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from litepose.core.maps import Maps
 from litepose.core.skeleton import COCO17
 from litepose.data.sample import Batch
 from litepose.models import zoo
@@ -107,3 +108,21 @@ def test_answers_in_the_batch_are_the_dense_target(tiny):
         agreed = objective(model, batch._replace(teacher_heatmaps=(own * 255).round().byte()))
         denied = objective(model, batch._replace(teacher_heatmaps=(255 - own * 255).round().byte()))
     assert agreed.dense < 0.01 * denied.dense and denied.total > agreed.total
+
+
+def test_a_teacher_of_two_strides_is_asked_at_both():
+    """A HigherHRNet says where at stride 4 and at stride 2; other sizes get the finer, resized."""
+    coarse, fine = torch.rand(2, 17, 16, 16), torch.rand(2, 17, 32, 32)
+
+    class Two(torch.nn.Module):
+        def forward(self, pixels):
+            return Maps((coarse, fine), (4, 2), torch.zeros(2, 17, 1, 16, 16), 4)
+
+    info = zoo.find_model("higherhrnet-w32").info
+    teacher = Teacher(Two(), info, TeacherConfig(model="higherhrnet-w32"))
+    seen = teacher.heatmaps(
+        torch.zeros(2, 3, 64, 64, dtype=torch.uint8), [(16, 16), (32, 32), (8, 8)]
+    )
+    assert torch.equal(seen[0], coarse)
+    assert torch.equal(seen[1], fine)
+    assert seen[2].shape == (2, 17, 8, 8)

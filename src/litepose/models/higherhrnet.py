@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from litepose.core.maps import Maps
 from litepose.core.model_info import TagKind
 from litepose.models.higherhrnet_arch import HigherHRNetArch
-from litepose.models.layers import ConvNorm, check_sides, scale_and_shift
+from litepose.models.layers import ConvNorm, add_position, check_sides, scale_and_shift
 from litepose.models.network import Network
 
 COARSE, FINE = 4, 2  # strides of the two outputs
@@ -155,7 +155,8 @@ class ConvRelu(ConvNorm):
 class HigherHRNet(Network):
     """Normalized images (B, 3, H, W), sides multiples of 32 -> Maps at strides 4 and 2.
 
-    Tags (B, K, 1, H/4, W/4). Raises LitePoseError for other shapes.
+    Tags (B, K, 1, H/4, W/4), or with `tag_kind="positional"`, which is ours, (B, K, 2, H/4, W/4).
+    Raises LitePoseError for other shapes.
     """
 
     output_names = ("final_layers.0", "final_layers.1")
@@ -165,7 +166,7 @@ class HigherHRNet(Network):
         self, arch: HigherHRNetArch, num_keypoints: int, tag_kind: TagKind = "learned"
     ) -> None:
         super().__init__()
-        self.arch, self.num_keypoints = arch, num_keypoints
+        self.arch, self.num_keypoints, self.tag_kind = arch, num_keypoints, tag_kind
         self.conv1 = ConvNorm(3, STEM_WIDTH, 3, stride=2)
         self.conv2 = ConvNorm(STEM_WIDTH, STEM_WIDTH, 3, stride=2)
         self.layer1 = nn.Sequential(
@@ -188,9 +189,10 @@ class HigherHRNet(Network):
             self.lift = ConvNorm(before[self.finest], arch.width)
             self.skip = ConvNorm(FIRST_WIDTH, arch.width)
         k, width = num_keypoints, arch.width
-        self.final_layers = nn.ModuleList([nn.Conv2d(width, 2 * k, 1), nn.Conv2d(width, k, 1)])
+        maps = 3 * k if tag_kind == "positional" else 2 * k
+        self.final_layers = nn.ModuleList([nn.Conv2d(width, maps, 1), nn.Conv2d(width, k, 1)])
         refine = (nn.Sequential(Basic(width)) for _ in range(BLOCKS))
-        deconv = nn.Sequential(DeconvNorm(width + 2 * k, width), *refine)
+        deconv = nn.Sequential(DeconvNorm(width + maps, width), *refine)
         self.deconv_layers = nn.ModuleList([deconv])
 
     def forward(self, images: Tensor) -> Maps:
@@ -204,7 +206,10 @@ class HigherHRNet(Network):
         coarse = self.final_layers[0](x)
         x = self.deconv_layers[0](torch.cat([x, coarse], dim=1))
         heatmaps, tags = coarse.tensor_split([self.num_keypoints], dim=1)
-        return Maps((heatmaps, self.final_layers[1](x)), (COARSE, FINE), tags[:, :, None], COARSE)
+        tags = tags.unflatten(1, (self.num_keypoints, -1))  # (B, K, T, H, W)
+        if self.tag_kind == "positional":
+            tags = add_position(tags, COARSE)
+        return Maps((heatmaps, self.final_layers[1](x)), (COARSE, FINE), tags, COARSE)
 
     def _stages(self, features: dict[int, Tensor]) -> Tensor:
         """The finest features of the last stage. features: by branch, 0 has stride 4."""

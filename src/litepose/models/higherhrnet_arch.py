@@ -26,7 +26,7 @@ class HigherHRNetArch(Arch):
 
     family: ClassVar[str] = "higherhrnet"
     multiple: ClassVar[int] = 32
-    tag_kinds: ClassVar[tuple[TagKind, ...]] = ("learned",)
+    tag_kinds: ClassVar[tuple[TagKind, ...]] = ("learned", "positional")
     sigmoid: ClassVar[bool] = False
     width: int
     modules: tuple[int, int, int] = (1, 4, 3)

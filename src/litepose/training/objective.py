@@ -42,15 +42,22 @@ class Teacher:
 
     @torch.no_grad()
     def heatmaps(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
-        """Its finest heatmaps in 0..1, (B, K, H, W) resized to each (H, W). images: uint8."""
+        """Heatmaps in 0..1, (B, K, H, W) for each (H, W): the teacher's own where it has one of
+        that size, else its finest resized. images: uint8."""
         pixels = normalized(images, self.info.input)
-        heat = self.model(pixels).heatmaps[-1].float()
+        found = self._heatmaps(pixels)
         if self.config.flip:
-            mirrored = self.model(pixels.flip(-1)).heatmaps[-1].float()
-            flip_index = torch.from_numpy(self.info.skeleton.flip_index).to(heat.device)
-            heat = (heat + mirrored[:, flip_index].flip(-1)) / 2
-        heat = heat.clamp(0, 1)
-        return _resized(heat, sizes)
+            flip_index = torch.from_numpy(self.info.skeleton.flip_index).to(images.device)
+            mirrored = self._heatmaps(pixels.flip(-1))
+            found = [
+                (a + b[:, flip_index].flip(-1)) / 2 for a, b in zip(found, mirrored, strict=True)
+            ]
+        own = {tuple(heat.shape[-2:]): heat.clamp(0, 1) for heat in found}
+        finest = found[-1].clamp(0, 1)
+        return tuple(own[size] if size in own else _resized(finest, [size])[0] for size in sizes)
+
+    def _heatmaps(self, pixels: Tensor) -> list[Tensor]:
+        return [heat.float() for heat in self.model(pixels).heatmaps]
 
 
 class Expected(NamedTuple):
