@@ -7,6 +7,7 @@
 #   make check                    ruff and mypy
 #   make bench                    time models on every backend here: table, plot, JSON; and the decoder
 #   make train-smoke              train a tiny network on drawn people, in minutes
+#   make search-smoke             supernet, search and fine-tuning on drawn people, in minutes
 #   make map-smoke                map thousands of drawn images on a local Ray, workers killed
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 IMAGE ?= examples/images/astronaut.jpg examples/images/scene.jpg
 
-.PHONY: demo test test-all explore hunt check bench train-smoke map-smoke clean
+.PHONY: demo test test-all explore hunt check bench train-smoke search-smoke map-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -47,6 +48,9 @@ bench: $(VENV)/.dev
 
 train-smoke: $(VENV)/.dev
 	$(BIN)/python benchmarks/train_smoke.py
+
+search-smoke: $(VENV)/.dev
+	$(BIN)/python benchmarks/search_smoke.py
 
 map-smoke: $(VENV)/.dev
 	$(BIN)/python benchmarks/map_smoke.py

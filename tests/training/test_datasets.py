@@ -76,3 +76,19 @@ def test_the_datas_own_keypoints_are_trained_in_one_word(people, tmp_path: Path)
     (tmp_path / "marked" / "images").symlink_to(people / "images")
     settings = config(tmp_path / "marked", tmp_path / "run", model={"skeleton": "data"})
     assert not train(settings, stop_after=0).finished
+
+
+def test_held_out_images_are_the_rest_of_the_others(people, tmp_path: Path) -> None:
+    def ids(**source) -> set[int]:
+        found = open_source(Source(split="train", **source), str(people), None, tmp_path)
+        return {record.image_id for record in found.records}
+
+    rest, held = ids(held_out=0.5), ids(held_out=0.5, only_held_out=True)
+    assert rest and held and not rest & held
+    assert rest | held == ids()
+    assert ids(held_out=0.3, only_held_out=True) <= held  # a larger share keeps the smaller
+
+
+def test_only_held_out_needs_a_share() -> None:
+    with pytest.raises(ValueError, match="needs a share"):
+        Source(split="train", only_held_out=True)

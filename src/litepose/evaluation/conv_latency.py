@@ -2,8 +2,8 @@
 
 A search asks for the latency of hundreds of networks; exporting each takes half a minute.
 Convolutions are nearly all of the time, and a space has a few hundred different ones: each is timed
-once by onnxruntime's own profiler, and the sum of a network's is scaled by what whole networks
-took.
+once by onnxruntime's own profiler. The sum of a network's is scaled by what the package's own
+networks take as a whole.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import statistics
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from litepose.core.files import write_atomically
 from litepose.core.model_info import ModelInfo
 from litepose.core.packages import need
 from litepose.core.read_text import read_json
+from litepose.evaluation.cost import median_ms
+from litepose.inference.backend import RuntimeOptions
+from litepose.inference.load import open_predictor
 from litepose.inference.system import cache_folder, cpu_name, usable_cores
 
 RUNS = 9  # of each convolution, the median counts
@@ -103,7 +107,7 @@ class LatencyTable:
         self.machine = f"{cpu_name()}, {runtime}, {self.threads} threads"
         self.path = path or cache_folder() / "conv_latency.json"
         self._times: dict[str, float] = {}
-        self.scale = 1.0  # of whole networks' time over the sum of their convolutions'
+        self.scale: float | None = None  # whole networks' time over the sum of their convolutions'
         self._read()
 
     def __len__(self) -> int:
@@ -112,6 +116,9 @@ class LatencyTable:
     def milliseconds(self, info: ModelInfo) -> float:
         """Of one square image of the input size; convolutions not in the table are measured."""
         convolutions = convolutions_of(info)
+        if self.scale is None:
+            self._measure_scale()
+        assert self.scale is not None
         self.measure(convolutions)
         return self.scale * self._sum(convolutions)
 
@@ -126,10 +133,19 @@ class LatencyTable:
             self._write()
         return len(missing)
 
-    def fit(self, networks: Sequence[tuple[ModelInfo, float]]) -> None:
-        """Set the scale from whole networks: settings and the milliseconds that each took."""
-        sums = [self._sum(convolutions_of(info)) for info, _ in networks]
-        ratios = [ms / total for total, (_, ms) in zip(sums, networks, strict=True)]
+    def _measure_scale(self) -> None:
+        """From whole networks: the two that the package holds, at two sizes each."""
+        ratios = []
+        for name in ("litepose-p", "litepose-pm"):
+            predictor = open_predictor(
+                name, backend="onnxruntime", options=RuntimeOptions(threads=self.threads)
+            )
+            for size in (256, 384):
+                image = np.zeros((1, 3, size, size), np.float32)
+                took = median_ms(partial(predictor.backend.run, image), RUNS)
+                convolutions = convolutions_of(predictor.info.with_input_size(size))
+                self.measure(convolutions)
+                ratios.append(took / self._sum(convolutions))
         self.scale = statistics.geometric_mean(ratios)
         self._write()
 
@@ -141,8 +157,8 @@ class LatencyTable:
             return
         try:
             kept = read_json(self.path, "the latency table")
-            own = kept.get(self.machine, {"scale": 1.0, "ms": {}})
-            self.scale = float(own["scale"])
+            own = kept.get(self.machine, {"scale": None, "ms": {}})
+            self.scale = None if own["scale"] is None else float(own["scale"])
             self._times = {str(key): float(ms) for key, ms in own["ms"].items()}
         except (LitePoseError, AttributeError, KeyError, TypeError, ValueError):
             self._times = {}  # a damaged cache is measured again

@@ -63,6 +63,8 @@ class Source(Section):
     root: the folder that split or packed lies in, seen from `data.root`
     weight: how often its images come, relative to the other sources
     image_ids: of a split, only these images
+    held_out, only_held_out: of a split, all but this share of the images, or only that share: the
+        same ones each time, so that a search can judge by images that nothing was trained on
     teacher_maps: folders written by `litepose data pseudo-label` for its images, relative to
         `root`, one for each input size: teacher heatmaps, in place of running `teacher.model` at
         every step. Each image takes those of the size in which its people were about as large as
@@ -78,6 +80,8 @@ class Source(Section):
     root: str = ""
     weight: PositiveFloat = 1.0
     image_ids: tuple[int, ...] = ()
+    held_out: Share = 0.0
+    only_held_out: bool = False
     teacher_maps: tuple[str, ...] = ()
     people: str = ""
     people_above: Share = 0.3
@@ -97,8 +101,10 @@ class Source(Section):
             )
         if (self.teacher_maps or self.people) and not self.split:
             raise ValueError("teacher_maps and people belong to a split")
-        if self.image_ids and not self.split:
-            raise ValueError("image_ids choose from a split")
+        if (self.image_ids or self.held_out) and not self.split:
+            raise ValueError("image_ids and held_out choose from a split")
+        if self.only_held_out and not self.held_out:
+            raise ValueError("only_held_out needs a share, held_out")
         return self
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from zlib import crc32
 
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.names import local_path
@@ -19,6 +20,11 @@ from litepose.training.config import DataConfig, Phase, Source
 
 DRAWN_SPLIT = "drawn"
 OF_DATA = "data"  # model.skeleton: the annotations' own keypoints, whatever is started from
+
+
+def _place(image_id: int) -> float:
+    """In 0..1, by chance, the same for an image each time and in every version of its dataset."""
+    return crc32(str(image_id).encode()) / 2**32
 
 
 def named_skeleton(name: str) -> Skeleton | None:
@@ -89,6 +95,9 @@ def open_source(
         if missing:
             raise LitePoseError(f"{folder} split {source.split} has no usable image {missing[0]}")
         dataset = dataset.select([place[i] for i in source.image_ids])
+    if source.held_out:
+        inside = [_place(record.image_id) < source.held_out for record in dataset.records]
+        dataset = dataset.select([i for i, one in enumerate(inside) if one == source.only_held_out])
     if not len(dataset):
         raise LitePoseError(f"{folder} split {source.split} has no image with labeled people")
     teacher_heatmaps: PoseDataset = dataset
