@@ -8,9 +8,12 @@ import pytest
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
+from litepose.models import zoo
 from litepose.training.config import TargetConfig, TrainConfig
-from litepose.training.config_file import config_from_dict, read_config
+from litepose.training.config_file import config_from_dict, read_config, read_search
+from litepose.training.init_weights import make_start
 from litepose.training.objective import sigma_of
+from litepose.training.sandwich import space_of
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 LEAST = {
@@ -25,6 +28,9 @@ LEAST = {
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_we_ship_is_right(path):
+    if "evaluations" in path.read_text():
+        assert read_search(path).data.images > 0
+        return
     config = read_config(path)
     assert TrainConfig.model_validate_json(config.model_dump_json()) == config
 
@@ -113,3 +119,27 @@ def test_sigmas_by_keypoint_name():
 def test_keys_of_the_first_version_answer_with_the_new_name():
     with pytest.raises(LitePoseError, match=r"key 'colour' is now called 'color'"):
         config_from_dict(LEAST | {"augment": {"colour": 0.2}})
+
+
+def test_an_architecture_is_changed_field_by_field():
+    table = {**LEAST, "model": {"name": "tiny", "arch": {"top": 64, "tag_depth": 1}}}
+    arch = make_start(config_from_dict(table), None).info.arch
+    assert (arch["top"], arch["tag_depth"]) == (64, 1)
+    assert arch["heatmap"] == zoo.find_model("tiny").info.arch["heatmap"]
+    with pytest.raises(LitePoseError, match="misses or misnames"):
+        make_start(
+            config_from_dict({**table, "model": {"name": "tiny", "arch": {"tops": 1}}}), None
+        )
+    with pytest.raises(LitePoseError, match=r"leave model\.init out"):
+        config_from_dict({**table, "model": {"init": "p", "arch": {"top": 64}}})
+
+
+def test_the_official_supernet_is_a_configuration():
+    config = read_config(next(path for path in CONFIGS if path.stem == "supernet"))
+    assert config.supernet is not None
+    arch = make_start(config, None).model.arch
+    space = space_of(config.supernet, arch, config.phases[0].size)
+    smallest = space.arch(space.smallest_genes())
+    assert [stage.depth for stage in arch.stages] == [6, 8, 10, 10]
+    assert [stage.depth for stage in smallest.stages] == [4, 6, 8, 8]
+    assert [stage.width for stage in smallest.stages] == [8, 16, 24, 40]

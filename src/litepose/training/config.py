@@ -31,6 +31,7 @@ class ModelConfig(Section):
     """What is trained and from where.
 
     name: a network of the zoo (tiny, p, xs, s, m, l); left out, that of `init`
+    arch: fields of the architecture that shall differ from those of `name`
     init: weights to begin with: a zoo name, one of our checkpoints, an official .pth.tar;
            empty means random ones
     tags: learned or positional; empty keeps the network's own
@@ -46,6 +47,7 @@ class ModelConfig(Section):
 
     RENAMED: ClassVar = {"start": "init", "blend": "weight_interpolation"}
     name: str = ""
+    arch: dict[str, Any] = Field(default_factory=dict)
     init: str = ""
     tags: Literal["", "learned", "positional"] = ""
     skeleton: str = ""
@@ -265,6 +267,8 @@ class TrainConfig(Section):
             raise ValueError(f"phases must start at epoch 0 and then later and later; got {starts}")
         if not (self.model.name or self.model.init):
             raise ValueError("model needs a name (random weights) or an init (trained ones)")
+        if self.model.arch and self.model.init:
+            raise ValueError("model.arch changes a network of random weights; leave model.init out")
         if self.model.weight_interpolation < 1 and not self.model.init:
             raise ValueError(
                 "model.weight_interpolation mixes with the weights of model.init; name one"

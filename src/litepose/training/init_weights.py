@@ -36,6 +36,8 @@ def make_start(config: TrainConfig, skeleton: Skeleton | None) -> Start:
     source = info
     if wanted.init and wanted.name:
         _same_network(wanted, info)
+    if wanted.arch:
+        info = replace(info, arch=arch_from_dict({**(info.arch or {}), **wanted.arch}).to_dict())
     info = replace(info, name=config.name, skeleton=skeleton or info.skeleton)
     if wanted.tags:
         info = replace(info, tag_kind=wanted.tags)
