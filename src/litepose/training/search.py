@@ -197,7 +197,7 @@ def _write_results(
     front: list[Candidate],
     kind: CostKind,
 ) -> None:
-    """front.json and its picture, all evaluations, and each network of the front."""
+    """front.json and its plot, all evaluations, and each network of the front."""
     from litepose.training.search_plot import draw_front
 
     everybody = list(_evaluated(study).values())

@@ -1,4 +1,4 @@
-"""The picture of a search: AP over cost, every candidate and the front."""
+"""The plot of a search: AP over cost, every candidate and the front."""
 
 from __future__ import annotations
 
