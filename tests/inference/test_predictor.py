@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.mirror import mirror_keypoints
 
 import litepose
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import mirror_keypoints
 from litepose.imaging.read import ReadLimits, read_image
 from litepose.inference import predictor
 from litepose.inference.predictor import PredictionError, PredictOptions, Predictor

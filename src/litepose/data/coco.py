@@ -115,10 +115,10 @@ def records_of(
         except (KeyError, TypeError, ValueError, OverflowError) as exc:
             what = exc if isinstance(exc, LitePoseError) else f"bad or missing field {exc}"
             raise LitePoseError(
-                f"{where}, image {image.get('id')}: {what} (litepose data doctor lists all)"
+                f"{where}, image {image.get('id')}: {what} (litepose data check lists all)"
             ) from None
     if len({record.image_id for record in records}) != len(records):
-        raise LitePoseError(f"{where} lists an image id twice (litepose data doctor lists all)")
+        raise LitePoseError(f"{where} lists an image id twice (litepose data check lists all)")
     return own, records
 
 

@@ -98,7 +98,7 @@ def readable_samples(
     if not samples:
         raise LitePoseError(
             f"none of the {len(reasons)} images can be read: {sum_up(reasons)}"
-            " (litepose data doctor lists what is wrong)"
+            " (litepose data check lists what is wrong)"
         )
     return samples, reasons
 

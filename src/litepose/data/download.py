@@ -69,7 +69,7 @@ CROWDPOSE_ADVICE = (
     "CrowdPose lies on a Google Drive that needs a browser: follow the links on"
     " https://github.com/Jeff-sjtu/CrowdPose (images.zip and the annotations), then put the"
     " images in FOLDER/images and crowdpose_trainval.json and crowdpose_test.json in"
-    " FOLDER/annotations. litepose data doctor FOLDER checks the result"
+    " FOLDER/annotations. litepose data check FOLDER checks the result"
 )
 
 

@@ -141,19 +141,8 @@ class Loader:
         raise UnreadableImageError(
             f"{len(self.unreadable)} of {total} images cannot be read so far, and"
             f" {self.settings.max_unreadable:.0%} may be (data.max_unreadable); `litepose data"
-            f" doctor` lists all, among them: {sum_up(self.unreadable.values())}"
+            f" check` lists all, among them: {sum_up(self.unreadable.values())}"
         )
-
-
-def make_loader(
-    dataset: PoseDataset,
-    augmentation: AugmentSettings,
-    settings: LoaderSettings,
-    epoch: int = 0,
-    start_batch: int = 0,
-) -> Iterator[Batch]:
-    """The batches of one epoch: `Loader(...).epoch(epoch, start_batch)`."""
-    return Loader(dataset, augmentation, settings).epoch(epoch, start_batch)
 
 
 def sample_rng(

@@ -34,7 +34,6 @@ from litepose.imaging.preprocess import shrink
 MAGIC = b"LITEPACK"
 SCHEMA = 1
 SUFFIX = ".lpc"
-PIECE_BYTES = 60 * 2**20
 Encoding = Literal["raw", "jpeg", "webp"]
 _ALIGN = 64
 

@@ -7,11 +7,9 @@ high; ours are true counts. Memory is the whole process's, as a user pays it.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,17 +127,6 @@ def summarize(rows: Sequence[Timings]) -> Latency:
         Percentiles(round(float(a), 3), round(float(b), 3)) for a, b in zip(low, high, strict=True)
     )
     return Latency(pre, net, decode, total, len(rows))
-
-
-def median_ms(call: Callable[[], object], repeats: int) -> float:
-    """Milliseconds of a call, after one that does not count."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
 
 
 def peak_memory_mb(

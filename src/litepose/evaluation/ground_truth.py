@@ -16,7 +16,6 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.oks import AREA_OF_BOX
-from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, check_form, read_records, records_of
 
@@ -123,16 +122,6 @@ def truth_of(
         crowd=np.array([False] * m + [r.is_crowd for r in regions], bool),
         people_complete=record.people_complete,
         crowd_index=record.crowd_index,
-    )
-
-
-def found_of(poses: Poses) -> ImageFound:
-    """What a predictor found in one image, as the matching wants it."""
-    order = np.argsort(-poses.person_scores, kind="stable")
-    return ImageFound(
-        poses.keypoints_xy[order].astype(np.float64),
-        poses.scores[order].astype(np.float64),
-        poses.person_scores[order].astype(np.float64),
     )
 
 

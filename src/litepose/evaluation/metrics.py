@@ -81,24 +81,13 @@ def coco_report(
     return CocoReport(*_run_evaluator(truths, found, skeleton, "keypoints"))
 
 
-def crowdpose_ap(
-    ground_truth: GroundTruth,
-    results: Iterable[Mapping[str, Any]],
-    skeleton: Skeleton,
-    image_ids: Collection[int] | None = None,
-) -> CrowdReport:
-    """CrowdPose's AP, AR and AP by crowding, as its own evaluator counts them.
-
-    Raises LitePoseError as `coco_ap`, and where an image has no `crowdIndex`.
-    """
-    truths = read_truth(ground_truth, skeleton, image_ids, area_rule="box")
-    return crowdpose_report(truths, group_results(results, truths, skeleton), skeleton)
-
-
 def crowdpose_report(
     truths: Sequence[ImageTruth], found: Sequence[ImageFound], skeleton: Skeleton
 ) -> CrowdReport:
-    """`crowdpose_ap` of what was read already (areas by the rule "box")."""
+    """CrowdPose's AP, AR and AP by crowding, as its own evaluator counts them.
+
+    truths: read by the area rule "box". Raises LitePoseError where an image has no `crowdIndex`.
+    """
     without = [t.image_id for t in truths if t.crowd_index is None]
     if without:
         raise LitePoseError(

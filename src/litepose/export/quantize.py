@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from litepose.core.errors import LitePoseError
 from litepose.core.oks import pose_area, pose_similarity
 from litepose.core.poses import Poses
+from litepose.core.timing import medians_in_turns_ms
 from litepose.data.datasets import CocoDataset
 from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 from litepose.export.exportable import Source
-from litepose.export.parity import Input, Look, Runner, decode_exported, make_input, measure
+from litepose.export.parity import Input, Look, Runner, decode_exported, make_input
 
 LADDER = (0, 4, 8, 16, 32)  # layers left in float
 MOST_AP_FALL = 1.0
@@ -132,7 +133,9 @@ def quantize(
             f" more; it is {tried} layers left in float. Nothing was written",
             report,
         )
-    took = measure({"float": lambda: run_float(tensors[0]), "int8": lambda: run(tensors[0])})
+    took = medians_in_turns_ms(
+        {"float": lambda: run_float(tensors[0]), "int8": lambda: run(tensors[0])}
+    )
     report = QuantizeReport(
         accuracy.what, accuracy.least, tuple(rungs), kept, took["float"], took["int8"]
     )

@@ -17,6 +17,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import MAX_ASPECT, Affine
+from litepose.core.timing import run_seconds
 from litepose.imaging.read import ImageSource, LoadedImage, load_image
 from litepose.inference.results import Inspection, PredictOptions
 
@@ -87,13 +88,9 @@ class Ladder:
 
     def _measure(self, predictor: Predictor, image: np.ndarray, options: PredictOptions) -> Choice:
         whole = replace(options, focus=False)
-        times = []
-        for _ in range(RUNS + 1):
-            began = time.perf_counter()
-            predictor.inspect(image, whole)
-            times.append((time.perf_counter() - began) / _cost(image))
-        median = float(np.median(times[1:]))
-        found = Choice(options, median, sorted(times[1:])[-2] / median)
+        took = np.array(run_seconds(lambda: predictor.inspect(image, whole), RUNS)) / _cost(image)
+        median = float(np.median(took))
+        found = Choice(options, median, float(np.sort(took)[-2]) / median)
         self._choices[options] = found
         return found
 

@@ -1,4 +1,4 @@
-"""`litepose data VERB`: doctor, show, pack, pseudo-label, synth, download."""
+"""`litepose data VERB`: check, show, pack, pseudo-label, synth, download."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from litepose.core.packages import need
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("data", help="examine, show, pack, draw and fetch datasets")
     tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
-    _add_doctor(tools)
+    _add_check(tools)
     _add_show(tools)
     _add_pack(tools)
     _add_pseudo_label(tools)
@@ -32,13 +32,13 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skeleton", metavar="TOML", help="what the keypoints mean")
 
 
-def _add_doctor(tools: Any) -> None:
-    parser = tools.add_parser("doctor", help="find what is wrong before it costs a training run")
+def _add_check(tools: Any) -> None:
+    parser = tools.add_parser("check", help="find what is wrong before it costs a training run")
     _add_dataset(parser)
-    parser.set_defaults(run=run_doctor)
+    parser.set_defaults(run=run_check)
 
 
-def run_doctor(options: argparse.Namespace) -> int:
+def run_check(options: argparse.Namespace) -> int:
     from litepose.data.validate.dataset import examine
 
     report = examine(options.data, options.split, options.skeleton)

@@ -102,7 +102,7 @@ def open_data(
     if people := areas_of_corners(dataset.records):
         say(
             f"warning: the boxes of {people:,} people seem to be two corners and no x, y, width,"
-            " height, and their areas, which AP needs, are made from them: see litepose data doctor"
+            " height, and their areas, which AP needs, are made from them: see litepose data check"
         )
     if unknown:
         limit = getattr(options, "limit", None)

@@ -12,7 +12,7 @@ from litepose.core.console import plain_lines
 from litepose.core.errors import did_you_mean
 
 # Of 0.1.0, and what they are called now.
-RENAMED = {"answers": "pseudo-label", "--film-size": "--video-size"}
+RENAMED = {"answers": "pseudo-label", "doctor": "check", "--film-size": "--video-size"}
 
 
 def whole(least: int, most: int = 10**9) -> Callable[[str], int]:

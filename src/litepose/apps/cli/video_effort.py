@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 from dataclasses import replace
 
 import numpy as np
 
 from litepose.apps.cli.options import open_predictor
 from litepose.core.console import say
+from litepose.core.timing import median_ms
 from litepose.inference.predictor import Predictor
 
 FRAME_WH = (1280, 720)
 FRAME_MS = 40.0  # 25 frames a second
-FRAMES = 4
+FRAMES = 3
 
 
 def open_for_video(options: argparse.Namespace) -> Predictor:
@@ -39,5 +39,4 @@ def frame_ms(predictor: Predictor) -> float:
     """Median milliseconds of a frame, all views whole: as much as a frame can cost."""
     frame = np.random.default_rng(0).integers(0, 256, (*FRAME_WH[::-1], 3), dtype=np.uint8)
     how = replace(predictor.defaults, focus=False)
-    times = [sum(predictor.inspect(frame, how).timings) for _ in range(FRAMES)]
-    return statistics.median(times[1:]) * 1e3
+    return median_ms(lambda: predictor.inspect(frame, how), FRAMES)
