@@ -19,7 +19,7 @@ import pdoc.render
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 # "name: what it is" and "one, other: what they are", at the margin of a docstring.
-_FIELD = re.compile(r"^(?P<names>[a-z_]\w*(?:, [a-z_]\w*)*): (?=\S)", re.MULTILINE)
+_FIELD = re.compile(r"^(?P<names>[a-z_]\w*(?:, [a-z_]\w*)*): +(?=\S)", re.MULTILINE)
 
 
 def module_names() -> list[str]:

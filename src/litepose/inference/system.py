@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
@@ -50,12 +51,18 @@ def cpu_name() -> str:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: $XDG_CACHE_HOME/litepose, ~/.cache/litepose.
+    """The user's cache folder, where the system has it; what is there can be made again.
 
+    $XDG_CACHE_HOME/litepose where that is set, else %LOCALAPPDATA%\\litepose on Windows,
+    ~/Library/Caches/litepose on macOS and ~/.cache/litepose elsewhere.
     It may not exist. Raises RuntimeError where the user has no home.
     """
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "litepose"
+    chosen = os.environ.get("XDG_CACHE_HOME")
+    if not chosen and sys.platform == "win32":
+        chosen = os.environ.get("LOCALAPPDATA")
+    if chosen:
+        return Path(chosen) / "litepose"
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "litepose"
 
 
 class BackgroundLoad:

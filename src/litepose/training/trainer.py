@@ -120,7 +120,7 @@ class Trainer:
             losses = self.step(batch, batches)
             progress.train_seconds += time.perf_counter() - mark
             mark = time.perf_counter()
-            self.reporter.advance(f"{what} loss {losses.total:.4g}", progress.batch, batches)
+            self.reporter.advance(what, losses.total.item(), progress.batch, batches)
             if progress.batch < batches and self._asked() == STOP:
                 break
         progress.unreadable = len(loader.unreadable)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from litepose.apps.cli.options import add_model_options, open_predictor, parse_scales
 from litepose.apps.cli.parser import number, whole
-from litepose.apps.cli.progress import Progress
-from litepose.core.console import is_terminal, say, tell, write_to
+from litepose.core.console import say, tell
 from litepose.core.packages import need
+from litepose.core.progress import Progress, status
 
 
 def add_parser(verbs: Any) -> None:
@@ -181,9 +180,7 @@ def run_download(options: argparse.Namespace) -> int:
     from litepose.data.download import download
 
     def show(what: str, done: int, total: int) -> None:
-        if is_terminal(sys.stderr):
-            share = 100 * done / max(total, 1)
-            write_to(sys.stderr, f"\r{what}: {share:5.1f} % \033[K")
+        status(f"{what}: {100 * done / max(total, 1):5.1f} %")
 
     folder = download(options.name, options.data, options.splits.split(","), show)
     print(json.dumps({"written": str(folder)}))

@@ -55,8 +55,8 @@ def add_parser(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     need("this command", "faster_coco_eval", extra="train")
-    from litepose.apps.cli.progress import Progress
     from litepose.core.names import local_path
+    from litepose.core.progress import Progress
     from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 
     how = EvaluateOptions(

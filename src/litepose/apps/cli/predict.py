@@ -120,7 +120,7 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from litepose.apps.cli.progress import Progress
+    from litepose.core.progress import Progress
 
     _check(options)
     if _are_videos(options):

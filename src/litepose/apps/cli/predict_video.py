@@ -15,13 +15,13 @@ import cv2
 
 from litepose.apps.cli.options import predict_options, read_limits
 from litepose.apps.cli.output import MARK, OutputPaths, Report, open_report, print_record
-from litepose.apps.cli.progress import Progress
 from litepose.apps.cli.stopping import stopping
 from litepose.apps.cli.video_display import Screen, check_window
 from litepose.apps.cli.video_effort import open_for_video
 from litepose.core.console import is_terminal, say
 from litepose.core.errors import LitePoseError
 from litepose.core.names import is_url, local_path, split_url, without_password
+from litepose.core.progress import Progress
 from litepose.imaging.video_open import is_camera, is_video, list_videos
 from litepose.imaging.video_reader import Frames, frames
 from litepose.imaging.video_writer import SLOWEST, check_video

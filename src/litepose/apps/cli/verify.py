@@ -96,8 +96,8 @@ def _refuse_what_records(options: argparse.Namespace) -> None:
 def _record(options: argparse.Namespace) -> int:
     import datetime
 
-    from litepose.apps.cli.progress import Progress
     from litepose.core.errors import LitePoseError
+    from litepose.core.progress import Progress
     from litepose.evaluation.evaluator import EvaluateOptions
     from litepose.evaluation.reported_results import SUFFIX, record, write_result
 
