@@ -79,8 +79,11 @@ def run(options: argparse.Namespace) -> int:
     tell(report.table())
     record = report.to_dict()
     (folder / "bench.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    save_image(folder / "bench.png", draw_bench(report))
-    say(f"written: {folder / 'bench.png'}, {folder / 'bench.json'}")
+    if missing(("matplotlib",)):
+        say("no plot: it needs matplotlib (pip install 'litepose[plot]')")
+    else:
+        save_image(folder / "bench.png", draw_bench(report))
+    say(f"the results are in {folder}")
     print(json.dumps(record))
     return 0
 

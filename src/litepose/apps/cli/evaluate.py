@@ -68,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
         raise LitePoseError(
             "--calibration writes into the folder of the report: name it with --output"
         )
+    if options.calibration:
+        need("--calibration", "matplotlib", extra="plot")
     predictor = open_predictor(options)
     predictor.defaults = predictor.options(decoder=options.decoder)
     predict = predictor.options(
