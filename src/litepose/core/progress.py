@@ -16,7 +16,7 @@ class Progress:
     """A bar for several items: `step()` after each, `clear()` before other output.
 
     total: None where it is unknown: the bar is a count and a rate then
-    what: the items, such as "images"; done: items finished before, which took no time now
+    what: the items, such as "images"; done: items finished earlier, which do not count for the rate
     The environment variable NO_COLOR is honored.
     """
 
@@ -58,7 +58,7 @@ def status(text: str) -> None:
 
 
 def _cut(text: str, used: int) -> str:
-    """As much as the rest of a terminal's line holds: a longer one would leave pieces behind."""
+    """The part that fits in the rest of the line: a longer text would wrap and stay visible."""
     return plain(text)[: max(0, shutil.get_terminal_size().columns - used - 1)]
 
 

@@ -17,7 +17,7 @@ def run_seconds(
 ) -> list[float]:
     """Seconds of each run, after `warmup` runs that do not count.
 
-    at_least: once so many are done, the runs end early where they took `patience_s` together
+    at_least: after this many runs, stop early once they took `patience_s` in total
     """
     for _ in range(warmup):
         call()

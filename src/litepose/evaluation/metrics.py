@@ -65,7 +65,7 @@ def coco_ap(
 ) -> CocoReport:
     """COCO's AP and AR of results entries (`Poses.to_coco`) against a COCO annotation file.
 
-    image_ids: judge these images only; only_complete: leave out images marked
+    image_ids: evaluate these images only; only_complete: leave out images marked
     `people_complete: false`, where finding an unlabeled person would count against the model.
     Raises LitePoseError for what `read_truth` refuses and where faster-coco-eval is missing.
     """
@@ -109,10 +109,10 @@ def _run_evaluator(
         from faster_coco_eval.core.faster_eval_api import COCOeval_faster
     except ImportError:
         raise LitePoseError(
-            "judging needs faster-coco-eval: pip install 'litepose[train]'"
+            "evaluation needs faster-coco-eval: pip install 'litepose[train]'"
         ) from None
     if not truths:
-        raise LitePoseError("there is no image to judge: the choice of images is empty")
+        raise LitePoseError("there is no image to evaluate: the choice of images is empty")
     truth_coco = COCO(truth_to_coco(truths, skeleton), print_function=_silent)
     found_coco = truth_coco.loadRes(_found_to_coco(truths, found))
     compute_metrics = COCOeval_faster(

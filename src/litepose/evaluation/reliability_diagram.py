@@ -1,4 +1,4 @@
-"""Draw reliability diagrams: said probability across, share of right ones up."""
+"""Draw reliability diagrams: share of right predictions against the score."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draw_reliability(found: Mapping[str, Calibration]) -> np.ndarray:
         ):
             said, true, _ = reliability(values, right).T
             panel.plot(said, true, marker="o", label=f"{what}, error {error:.3f}")
-        panel.set(title=name, xlabel="score", ylabel="share of right ones")
+        panel.set(title=name, xlabel="score", ylabel="share of right predictions")
         panel.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         panel.grid(alpha=0.4)
         panel.legend(loc="upper left")

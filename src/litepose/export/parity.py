@@ -47,7 +47,7 @@ class Parity:
     """How far the file and PyTorch are apart on real images, in pixels of the image.
 
     people, people_torch: found by each; keypoint_px, score: the largest difference over the people
-    of both; file_ms, torch_ms: one look of the network at the first image, medians, alternating
+    of both; file_ms, torch_ms: one forward pass of the first image, medians, alternating
     """
 
     images: int

@@ -115,7 +115,7 @@ def quantize(
     rungs: list[Rung] = []
     for count in LADDER:
         if count and not order:
-            say("looking for the layers that suffer most ...")
+            say("measuring which layers lose most accuracy ...")
             order = most_sensitive_first(source.module, tensors[:SENSITIVITY_INPUTS])
         kept = tuple(order[:count])
         small = module.quantize(model, images, kept)
@@ -171,7 +171,7 @@ def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> 
     expected = [look(one) for one in inputs]
     if not sum(map(len, expected)):
         raise LitePoseError(
-            f"the float model finds nobody in the {len(inputs)} calibration images: they cannot"
+            f"the float model finds no people in the {len(inputs)} calibration images: they cannot"
             " tell whether 8 bits change anything; give images with people, or --data"
         )
     what = f"OKS agreement with the float model on the {len(inputs)} calibration images"

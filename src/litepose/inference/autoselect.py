@@ -1,7 +1,7 @@
 """`backend="auto"`: measure once which runtime and thread count is fastest here.
 
-The answer is remembered per model file, machine and versions in the user's cache
-folder. A cache that cannot be read or written costs another measurement, nothing else.
+The choice is stored per model file, machine and versions in the user's cache folder. Where the
+cache cannot be read or written, the only cost is another measurement.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ def choose(
 
 
 def measure_ms(backend: Backend, input_wh: tuple[int, int]) -> float:
-    """Milliseconds of one image through the network: the fifth that was fastest, so that what
-    else the machine does now counts little. Two runs before do not count."""
+    """Milliseconds of one forward pass: the 20th percentile, which other programs influence little.
+
+    Two warm-up runs do not count."""
     images = np.random.default_rng(0).normal(0, 1, (1, 3, *input_wh[::-1])).astype(np.float32)
     least, most = _RUNS
     times = run_seconds(

@@ -1,7 +1,7 @@
 """CPU count and model, background load, cache folder.
 
-A container's share of the cores is in its control group, where neither Python nor
-the runtimes look: threads beyond the share only wait for each other.
+A container's share of the cores is in its control group, which neither Python nor the runtimes
+read: threads beyond the share only wait for each other.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def cache_folder() -> Path:
 
 
 class BackgroundLoad:
-    """How busy the cores were with other programs since this was made: what timings suffer from."""
+    """Load of other programs since this object was made, which disturbs timings."""
 
     def __init__(self) -> None:
         self._start, self._own, self._all = time.perf_counter(), _own_s(), _all_s()
 
     def share(self) -> float | None:
-        """0 where we were alone, 1 where others kept all cores busy; None where unknown."""
+        """0 where no other program ran, 1 where others kept all cores busy; None where unknown."""
         everybody = _all_s()
         if self._all is None or everybody is None:
             return None
@@ -87,7 +87,7 @@ def _own_s() -> float:
 
 
 def _all_s() -> float | None:
-    """Seconds that all cores have worked, guests and niced programs included; Linux only."""
+    """Seconds that all cores were busy, guests and niced programs included; Linux only."""
     try:
         numbers = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
         user, nice, system, _, _, irq, softirq, steal = map(int, numbers)

@@ -18,7 +18,7 @@ from litepose.training.config import Section, TrainConfig
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """A TOML file, changed by `key=value` words such as `epochs=50` or `data.train.0.weight=2`.
 
-    Values are TOML; what is none is text. Raises LitePoseError that lists every mistake.
+    Values are TOML; other values are text. Raises LitePoseError that lists every mistake.
     """
     if not local_path(path).exists():
         raise LitePoseError(missing_message(Path(path)))
@@ -27,7 +27,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         key, equals, value = word.partition("=")
         if not equals or not key.strip():
             raise LitePoseError(
-                f"an override looks like epochs=50 or data.root=folder; got {word!r}"
+                f"an override has the form epochs=50 or data.root=folder; got {word!r}"
             )
         _put(table, key.strip().split("."), _value(value), word)
     return config_from_dict(table, str(path))

@@ -1,7 +1,7 @@
 """Log a run: progress, a report per epoch, curves and sample images.
 
 metrics.jsonl has one line per epoch, tensorboard/ the same as curves, samples/ images with the
-found people on the left and the annotated ones on the right. Only the first process speaks.
+predictions on the left and the annotations on the right. Only the first process logs.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class EpochReport:
 
 
 class Reporter:
-    """Speaks on stderr and writes into the run's folder; a silent one does neither."""
+    """Logs to stderr and to the run's folder; a silent one does neither."""
 
     def __init__(self, folder: Path, done_epochs: int, silent: bool) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ class Reporter:
         say(text)
 
     def begin(self, what: str, batches: int, done: int) -> None:
-        """A bar on a terminal; elsewhere a line now and then."""
+        """Show a bar on a terminal; elsewhere a line every 30 s."""
         self._last_line = time.monotonic()
         self._bar = Progress(batches, f"batches of {what}", self.silent, done=done)
 
@@ -142,7 +142,7 @@ class Reporter:
             (folder / f"epoch{epoch:04d}_{i}.jpg").write_bytes(jpeg.tobytes())
 
     def _forget_after(self, epochs: int) -> None:
-        """Leave out what an interrupted run reported of epochs that are now done again."""
+        """Drop the lines of epochs that an interrupted run reported and that are now repeated."""
         if self.metrics.exists():
             content = read_file(self.metrics, "the figures", DATA_BYTES).decode("utf-8", "replace")
             kept = [line for line in content.splitlines(keepends=True) if _is_of(line, epochs)]

@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     from litepose.core.names import local_path
     from litepose.core.progress import Progress
     from litepose.evaluation.evaluator import EvaluateOptions, evaluate
+    from litepose.inference.predictor import options_for
 
     how = EvaluateOptions(
         limit=options.limit,
@@ -71,8 +72,9 @@ def run(options: argparse.Namespace) -> int:
     if options.calibration:
         need("--calibration", "matplotlib", extra="plot")
     predictor = open_predictor(options)
-    predictor.defaults = predictor.options(decoder=options.decoder)
-    predict = predictor.options(
+    predictor.defaults = options_for(predictor, decoder=options.decoder)
+    predict = options_for(
+        predictor,
         flip_test=options.flip_test or None,
         scales=None if options.scales is None else parse_scales(options.scales),
     )

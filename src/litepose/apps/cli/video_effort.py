@@ -18,8 +18,8 @@ FRAMES = 3
 
 
 def open_for_video(options: argparse.Namespace) -> Predictor:
-    """The model that the options ask for; without a word on it, the best effort that takes at most
-    40 ms a frame here, else the fast one. What was chosen is said on stderr."""
+    """Open the model of the options; if they name none, that of the usual effort where it takes at
+    most 40 ms per frame here, else of the fast one. The choice is printed on stderr."""
     chosen = ("effort", "model", "size", "views")
     if any(getattr(options, name) is not None for name in chosen):
         return open_predictor(options)

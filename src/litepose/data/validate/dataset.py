@@ -76,7 +76,7 @@ def examine(
 
     images: whether to open them, and to decode them too, which finds damage behind the header;
     None decodes up to DECODE_AT_MOST and reads the headers of more.
-    Raises LitePoseError only where there is nothing to look at: no such files, or not COCO's form.
+    Raises LitePoseError only where there is nothing to check: no such files, or not in COCO form.
     """
     files = find_files(root, split)
     data = load_json(files.annotation_json)
