@@ -5,6 +5,7 @@
 #   make explore [SEED=1]         tests of random examples with new ones; says how to repeat them
 #   make hunt [SEED=1 COUNT=5000] damaged inputs of every kind; docs/reliability.md
 #   make check                    ruff and mypy
+#   make docs                     API pages from the docstrings, in out/docs; warnings are errors
 #   make bench                    time models on every backend here: table, plot, JSON; and the decoder
 #   make train-smoke              train a tiny network on drawn people, in minutes
 #   make search-smoke             supernet, search and fine-tuning on drawn people, in minutes
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 IMAGE ?= examples/images/astronaut.jpg examples/images/scene.jpg
 
-.PHONY: demo test test-all explore hunt check bench train-smoke search-smoke map-smoke clean
+.PHONY: demo test test-all explore hunt check docs bench train-smoke search-smoke map-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -41,6 +42,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/api.py out/docs
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/decode.py
@@ -75,3 +79,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	@mkdir -p out
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) install -c constraints.txt -e '.[dev,docs]'
+	@touch $@

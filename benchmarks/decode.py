@@ -23,10 +23,10 @@ from litepose.core.geometry import Letterbox
 from litepose.core.maps import Maps
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.skeleton import COCO17
+from litepose.core.timing import median_ms
 from litepose.decode.decoder import decode
 from litepose.decode.merge import ForwardPass
 from litepose.decode.reference import decode_reference
-from litepose.evaluation.cost import median_ms
 
 MISSING = 0.3
 

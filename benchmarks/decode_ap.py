@@ -27,7 +27,7 @@ from litepose.decode import peaks as candidates
 from litepose.decode.merge import ForwardPass
 from litepose.decode.reference import ReferenceSettings, decode_reference
 from litepose.evaluation.metrics import coco_ap
-from litepose.inference.predictor import PredictOptions
+from litepose.inference.predictor import PredictOptions, forward_passes
 
 Decode = Callable[[list[ForwardPass], ModelInfo], Poses]
 
@@ -87,7 +87,7 @@ def main() -> None:
     results: dict[str, list] = {name: [] for name in WAYS}
     people = dict.fromkeys(WAYS, 0)
     for i, record in enumerate(dataset.records):
-        passes = model.forward(dataset[i].image, how)
+        passes = forward_passes(model, dataset[i].image, how)
         for name, decode in WAYS.items():
             poses = decode(passes, info)
             people[name] += len(poses)

@@ -26,9 +26,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from litepose.core.timing import medians_in_turns_ms
 from litepose.export.exportable import Flat, Source
 from litepose.export.onnx import build_graph, runner_of
-from litepose.export.parity import Runner, eager, measure
+from litepose.export.parity import Runner, eager
 from litepose.models import zoo
 from litepose.models.layers import fold_batch_norms
 from litepose.models.litepose import FusionStep, LitePose
@@ -131,7 +132,7 @@ def one_model(name: str, repeats: int, keep: Path | None) -> dict[str, Any]:
             forms_of[f"{runtime}, {form}"] = lambda run=run: run(images)
     took: dict[str, float] = {}
     for of_runtime in calls.values():  # one after the other: their waiting threads disturb others
-        took |= measure(of_runtime, repeats)
+        took |= medians_in_turns_ms(of_runtime, repeats)
     print(f"\n{name} at {width}x{height}, ms a look (median of {repeats}, forms in turns)")
     print("| | ms | times as fast as eager |\n|---|---|---|")
     for call, ms in took.items():

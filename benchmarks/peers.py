@@ -20,10 +20,8 @@ import contextlib
 import io
 import json
 import logging
-import statistics
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +33,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import litepose
+from litepose.core.timing import medians_in_turns_ms
 from litepose.imaging.read import read_image
 from litepose.inference.system import usable_cores
 
@@ -215,19 +214,6 @@ def size_of(network: nn.Module, shape: tuple[int, ...]) -> tuple[float, float]:
     return weights / 1e6, counter.get_total_flops() / 2e9
 
 
-def time_in_turns(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median milliseconds of each, all of them in each round."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeats + 1):
-        for name, call in calls.items():
-            call()  # wakes its threads and caches
-            start = time.perf_counter()
-            call()
-            if turn:
-                times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: statistics.median(found) for name, found in times.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20)
@@ -253,7 +239,7 @@ def main() -> None:
             calls["MediaPipe Pose, 512x512 image to one person"] = stack.enter_context(
                 mediapipe_in(options.mediapipe)
             )
-        rows = time_in_turns(calls, options.repeats)
+        rows = medians_in_turns_ms(calls, options.repeats)
     for name, ms in rows.items():
         size = "" if name not in sizes else "{:.2f} M weights, {:.2f} GMACs".format(*sizes[name])
         print(f"{name:48} {ms:7.1f} ms  {size}")

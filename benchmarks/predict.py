@@ -31,9 +31,9 @@ import numpy as np
 import litepose
 from litepose.core.geometry import letterbox
 from litepose.core.maps import Maps
+from litepose.core.timing import median_ms
 from litepose.decode.merge import ForwardPass
 from litepose.decode.reference import decode_reference
-from litepose.evaluation.cost import median_ms
 from litepose.imaging.preprocess import to_input
 from litepose.imaging.read import read_image
 from litepose.imaging.write import save_image

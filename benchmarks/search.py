@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from litepose.core.timing import median_ms
 from litepose.evaluation.conv_latency import LatencyTable
-from litepose.evaluation.cost import median_ms
 from litepose.models import zoo
 from litepose.models.arch import PM, XS, Arch
 from litepose.models.build import build_network

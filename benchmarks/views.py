@@ -14,19 +14,20 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import litepose
 from litepose.apps.bench.crowd_maps import crowd_maps
 from litepose.core.geometry import letterbox
+from litepose.core.timing import median_ms
 from litepose.decode.decoder import decode_field
 from litepose.decode.merge import ForwardPass, merge_passes
 from litepose.decode.merge_views import ViewPoses, merge_views
 from litepose.imaging.find_images import list_images
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "images"
+RUNS = 31  # of decoding and merging a crowd
 WAYS = {
     "fast": ("fast", True),
     "usual": ("usual", True),
@@ -86,22 +87,14 @@ def crowd_ms(people: int) -> dict[str, float]:
         passes = [ForwardPass(crowd_maps(info, box.input_wh, people), box)]
         poses = decode_field(merge_passes(passes, info.tag_kind), box, info)
         found.append(ViewPoses(poses, box.zoom))
-        took[f"decode {size}"] = _median(
+        took[f"decode {size}"] = median_ms(
             lambda passes=passes, box=box: decode_field(
                 merge_passes(passes, info.tag_kind), box, info
-            )
+            ),
+            RUNS,
         )
-    took["merge"] = _median(lambda: merge_views(found, info.merge))
+    took["merge"] = median_ms(lambda: merge_views(found, info.merge), RUNS)
     return took
-
-
-def _median(call, repeats: int = 31) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
 
 
 if __name__ == "__main__":

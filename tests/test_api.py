@@ -30,3 +30,11 @@ def test_models_are_listed_and_created() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Trakcer'"):
         _ = litepose.Trakcer
+
+
+def test_a_predictor_shows_what_users_need_and_no_more() -> None:
+    model = litepose.load("p", threads=1)
+    assert {name for name in dir(model) if not name.startswith("_")} == {
+        *("predict", "predict_many", "stream", "inspect"),
+        *("info", "backend", "limits", "defaults"),
+    }

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     ),
 }  # fmt: skip
 # The inference install has none of these.
-HEAVY = ("torch", "scipy", "pydantic", "safetensors", "onnx", "faster_coco_eval", "rich", "tyro")
+HEAVY = ("torch", "scipy", "pydantic", "safetensors", "onnx", "faster_coco_eval", "matplotlib")
 
 
 def modules() -> dict[str, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -75,11 +76,12 @@ def test_the_table_and_the_json_say_what_was_found() -> None:
 
 
 def test_the_plot_grows_with_its_rows_and_keeps_its_bars_inside() -> None:
+    pytest.importorskip("matplotlib")
     image = draw_bench(report())
     network = (np.abs(image.astype(int) - (66, 120, 180)).sum(axis=2) < 9).nonzero()
-    assert image.dtype == np.uint8 and image.shape[1] == 1500
-    assert len(network[0]) > 3 * 20 * 100, "three bars of ours"
-    assert network[1].max() < 1250
+    assert image.dtype == np.uint8 and image.shape[1:] == (1300, 3)
+    assert len(network[0]) > 3 * 15 * 100, "three bars of ours"
+    assert network[1].max() < 1280
     twice = BenchReport(MACHINE, "2026-01-01", [*report().models] * 2, [])
     assert len(draw_bench(twice)) > 1.5 * len(image)
 
@@ -134,7 +136,8 @@ def test_bench_prints_a_table_and_writes_a_plot(tmp_path, capsys, monkeypatch) -
     shown = capsys.readouterr().out.splitlines()
     record = json.loads(shown[-1])
     assert record == json.loads((tmp_path / "out" / "bench.json").read_text())
-    assert (tmp_path / "out" / "bench.png").stat().st_size > 10_000
+    drawn = find_spec("matplotlib") is not None
+    assert (tmp_path / "out" / "bench.png").is_file() == drawn
     assert record["folders"][0]["identical"] and record["models"][0]["peak_mb"]["onnxruntime"] > 50
     for wrong in ("--people", "--sizes"):
         for value in ("ten", ",", "0", "100000000"):

@@ -54,9 +54,9 @@ def test_help_of_evaluate_has_one_sign_for_percent(capsys) -> None:
     assert "95 % interval" in " ".join(capsys.readouterr().out.split())
 
 
-def test_data_doctor_show_and_pack(drawn, tmp_path, capsys) -> None:
+def test_data_check_show_and_pack(drawn, tmp_path, capsys) -> None:
     where = [str(drawn), "--split", "val2017"]
-    assert main(["data", "doctor", *where]) == 0
+    assert main(["data", "check", *where]) == 0
     assert last(capsys)["ok"] is True
     sheet = tmp_path / "sheet.png"
     assert main(["data", "show", *where, "--count", "4", "--output", str(sheet)]) == 0
@@ -106,13 +106,13 @@ def test_data_show_without_a_image_says_why(drawn, tmp_path, capsys) -> None:
     assert "none of the 6 images can be read" in err and "it begins with b'no image'" in err
 
 
-def test_data_doctor_exits_1_on_errors(drawn, tmp_path, capsys) -> None:
+def test_data_check_exits_1_on_errors(drawn, tmp_path, capsys) -> None:
     spoilt = tmp_path / "spoilt"
     (spoilt / "annotations").mkdir(parents=True)
     name = "annotations/person_keypoints_val2017.json"
     (spoilt / name).write_text((drawn / name).read_text())
     (spoilt / "images" / "val2017").mkdir(parents=True)
-    assert main(["data", "doctor", str(spoilt), "--split", "val2017"]) == 1
+    assert main(["data", "check", str(spoilt), "--split", "val2017"]) == 1
     assert not last(capsys)["ok"]
 
 
@@ -127,7 +127,7 @@ def test_cost_ends_in_json(capsys) -> None:
     ("arguments", "said"),
     [
         (["evaluate", "--data", "nowhere", "--split", "val2017"], "nowhere"),
-        (["data", "doctor", "nowhere"], "nowhere"),
+        (["data", "check", "nowhere"], "nowhere"),
         (["data", "download", "imagenet", "here"], "coco"),
         (["train", "no.toml"], "no.toml"),
         (["export", "--model", "gone.safetensors"], "gone.safetensors"),
@@ -147,3 +147,11 @@ def test_export_writes_a_model_that_loads(tmp_path, capsys) -> None:
     assert main(["export", "--model", "p", "--output", str(target)]) == 0
     assert last(capsys)["difference"] < 1e-4
     assert main(["cost", "--model", str(target), "--runs", "1", "--size", "128"]) == 0
+
+
+@pytest.mark.parametrize(("old", "new"), [("doctor", "check"), ("answers", "pseudo-label")])
+def test_a_tool_that_was_renamed_answers_with_its_new_name(old, new, capsys) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["data", old, "somewhere"])
+    assert left.value.code == 2
+    assert f"{old!r} is now called {new!r}" in capsys.readouterr().err

@@ -57,5 +57,5 @@ def test_annotations_nested_without_end(cases: Path, tmp_path: Path, capsys) -> 
     name = "person_keypoints_val.json"
     found = next((cases / "deep-json").rglob(name))
     shutil.copyfile(found, tmp_path / "annotations" / name)
-    assert main(["data", "doctor", str(tmp_path), "--split", "val"]) == 2
+    assert main(["data", "check", str(tmp_path), "--split", "val"]) == 2
     assert "is nested more than 64 levels deep" in says(capsys)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.mirror import mirror_keypoints
 
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import Affine, letterbox, mirror_keypoints
+from litepose.core.geometry import Affine, letterbox
 from litepose.core.skeleton import COCO17
 
 numbers = st.floats(-100, 100, allow_nan=False, width=32)

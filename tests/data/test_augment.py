@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.mirror import mirror_keypoints
 
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import Affine, mirror_keypoints
+from litepose.core.geometry import Affine
 from litepose.core.skeleton import COCO17
 from litepose.data.augment import (
     AugmentSettings,

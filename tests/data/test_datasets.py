@@ -248,7 +248,7 @@ def test_what_is_not_coco_is_said(tmp_path):
         path.write_text(text)
         with pytest.raises(LitePoseError, match=says):
             find_dataset(tmp_path, "train")
-    with pytest.raises(LitePoseError, match=r"looked for annotations/person_keypoints_val\.json"):
+    with pytest.raises(LitePoseError, match=r"searched for annotations/person_keypoints_val\.json"):
         find_dataset(tmp_path, "val")
     with pytest.raises(LitePoseError, match="no dataset folder"):
         find_dataset(tmp_path / "nowhere", "val")

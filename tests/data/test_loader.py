@@ -12,7 +12,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.augment import AugmentSettings
 from litepose.data.datasets import Mixture, UnreadableImageError
-from litepose.data.loader import Loader, LoaderSettings, coarse_mask, make_loader
+from litepose.data.loader import Loader, LoaderSettings, coarse_mask
 
 CHANGES = AugmentSettings(color=0.3, cutout=2, mosaic=0.3)
 
@@ -28,7 +28,7 @@ def same(one, other) -> bool:
 
 
 def test_a_batch_is_what_the_trainer_expects(drawn):
-    batch = next(make_loader(drawn, CHANGES, LoaderSettings(3, 64)))
+    batch = next(Loader(drawn, CHANGES, LoaderSettings(3, 64)).epoch(0))
     people = batch.keypoints_xy.shape[1]
     assert batch.images.shape == (3, 3, 64, 64) and batch.images.dtype == torch.uint8
     assert batch.images.is_contiguous(memory_format=torch.channels_last)

@@ -180,7 +180,7 @@ def crowd(data):
         (lambda d: d["annotations"].append({**first_person(d), "id": 10**6}), "annotated twice"),
         (lambda d: crowd(d)["segmentation"].update(counts=[3]), "segmentation cannot be read"),
         (lambda d: crowd(d).update(segmentation=[[1, 2, 3]]), "segmentation cannot be read"),
-        (lambda d: d["annotations"].clear(), "nobody annotated"),
+        (lambda d: d["annotations"].clear(), "without annotated people"),
         (lambda d: [a.update(keypoints=[]) for a in d["annotations"]], "nothing to train on"),
     ],
 )

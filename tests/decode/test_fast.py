@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import Affine, Letterbox, mirror_keypoints
+from litepose.core.geometry import Affine, Letterbox
 from litepose.core.maps import Maps
 from litepose.core.skeleton import COCO17
 from litepose.decode import peaks as candidates
@@ -18,6 +18,7 @@ from litepose.decode.merge import ForwardPass, merge_passes, unflip
 from litepose.decode.peaks import find_candidates
 from litepose.decode.reference import decode_reference, enlarge
 from tests.decode.crowd import BOX, INPUT_WH, Crowd, draw_crowd, info, one_pass
+from tests.mirror import mirror_keypoints
 
 KINDS = [((4, 2), 1), ((4,), 1), ((4,), 2), ((4, 2), 2)]
 seeds = st.integers(0, 2**31)

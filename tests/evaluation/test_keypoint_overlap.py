@@ -46,7 +46,7 @@ def test_what_the_model_lacks_is_warned_of_and_reported(tmp_path: Path, capsys) 
     assert main(["evaluate", *where, "--output", str(out), "--size", "128"]) == 0
     shown = capsys.readouterr()
     said = "1 of the 4 keypoints that the data labels, which the model lacks (tail), and 2 people"
-    assert f"warning: NOT JUDGED: {said}" in shown.err
+    assert f"warning: NOT EVALUATED: {said}" in shown.err
     report = json.loads((out / "report.json").read_text())
     assert report["left_out"] == {"keypoints": ["tail"], "of_keypoints": 4, "people": 2}
     assert any(said in note for note in report["notes"])
@@ -55,7 +55,7 @@ def test_what_the_model_lacks_is_warned_of_and_reported(tmp_path: Path, capsys) 
 
     entry = tmp_path / f"x{ledger.SUFFIX}"
     assert main(["verify", "--record", str(entry), *where, "--size", "128"]) == 0
-    assert "NOT JUDGED" in capsys.readouterr().err
+    assert "NOT EVALUATED" in capsys.readouterr().err
     assert ledger.read_result(entry).settings["not judged"] == ["tail"]
 
 

@@ -81,7 +81,7 @@ def test_lost_people_and_changed_weights_fail(entry):
     assert ledger.verify(replace(entry, results=entry.results[1:])).problems
     changed = ledger.verify(replace(entry, weights_sha256="0" * 64))
     assert len(changed.problems) == 1
-    assert "the weights are not those that were judged" in changed.problems[0]
+    assert "the weights are not those that were evaluated" in changed.problems[0]
     assert ledger.verify(replace(entry, claimed={})).problems == ("nothing is claimed",)
 
 
@@ -97,9 +97,9 @@ DAMAGED = {
 def test_damaged_entries_are_said(tmp_path, kind):
     path = tmp_path / f"x{ledger.SUFFIX}"
     path.write_bytes(DAMAGED[kind])
-    with pytest.raises(LitePoseError, match="not a ledger entry"):
+    with pytest.raises(LitePoseError, match="not a readable file of reported results"):
         ledger.read_result(path)
-    with pytest.raises(LitePoseError, match="not a ledger entry"):
+    with pytest.raises(LitePoseError, match="not a readable file of reported results"):
         ledger.read_result(tmp_path / "none")
 
 
@@ -119,7 +119,7 @@ def test_an_entry_of_own_weights_is_recorded_and_verified_with_them(
     other = tmp_path / "other.safetensors"
     other.write_bytes(own_weights.read_bytes() + b" ")
     assert main(["verify", str(path), "--model", str(other)]) == 1
-    assert "not those that were judged" in capsys.readouterr().err
+    assert "not those that were evaluated" in capsys.readouterr().err
 
 
 def test_numbers_are_of_the_skeleton_in_the_entry(entry):
@@ -147,11 +147,11 @@ def test_weights_that_are_nowhere_are_said_before_the_work(folder):
     ("arguments", "said"),
     [
         ("--model p", "name its file too"),
-        ("--data x", "--data is for judging a model, so it needs --record"),
-        ("--split y", "--split is for judging"),
-        ("--flip-test", "--flip-test is for judging"),
-        ("--size 128", "--size is for judging"),
-        ("e.ledger.json.gz --record f.ledger.json.gz", "one word too many"),
+        ("--data x", "--data is for evaluating a model, so it needs --record"),
+        ("--split y", "--split is for evaluating"),
+        ("--flip-test", "--flip-test is for evaluating"),
+        ("--size 128", "--size is for evaluating"),
+        ("e.ledger.json.gz --record f.ledger.json.gz", "is unexpected"),
     ],
 )
 def test_what_would_be_ignored_is_refused(arguments, said, capsys):

@@ -110,7 +110,7 @@ def test_images_without_people_cannot_judge(tiny) -> None:
 
     inputs = [make_input(np.zeros((64, 64, 3), np.uint8), tiny.info)]
     quiet = replace(tiny.info, decode=replace(tiny.info.decode, heat_threshold=1.0))
-    with pytest.raises(LitePoseError, match="finds nobody"):
+    with pytest.raises(LitePoseError, match="finds no people"):
         q.by_agreement(replace(tiny, info=quiet), eager(tiny), inputs)
 
 

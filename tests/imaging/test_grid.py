@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from litepose.core.errors import LitePoseError
-from litepose.core.poses import Poses
-from litepose.core.skeleton import COCO17
-from litepose.imaging.grid import draw_comparison, side_by_side
+from litepose.imaging.grid import side_by_side
 from litepose.imaging.text import draw_label, text_mask
 
 
@@ -34,17 +32,6 @@ def test_titles_are_written_above() -> None:
 def test_wrong_counts(images: int, titles: int) -> None:
     with pytest.raises(LitePoseError, match=f"got {images} images and {titles} titles"):
         side_by_side([plain(4, 4, 0)] * images, ["t"] * titles)
-
-
-def test_comparison_shows_both() -> None:
-    points = np.random.default_rng(0).uniform(20, 90, (1, 17, 2))
-    person = Poses(points, np.ones((1, 17)), np.ones(1), COCO17)
-    image = plain(100, 100, 128)
-    sheet = draw_comparison(image, person, Poses.empty(COCO17))
-    half = sheet.shape[1] // 2
-    assert (image == 128).all()
-    assert (sheet[:, half:] == 128).all(axis=2).sum() == 100 * 100
-    assert 0 < (sheet[:, :half] == 128).all(axis=2).sum() < 100 * 100
 
 
 def test_words() -> None:

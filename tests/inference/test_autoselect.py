@@ -13,7 +13,7 @@ from litepose.core.errors import LitePoseError
 from litepose.inference import autoselect as choice
 from litepose.inference.autoselect import choose
 from litepose.inference.backend import RuntimeOptions
-from litepose.inference.system import cpu_name, usable_cores
+from litepose.inference.system import cache_folder, cpu_name, usable_cores
 
 
 @pytest.fixture
@@ -131,3 +131,18 @@ def test_what_is_no_file_in_place_of_the_cache_does_not_hang(speeds, tmp_path, k
     first = choose("p")
     assert not first.remembered
     assert choose("p").remembered is (kind != "folder") and Path("/dev/zero").exists()
+
+
+def test_the_cache_folder_is_where_the_system_has_it(monkeypatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/home/user")
+    monkeypatch.setenv("LOCALAPPDATA", "/local")
+    for platform, folder in {
+        "linux": "/home/user/.cache/litepose",
+        "darwin": "/home/user/Library/Caches/litepose",
+        "win32": "/local/litepose",
+    }.items():
+        monkeypatch.setattr("litepose.inference.system.sys.platform", platform)
+        assert cache_folder() == Path(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert cache_folder() == Path("/cache/litepose")

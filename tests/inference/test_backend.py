@@ -14,6 +14,7 @@ from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.skeleton import COCO17
 from litepose.inference.backend import maps_of
 from litepose.inference.onnx_metadata import read_metadata
+from litepose.inference.predictor import divided
 from litepose.models import zoo
 
 ASTRONAUT = Path(__file__).parents[2] / "examples" / "images" / "astronaut.jpg"
@@ -63,7 +64,7 @@ def test_openvino_side_by_side_gives_the_same() -> None:
     pytest.importorskip("openvino")
     model = litepose.load("p", backend="openvino", threads=2, input_size=256)
     alone = model.predict(ASTRONAUT)
-    many, workers = model.clone_for()
+    many, workers = divided(model)
     assert workers == 2 and many is not model
     found = model.predict([ASTRONAUT] * 8)
     assert all(np.allclose(p.keypoints_xy, alone.keypoints_xy, atol=1e-2) for p in found)

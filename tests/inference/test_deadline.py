@@ -51,6 +51,7 @@ def clock(model: Predictor, monkeypatch) -> Clock:
     monkeypatch.setattr(model.backend, "run", slow)
     monkeypatch.setattr("litepose.inference.predictor.decode_field", small)
     monkeypatch.setattr(deadline, "time", clock)
+    monkeypatch.setattr("litepose.core.timing.time", clock)
     monkeypatch.setattr(deadline, "RUNS", 2)
     return clock
 

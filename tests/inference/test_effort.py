@@ -10,6 +10,7 @@ import pytest
 import litepose
 from litepose.core.errors import LitePoseError
 from litepose.inference.effort import EFFORTS
+from litepose.inference.predictor import options_for
 from litepose.inference.results import PredictOptions
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
@@ -43,7 +44,7 @@ def test_a_part_gives_about_what_the_whole_gives(usual) -> None:
 
 
 def test_flip_test_works_in_each_view(usual) -> None:
-    assert len(usual.inspect(SCENE, usual.options(flip_test=True)).views) == 2
+    assert len(usual.inspect(SCENE, options_for(usual, flip_test=True)).views) == 2
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -60,12 +61,12 @@ def test_what_is_given_wins_over_the_effort() -> None:
     assert model.defaults.view_sizes(model.info.input) == (256,) and model.defaults.flip_test
     model = litepose.load("p", views=(256, 320), threads=1)
     assert model.defaults.view_sizes(model.info.input) == (256, 320)
-    assert len(model.inspect(SCENE, model.options(views=[192])).views) == 1
+    assert len(model.inspect(SCENE, options_for(model, views=[192])).views) == 1
 
 
 def test_scales_average_maps_of_one_view(usual) -> None:
-    assert len(usual.inspect(SCENE, usual.options(scales=(1.0, 0.5))).views) == 1
-    assert len(usual.inspect(SCENE, usual.options(scales=1.0, views=None)).views) == 2
+    assert len(usual.inspect(SCENE, options_for(usual, scales=(1.0, 0.5))).views) == 1
+    assert len(usual.inspect(SCENE, options_for(usual, scales=1.0, views=None)).views) == 2
 
 
 @pytest.mark.parametrize(

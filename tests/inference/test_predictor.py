@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.mirror import mirror_keypoints
 
 import litepose
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import mirror_keypoints
 from litepose.imaging.read import ReadLimits, read_image
 from litepose.inference import predictor
-from litepose.inference.predictor import PredictionError, PredictOptions, Predictor
+from litepose.inference.predictor import PredictionError, PredictOptions, Predictor, divided
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 ASTRONAUT = EXAMPLES / "astronaut.jpg"
@@ -79,7 +79,7 @@ def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_text("not an image")
     sources = [ASTRONAUT, SCENE, bad, read_image(SCENE), ASTRONAUT, bad, SCENE]
-    assert len(sources) >= predictor.MANY_FROM and model.clone_for()[1] == 2
+    assert len(sources) >= predictor.MANY_FROM and divided(model)[1] == 2
     found = list(model.predict_many(iter(sources)))
     for source, one in zip(sources, found, strict=True):
         if source is bad:
@@ -91,9 +91,9 @@ def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
 
 def test_large_inputs_are_looked_at_one_by_one() -> None:
     model = litepose.load("p", threads=8)
-    assert model.clone_for()[1] == 8
-    assert model.clone_for(PredictOptions(scales=(1.0, 3.0)))[1] == 1
-    assert litepose.load("p", threads=1).clone_for()[1] == 1, "the other cores are left alone"
+    assert divided(model)[1] == 8
+    assert divided(model, PredictOptions(scales=(1.0, 3.0)))[1] == 1
+    assert divided(litepose.load("p", threads=1))[1] == 1, "the other cores are left alone"
 
 
 def test_limits_reach_every_worker(tmp_path) -> None:

@@ -148,7 +148,7 @@ def test_limits(text, kind, most) -> None:
     "text", ["", "macs", "macs<", "flops<1G", "macs<30ms", "latency<2G", "macs<1.2.3"]
 )
 def test_limits_that_are_none(text) -> None:
-    with pytest.raises(LitePoseError, match="a limit looks like"):
+    with pytest.raises(LitePoseError, match="a limit is written as"):
         Limit.parse(text)
 
 

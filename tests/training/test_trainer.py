@@ -88,7 +88,7 @@ def test_another_skeleton_gets_new_heads_and_is_told(people, undisturbed, tmp_pa
         train(config(people, tmp_path / "blend", model={**model, "weight_interpolation": 0.5}))
     assert train(config(people, tmp_path / "run", model=model, epochs=1)).finished
     said = capsys.readouterr().err
-    assert "made anew for this skeleton: heatmap.project, tag.output" in said
+    assert "reinitialized for this skeleton: heatmap.project, tag.output" in said
     assert "stem.conv" not in said
     assert read_header(tmp_path / "run" / "last.safetensors").info.skeleton.name == "crowdpose14"
 

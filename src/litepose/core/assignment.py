@@ -2,7 +2,7 @@
 
 `min_cost_matching` is the shortest-augmenting-path form of the Hungarian method (Jonker and
 Volgenant, 1987). `match_edges` splits a sparse problem into connected components first: in a crowd
-nearly every candidate and person see only each other, and such pairs need no solver.
+most candidates and persons have one possible partner, and such pairs need no solver.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def match_edges(
 ) -> np.ndarray:
     """(num_rows,) column of each row, or -1: most pairs first, then the least cost.
 
-    rows, columns, cost: (E,) the pairs that may be, each once.
-    Where no row and no column has a choice there is nothing to decide. Where no pair joins a row
+    rows, columns, cost: (E,) the allowed pairs, each once.
+    Where no row and no column has a choice, the pairs are the matching. Where no pair joins a row
     with a choice to a column with a choice, every component is a star (one row and columns that
     only it may take, or the reverse), and a star's cheapest pair is the one that both of its ends
     like best. Only other components need a solver.
@@ -109,7 +109,7 @@ def _match_hard(
 
 
 def _component(allowed: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns that hang together with `row` through allowed pairs."""
+    """Rows and columns connected with `row` through allowed pairs."""
     rows: np.ndarray = np.zeros(allowed.shape[0], dtype=bool)
     rows[row] = True
     while True:

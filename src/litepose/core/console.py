@@ -1,7 +1,7 @@
-"""What is said to people: strangers' text made harmless, on streams that may be closed.
+"""Print text for people: control characters escaped, streams may be closed.
 
-File names, status lines of servers and fields of model files are chosen by others: written
-raw, they could move the cursor, recolor the terminal or bury all else under a megabyte.
+File names, status lines of servers and fields of model files are untrusted: printed as they are,
+they could move the cursor, recolor the terminal or fill it with a megabyte of text.
 """
 
 from __future__ import annotations
@@ -63,21 +63,21 @@ def _escaped(character: str) -> str:
 
 
 def say(text: object) -> None:
-    """A line for people on stderr; where nothing hears it, nothing happens."""
+    """Print a line on stderr; does nothing where stderr is closed."""
     write_to(sys.stderr, plain_lines(text) + "\n")
 
 
 def tell(text: object) -> None:
-    """Lines for people on stdout, such as a table. Raises OSError as any writing of results does.
+    """Print lines on stdout, such as a table. Raises OSError where stdout cannot be written.
 
-    What this stream's encoding lacks is escaped.
+    Characters that its encoding lacks are escaped.
     """
     if sys.stdout is not None:
         print(_encodable(plain_lines(text), sys.stdout))
 
 
 def write_to(stream: TextIO | None, text: str) -> None:
-    """Text as it is; a stream that is closed, full or not there loses it."""
+    """Write text unchanged; does nothing where the stream is closed, full or missing."""
     if stream is not None:
         with contextlib.suppress(OSError, ValueError):  # ValueError: closed in this process
             stream.write(_encodable(text, stream))
@@ -92,10 +92,10 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def open_missing_streams() -> None:
-    """Stand-ins for stdin, stdout and stderr where the caller has closed them.
+    """Open the null device as stdin, stdout or stderr where the caller has closed them.
 
-    Otherwise the first file that is opened takes their number, and what a library below Python
-    writes to "stderr" goes into it.
+    Otherwise the first file that is opened gets their number, and native libraries write their
+    messages into it.
     """
     for number in (0, 1, 2):
         try:

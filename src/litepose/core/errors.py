@@ -12,8 +12,8 @@ class LitePoseError(ValueError):
     """Wrong input, file or option. The message says what is wrong, what it got, what to do.
 
     The command line prints it without a traceback; everything else that escapes is a bug.
-    Sentences often quote names and texts of strangers: control characters in them are escaped, and
-    what is too long is cut.
+    Messages often quote untrusted names and texts: control characters in them are escaped, and
+    long ones are cut.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -21,6 +21,6 @@ class LitePoseError(ValueError):
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """`; did you mean 'lr'?`, or nothing where nothing is near."""
+    """`; did you mean 'lr'?`, or nothing where no name is similar."""
     near = get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -13,7 +13,7 @@ SPARE_BYTES = 1 << 20  # left free beside what is written
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a whole file or nothing: a neighbor, on the disk for sure, then renamed.
+    """Write a whole file or nothing: a temporary file beside it, synced, then renamed.
 
     Raises LitePoseError, leaving any old file as it was, where that cannot be done.
     """

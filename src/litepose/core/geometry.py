@@ -149,10 +149,3 @@ def letterbox_into(image_wh: tuple[int, int], input_wh: tuple[int, int]) -> Lett
         for side, most in zip(image_wh, input_wh, strict=True)
     )
     return Letterbox(image_wh, (w, h), input_wh)
-
-
-def mirror_keypoints(keypoints_xy: np.ndarray, width: float, flip_index: np.ndarray) -> np.ndarray:
-    """Keypoints (..., K, 2) of the mirrored image: x -> width - x, left and right exchanged."""
-    mirrored = keypoints_xy[..., flip_index, :].copy()
-    mirrored[..., 0] = width - mirrored[..., 0]
-    return mirrored

@@ -1,7 +1,7 @@
-"""Values of the right kind: a wrong one is a sentence that names it, not a crash further in.
+"""Check types of arguments and settings: a wrong one is named at once.
 
-Settings come from files and from callers, and what Python says of a text where a number belongs
-comes late and names neither the argument nor what it wants.
+Settings come from files and from callers. Python's own error about a text in place of a number
+comes late, and names neither the argument nor the expected type.
 """
 
 from __future__ import annotations

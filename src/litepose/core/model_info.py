@@ -66,8 +66,8 @@ class DecodeSettings:
     heat_threshold: a heatmap peak below this is no candidate
     tag_threshold:  a candidate joins a person whose mean tag is nearer than this
     max_candidates: strongest peaks kept per keypoint, so also the most people per image
-    fill:           look again, near the person's tag, for each missing keypoint
-    duplicate_oks:  two people more alike than this are one; above 1 keeps all
+    fill:           search each missing keypoint again, near the person's tag
+    duplicate_oks:  of two people with OKS above this, one is kept; above 1 keeps all
     person_threshold: people scoring below this are not reported by default
     """
 

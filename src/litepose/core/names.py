@@ -14,8 +14,8 @@ from litepose.core.errors import LitePoseError
 def local_path(name: str | os.PathLike[str]) -> Path:
     """The path that a name means, `~` at its start being the home folder.
 
-    Nothing need be there, but after this asking whether something is raises nothing. Raises
-    LitePoseError for a name that no file can have, or in a folder that may not be entered.
+    The file need not exist, but `exists()` and the like of the result never raise. Raises
+    LitePoseError for a name that no file can have, or in a folder without permission.
     """
     path = Path(name)
     if not _is_there(path) and str(path).startswith("~"):
@@ -53,7 +53,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def without_password(url: str) -> str:
-    """As it may be shown: rtsp://me:secret@host/video -> rtsp://host/video."""
+    """The address for messages: rtsp://me:secret@host/video -> rtsp://host/video."""
     return re.sub(r"^([^/?#]*://)[^/?#]*@", r"\1", url)
 
 

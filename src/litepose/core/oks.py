@@ -1,4 +1,4 @@
-"""Object keypoint similarity (OKS) of two poses, and the boxes and areas that it rests on.
+"""Object keypoint similarity (OKS) of two poses, and the boxes and areas that it uses.
 
 Source: COCO's keypoint evaluation, with its rule for people without labeled keypoints.
 """
@@ -36,7 +36,7 @@ def pose_box(keypoints_xy: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, 
 def pose_area(keypoints_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """(N,) 0.53 of the box around each person's found keypoints, at least 1 square pixel.
 
-    It stands for the segment area that OKS asks for, where nobody drew a segment.
+    It replaces the segment area of OKS where no segment is annotated.
     """
     low, high = pose_box(keypoints_xy, scores)
     across, down = np.maximum(high - low, 0)

@@ -1,8 +1,8 @@
-"""The one reader of JSON and TOML: for every file that others may have made or damaged.
+"""Read JSON and TOML files that may be damaged or hostile.
 
-Parsers of text end in errors of many kinds where brackets are nested by the thousand or a
-number has thousands of digits, and what they let through ends the code behind them. Here such a
-file is a sentence, and what comes out is nested little and holds numbers of 64 bits.
+Python's parsers raise many kinds of errors for thousands of nested brackets or a number of
+thousands of digits, and pass on values that crash later code. Here such a file is a LitePoseError,
+and the result has limited nesting and numbers of 64 bits.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ DATA_BYTES = 4 << 30  # annotations of a million images
 def read_json(
     path: str | Path, what: str, most_bytes: int = DATA_BYTES, any_number: bool = False
 ) -> Any:
-    """A file's JSON. what: as a sentence calls it, such as "the annotations"; any_number: the
-    caller judges whole numbers of more than 64 bits itself, entry by entry.
+    """A file's JSON. what: its name in messages, such as "the annotations"; any_number: the caller
+    checks whole numbers of more than 64 bits itself, entry by entry.
 
     Raises LitePoseError where the file is missing, not a regular one, too large or no such JSON.
     """
@@ -45,7 +45,7 @@ def read_toml(path: str | Path, what: str) -> dict[str, Any]:
 def read_file(path: str | Path, what: str, most_bytes: int) -> bytes:
     """All bytes of a file. Raises LitePoseError as `read_json` does.
 
-    A pipe or a device could hang us or never end, so nothing but a regular file is opened.
+    Only a regular file is opened: a pipe or a device could block or never end.
     """
     path = Path(path)
     try:
@@ -67,8 +67,8 @@ def read_file(path: str | Path, what: str, most_bytes: int) -> bytes:
 
 
 def check_regular(path: Path, what: str) -> None:
-    """For readers of other libraries, which a pipe would hang: raises LitePoseError where something
-    other than a regular file is there."""
+    """Raise LitePoseError where the path is no regular file: a pipe, for example, would block the
+    readers of other libraries."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):  # the reader says so itself
@@ -83,7 +83,7 @@ def _no_file(path: Path, what: str, mode: int) -> LitePoseError:
 
 
 def parse_json(text: str | bytes, what: str, any_number: bool = False) -> Any:
-    """What JSON says. Raises LitePoseError where it is none, or none that we would read."""
+    """Parse JSON. Raises LitePoseError where it is invalid or beyond the limits."""
     try:
         value = json.loads(text)
     except RecursionError:
@@ -94,7 +94,7 @@ def parse_json(text: str | bytes, what: str, any_number: bool = False) -> Any:
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:
-    """What TOML says. Raises LitePoseError where it is none, or none that we would read."""
+    """Parse TOML. Raises LitePoseError where it is invalid or beyond the limits."""
     try:
         value = tomllib.loads(text)
     except RecursionError:
@@ -106,7 +106,7 @@ def parse_toml(text: str, what: str) -> dict[str, Any]:
 
 
 def _checked(value: Any, what: str, any_number: bool) -> Any:
-    """The same value, layer by layer: what nests without end must not be walked by recursion."""
+    """Check a value layer by layer, without recursion, which deep nesting would exhaust."""
     layer, depth = [[value]], 0
     while layer:
         if depth > MOST_NESTED:

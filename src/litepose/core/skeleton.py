@@ -1,8 +1,8 @@
 """Skeletons as data: keypoint names, edges, OKS sigmas and grouping order.
 
 Source: COCO 2017 person keypoints; CrowdPose (Li et al., CVPR 2019); Leeds Sports Pose (Johnson and
-Everingham, BMVC 2010). Facts stand here once; flip index, edge indices and mappings between
-skeletons are derived from the names, and checked when a skeleton is built.
+Everingham, BMVC 2010). Flip index, edge indices and mappings between skeletons
+are derived from the names and checked when a skeleton is built.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def mirrored_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """K named keypoints and how they hang together. Built once, checked when built.
+    """K named keypoints and how they are connected. Immutable; checked when built.
 
     `edges` are pairs of names; `oks_sigmas` (K,) the per-keypoint spread of COCO's OKS;
     `grouping_order` the order in which the decoder joins keypoints (steadiest first);
@@ -104,7 +104,7 @@ class Skeleton:
 
     @cached_property
     def flip_index(self) -> np.ndarray:
-        """(K,) int: where each keypoint's mirror image stands. Its own place for middle ones."""
+        """(K,) int: index of each keypoint's mirror image; its own index for central keypoints."""
         mirror = dict(self.flip_pairs) | {b: a for a, b in self.flip_pairs}
         at = {name: i for i, name in enumerate(self.keypoints)}
         return np.array(

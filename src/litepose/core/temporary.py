@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all, and what killed runs left of them.
+"""Write files whole or not at all; remove temporary files of killed runs.
 
-A file is written under a name of its own beside its place, then renamed. The name says whose
-it is, so that the next run in the same folder removes it where that process is no more.
+A file is written under a temporary name beside its target, then renamed. The name contains the
+process id, so that the next run in the same folder removes it where that process has ended.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def temporary_beside(path: Path) -> Path:
 
 @cache  # once a process: a folder may hold a hundred thousand images
 def sweep(folder: Path) -> None:
-    """Remove what processes of this machine that are no more left half written in a folder."""
+    """Remove the temporary files of ended processes of this machine from a folder."""
     with contextlib.suppress(OSError):
         for path in folder.glob(".litepose-*.part"):
             match = _NAME.fullmatch(path.name)
@@ -37,7 +37,7 @@ def sweep(folder: Path) -> None:
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:
-    """Write several files of which none is replaced before all are on the disk.
+    """Write several files; none is replaced before all are on the disk.
 
     Raises OSError where one cannot be written; the old files are then as they were.
     """

@@ -4,8 +4,8 @@ Source: Lite Pose, training settings (HigherHRNet's: rotation +-30 degrees, 0.75
 side, shift +-40 px at 200 px scale, flip 0.5). Ours composes everything, the mirror included, into
 one map of continuous coordinates (the official code flips with `size - x - 1` before truncating, a
 bias of up to a cell), shrinks images by area before a strong reduction, and adds color, cut-out
-and a mosaic of four. What is drawn (`Draw`) is apart from how it is applied, so that the batched
-augmentation of augment_device.py uses the same draws.
+and a mosaic of four. Random choices (`Draw`) are separate from their application, so that the
+batched augmentation of augment_gpu.py uses the same ones.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _GRAY = np.array([0.299, 0.587, 0.114])
 class AugmentSettings:
     """How far images are changed; the defaults are the official ranges.
 
-    rotation: degrees to either side; scale: the crop's side, times the image's `side`;
+    rotation: maximum degrees, both ways; scale: the crop's side, times the image's `side`;
     shift: of the crop's middle, per axis, as a share of the crop's side (40 px of 200);
-    person_px: least and greatest size at which a person counts, the square root of width x height
-    of the box around their keypoints in the network's input; others are masked out;
-    flip, mosaic: how often (0 to 1); color: strength of brightness, contrast, saturation and hue
+    person_px: smallest and largest size of a person that is trained on: square root of width x
+    height of the box around the keypoints in the network's input; others are masked out;
+    flip, mosaic: probability (0 to 1); color: strength of brightness, contrast, saturation and hue
     changes (0 to 1); cutout: patches at most, each up to a quarter of the image's side.
     """
 
@@ -69,7 +69,7 @@ class AugmentSettings:
 
     @classmethod
     def none(cls) -> AugmentSettings:
-        """The whole image, centerd, unchanged: for validation losses and overfitting tests."""
+        """The whole image, centered, unchanged: for validation losses and overfitting tests."""
         return cls(rotation=0, scale=(1, 1), shift=0, flip=0, side="long")
 
 
@@ -91,7 +91,7 @@ class Draw:
 
 
 def draw(settings: AugmentSettings, rng: np.random.Generator) -> Draw:
-    """Always takes the same count of numbers from `rng`, whatever they turn out to be."""
+    """Draw the choices; always takes the same count of numbers from `rng`."""
     rotation, scale, x, y, flip = rng.uniform(size=5)
     brightness, contrast, saturation, hue = rng.uniform(-1, 1, size=4) * settings.color
     places = rng.uniform(size=(settings.cutout, 4))
@@ -128,7 +128,7 @@ def to_input(
 def warp(
     sample: Sample, affine: Affine, size_wh: tuple[int, int], flip_index: np.ndarray | None = None
 ) -> Sample:
-    """The sample seen through an affine map, in an image of `size_wh`; its border is not valid.
+    """Warp a sample by an affine map into an image of `size_wh`; the border is not valid.
 
     flip_index: exchanges left and right keypoints; given exactly when `affine` mirrors.
     """
@@ -151,7 +151,7 @@ def warp(
 def _nearest_view(
     views: Sequence[np.ndarray], image_wh: tuple[int, int], affine: Affine
 ) -> np.ndarray:
-    """The view whose input showed the image about as large as `affine` does."""
+    """The view whose scale is nearest to that of `affine`."""
     zoom = abs(float(np.linalg.det(affine.matrix[:, :2]))) ** 0.5
     return min(
         views, key=lambda view: abs(math.log(MAP_STRIDE * view.shape[1] / (zoom * image_wh[0])))
@@ -222,7 +222,7 @@ def augment(
 
 
 def mask_sizes(sample: Sample, person_px: tuple[float, float]) -> Sample:
-    """People shown smaller or larger than that count for nothing: their boxes are not valid."""
+    """Mask out people smaller or larger than `person_px`: their boxes are not valid."""
     if not len(sample.keypoints_xy):
         return sample
     present = (sample.visibility > 0)[..., None]  # (N, K, 1)

@@ -2,8 +2,8 @@
 
 The random choices and the people are the ones of augment.py and loader.py, so a run sees the
 same images as one fed by the loader; only the pixels are warped on the device: the batch's
-images are laid on one canvas and sampled through one affine each (grid_sample). A mosaic is not
-offered here.
+images are placed on one canvas and sampled through one affine each (grid_sample). There is no
+mosaic here.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def to_device(packed: PackedDataset, device: torch.device | str) -> DeviceImages
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """One batch before its pixels: drawn and computed on the CPU while the device is busy."""
+    """One batch without pixels: drawn and computed on the CPU while the device is busy."""
 
     size_wh: tuple[int, int]
     indices: list[int]

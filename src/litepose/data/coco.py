@@ -37,7 +37,7 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What is annotated about one image, without its pixels: N people of K keypoints.
+    """Annotations of one image: N people of K keypoints.
 
     keypoints_xy (N, K, 2) float32 in pixels of the image; visibility (N, K) uint8;
     areas (N,) float32; boxes_xywh (N, 4) float32; annotation_ids (N,) int64.
@@ -61,7 +61,7 @@ class Record:
 
 
 def load_json(path: Path) -> dict[str, Any]:
-    """An annotation file as it is, its three lists checked to be there."""
+    """Read an annotation file and check that its three lists exist."""
     return check_form(read_json(path, "the annotations", any_number=True), str(path))
 
 
@@ -85,7 +85,7 @@ def read_records(
     skeleton: Skeleton | None,
     complete: Callable[[list[Any]], list[Any]] = lambda images: images,
 ) -> tuple[Skeleton, list[Record]]:
-    """`records_of` an annotation file. complete: gives its images what they lack.
+    """`records_of` an annotation file. complete: fills in missing fields of its images.
 
     Raises LitePoseError where it is missing or damaged.
     """
@@ -115,10 +115,10 @@ def records_of(
         except (KeyError, TypeError, ValueError, OverflowError) as exc:
             what = exc if isinstance(exc, LitePoseError) else f"bad or missing field {exc}"
             raise LitePoseError(
-                f"{where}, image {image.get('id')}: {what} (litepose data doctor lists all)"
+                f"{where}, image {image.get('id')}: {what} (litepose data check lists all)"
             ) from None
     if len({record.image_id for record in records}) != len(records):
-        raise LitePoseError(f"{where} lists an image id twice (litepose data doctor lists all)")
+        raise LitePoseError(f"{where} lists an image id twice (litepose data check lists all)")
     return own, records
 
 

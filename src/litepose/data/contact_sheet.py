@@ -1,8 +1,7 @@
 """`litepose data show`: samples with their skeletons on one sheet; a bridge to FiftyOne.
 
-Hidden keypoints are drawn faint, places out of the loss are darkened. FiftyOne, which the
-seed notebook used, is imported only when asked for: it needs a database that it cannot install
-everywhere.
+Hidden keypoints are drawn faint, regions left out of the loss are darkened. FiftyOne is imported
+only on request: it needs a database that it cannot install everywhere.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def contact_sheet(
             f" got {len(samples)} samples, {columns} columns, side {side}"
         )
     tiles = [_tile(sample, skeleton, side) for sample in samples]
-    who = {0: "nobody", 1: "1 person"}
+    who = {0: "no people", 1: "1 person"}
     counts = [len(s.visibility) for s in samples]
     titles = [
         f"{s.image_id}: {who.get(n, f'{n} people')}" for s, n in zip(samples, counts, strict=True)
@@ -98,7 +97,7 @@ def readable_samples(
     if not samples:
         raise LitePoseError(
             f"none of the {len(reasons)} images can be read: {sum_up(reasons)}"
-            " (litepose data doctor lists what is wrong)"
+            " (litepose data check lists what is wrong)"
         )
     return samples, reasons
 
@@ -150,7 +149,7 @@ def _fiftyone_sample(fo: Any, dataset: CocoDataset, index: int) -> Any:
 
 
 def _tile(sample: Sample, skeleton: Skeleton, side: int) -> np.ndarray:
-    """Drawn at the tile's own size: marks keep their width however large the image is."""
+    """Draw at the tile's size, so that line widths do not depend on the image size."""
     height, width = sample.image.shape[:2]
     scale = side / max(height, width)
     w, h = max(1, round(width * scale)), max(1, round(height * scale))

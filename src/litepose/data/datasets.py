@@ -31,7 +31,7 @@ class UnreadableImageError(LitePoseError):
 
 
 class PoseDataset(Protocol):
-    """What the loader, the cache and the evaluation need of a dataset."""
+    """Interface of a dataset for the loader, packing and evaluation."""
 
     @property
     def skeleton(self) -> Skeleton: ...
@@ -42,11 +42,11 @@ class PoseDataset(Protocol):
 
 
 class CocoDataset:
-    """Images of one annotation file in the keypoints of `skeleton`.
+    """Images of one annotation file.
 
-    skeleton: what its keypoints mean: a Skeleton, a TOML file, or None to read it from the file
-    target:   the skeleton to deliver, by keypoint names; None keeps the file's own
-    people_only: leave out images with nobody annotated, as the official training does
+    skeleton: meaning of its keypoints: a Skeleton, a TOML file, or None to read it from the file
+    target:   skeleton of the samples, mapped by keypoint names; None keeps the file's own
+    people_only: leave out images without annotated people, as the official training does
 
     `records` are the annotations without pixels, `labeled` (K,) is False for keypoints that this
     file never labels, `dataset[i]` reads an image (UnreadableImageError where it cannot).
@@ -117,7 +117,7 @@ class CocoDataset:
         return changed
 
     def image_path(self, index: int) -> Path:
-        """Where an image lies.
+        """Path of an image.
 
         Raises UnreadableImageError where a link leads out of the folder, and for a name that no
         file can have.
@@ -156,7 +156,7 @@ class Mixture:
     """Several datasets of one skeleton as one, each with its share of an epoch.
 
     Shares are relative: `[(coco, 3), (lsp, 1)]` draws three COCO images for one of LSP. An epoch
-    has `length` images (as many as all datasets together where None); which, says `draw`.
+    has `length` images (None: as many as all datasets together), chosen by `draw`.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ def mapping_between(own: Skeleton, target: Skeleton, origin: Path) -> np.ndarray
 
 
 def map_record(record: Record, mapping: np.ndarray) -> Record:
-    """The record in another skeleton; who loses every label becomes an ignored region."""
+    """Map a record to another skeleton; people who lose all labels become ignored regions."""
     known = mapping >= 0
     visibility = np.where(known, record.visibility[:, mapping], 0).astype(np.uint8)
     seen = visibility.any(axis=1)

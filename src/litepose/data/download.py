@@ -1,7 +1,7 @@
 """Download COCO: resumed after interruptions, checked, unpacked safely.
 
 Source: addresses from cocodataset.org; sizes and SHA-256 of the archives as published by those who
-mirror them. CrowdPose is on a Google Drive only, so for it we can but say where to look.
+mirror them. CrowdPose is on Google Drive only, so its address is printed instead.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ CROWDPOSE_ADVICE = (
     "CrowdPose lies on a Google Drive that needs a browser: follow the links on"
     " https://github.com/Jeff-sjtu/CrowdPose (images.zip and the annotations), then put the"
     " images in FOLDER/images and crowdpose_trainval.json and crowdpose_test.json in"
-    " FOLDER/annotations. litepose data doctor FOLDER checks the result"
+    " FOLDER/annotations. litepose data check FOLDER checks the result"
 )
 
 
@@ -81,7 +81,7 @@ def download(
 ) -> Path:
     """Fetch and unpack a dataset into `folder`, in the layout that `find_dataset` knows.
 
-    Called again, it goes on where it was. Archives are removed once unpacked.
+    A second call resumes. Archives are removed once unpacked.
     Raises LitePoseError for an unknown dataset or split, a full disk, a damaged archive and where
     the server cannot be reached; for `crowdpose` it says where to get it.
     """
@@ -109,10 +109,10 @@ def download(
 def fetch_file(
     archive: Archive, path: Path, progress: Progress | None = None, patience: int = 8
 ) -> Path:
-    """Download to `path`, going on from `path.part` where an earlier try ended.
+    """Download to `path`, resuming from `path.part` of an earlier try.
 
-    patience: tries in a row that bring next to nothing before giving up, with longer waits.
-    What was kept of an earlier try is never shortened by a worse response.
+    patience: tries in a row with almost no data before giving up, with growing waits.
+    A worse response never shortens what an earlier try downloaded.
     Raises LitePoseError where the disk is too small, the server unreachable or the file wrong.
     """
     if path.exists() and path.stat().st_size == archive.bytes:
@@ -176,7 +176,7 @@ def unzip(path: Path, folder: Path, progress: Progress | None = None) -> None:
 
 
 def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
-    """Append what the server gives until it stops; returns why it did."""
+    """Append the response until it ends; returns the reason for its end."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(archive.url, headers={"Range": f"bytes={have}-"})
     try:
@@ -192,7 +192,7 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
             given = response.headers.get("Content-Range", "")
             if not given.startswith(f"bytes {have}-"):
                 part.touch()
-                return f"the server gave another part than was asked for ({given or 'which?'})"
+                return f"the server sent another part than requested ({given or 'which?'})"
             with part.open("ab") as file:
                 return _receive(response, file, have, archive, progress)
         # From its beginning, whatever was asked for: what is kept stays until this is more.
@@ -233,7 +233,7 @@ def _receive(
     archive: Archive,
     progress: Progress | None,
 ) -> str:
-    """Write what the server gives until it stops; returns why it did."""
+    """Write the response until it ends; returns the reason for its end."""
     while have < archive.bytes:
         try:
             block = response.read(min(_BLOCK, archive.bytes - have))

@@ -11,7 +11,7 @@ from litepose.imaging.read import read_size
 
 
 def find_image(folder: Path, file_name: str) -> Path:
-    """Where an image lies; a name with backslashes, as Windows writes paths, finds its file too.
+    """Path of an image; also for names with backslashes, as in Windows paths.
 
     Raises OSError or ValueError for a name that no file can have.
     """

@@ -26,7 +26,7 @@ SINGLE_PERSON_SETS = ("lsp", "lspet")
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """Where one split's files are; `skeleton_toml` is None where the folder has none."""
+    """Paths of one split; `skeleton_toml` is None where the folder has none."""
 
     annotation_json: Path
     image_folder: Path
@@ -44,7 +44,7 @@ def find_dataset(
 
     `split` is e.g. `train2017`, `val2017` (COCO), `trainval`, `test` (CrowdPose), `lsp`, `train`.
     A `skeleton.toml` in the folder says what the keypoints mean, unless `skeleton` is given.
-    Raises LitePoseError that lists what was looked for.
+    Raises LitePoseError that lists the files searched for.
     """
     files = find_files(root, split)
     dataset = CocoDataset(
@@ -60,7 +60,7 @@ def find_dataset(
 def check_unused(root: Path, split: str) -> None:
     """Raises LitePoseError where a folder has anything of this split that writing it would spoil.
 
-    Another layout's annotations count: the ones that are looked for first would hide the others.
+    Annotations of another layout count: `find_files` would find one and hide the other.
     """
     there = [root / form.format(split=split) for form, _ in LAYOUTS]
     there = [path for path in there if path.exists()]
@@ -95,7 +95,7 @@ def find_files(root: str | Path, split: str) -> DatasetFiles:
         return DatasetFiles(annotation, there[0], toml if toml.is_file() else None)
     splits = _splits_there(root)
     raise LitePoseError(
-        f"{root} has no split {split!r}; looked for {', '.join(candidates)}."
+        f"{root} has no split {split!r}; searched for {', '.join(candidates)}."
         + (f" Splits there: {', '.join(splits)}" if splits else "")
     )
 

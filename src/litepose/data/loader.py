@@ -3,7 +3,7 @@
 Every sample's random state comes from (seed, epoch, place in the epoch), and every rank takes
 its slice of one global batch, so a run is the same with any number of workers, after a resume in
 mid-epoch, and (but for batch norm) on any number of processes. Workers are threads: OpenCV decodes
-and warps without the interpreter lock, nothing is copied between processes, and starting is free.
+and warps without the interpreter lock, nothing is copied between processes, and start-up is fast.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LoaderSettings:
 
     batch_size: images per batch and process
     size: side of the square input, a multiple of 4; of several, batches take turns
-    workers: threads that prepare batches ahead; 0 prepares each when asked
+    workers: threads that prepare batches ahead; 0 prepares each batch on request
     rank, world: this process and how many there are
     shuffle: a new order every epoch, the incomplete last batch left out; False: all, in order
     max_unreadable: share of the dataset's images that may be unreadable before the run stops
@@ -141,25 +141,14 @@ class Loader:
         raise UnreadableImageError(
             f"{len(self.unreadable)} of {total} images cannot be read so far, and"
             f" {self.settings.max_unreadable:.0%} may be (data.max_unreadable); `litepose data"
-            f" doctor` lists all, among them: {sum_up(self.unreadable.values())}"
+            f" check` lists all, among them: {sum_up(self.unreadable.values())}"
         )
-
-
-def make_loader(
-    dataset: PoseDataset,
-    augmentation: AugmentSettings,
-    settings: LoaderSettings,
-    epoch: int = 0,
-    start_batch: int = 0,
-) -> Iterator[Batch]:
-    """The batches of one epoch: `Loader(...).epoch(epoch, start_batch)`."""
-    return Loader(dataset, augmentation, settings).epoch(epoch, start_batch)
 
 
 def sample_rng(
     settings: LoaderSettings, augmentation: AugmentSettings, epoch: int, place: int
 ) -> tuple[np.random.Generator, bool]:
-    """The random state of one place in one epoch, and whether a mosaic stands there."""
+    """Random state of one place in one epoch, and whether the sample is a mosaic."""
     rng = np.random.default_rng((settings.seed, epoch, place))
     return rng, bool(rng.uniform() < augmentation.mosaic)
 

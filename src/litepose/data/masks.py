@@ -59,7 +59,7 @@ def decode_rle(counts: Sequence[int] | str | bytes, size_hw: tuple[int, int]) ->
 def region_mask(
     segmentation: Any, box_xywh: Sequence[float], image_wh: tuple[int, int]
 ) -> np.ndarray:
-    """The place of one annotation, (H, W) bool: its segmentation, or its box where it has none.
+    """The region of one annotation, (H, W) bool: its segmentation, or its box where it has none.
 
     Raises LitePoseError where the segmentation is damaged or of another image size.
     """

@@ -18,7 +18,7 @@ def mosaic(
     size_wh: tuple[int, int],
     flip_index: np.ndarray,
 ) -> Sample:
-    """Four samples, each changed at random, around a random middle of one image.
+    """Four augmented samples around a random center of one image.
 
     It has the first one's id, and its `labeled` is what all four label.
     """

@@ -1,8 +1,8 @@
 """`litepose data pack`: write images, resized and decoded once, with their labels.
 
-A file is: 8 bytes magic, 8 bytes (little-endian) place of the header, the images one after
-the other (plain RGB bytes, or JPEG/WebP for carrying), the arrays, and last the header: JSON with
-the skeleton and each array's type, shape and place. Nothing in it can run code. Plain images are
+A file is: 8 bytes magic, 8 bytes (little-endian) offset of the header, the images one after
+the other (raw RGB bytes, or JPEG/WebP for transport), the arrays, and last the header: JSON with
+the skeleton and each array's type, shape and offset. Nothing in it can run code. Raw images are
 read through a memory map; a pack may be split in pieces `name-000.lpc`, `name-001.lpc`...
 """
 
@@ -34,7 +34,6 @@ from litepose.imaging.preprocess import shrink
 MAGIC = b"LITEPACK"
 SCHEMA = 1
 SUFFIX = ".lpc"
-PIECE_BYTES = 60 * 2**20
 Encoding = Literal["raw", "jpeg", "webp"]
 _ALIGN = 64
 

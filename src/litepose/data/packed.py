@@ -1,7 +1,7 @@
 """Read packed datasets through a memory map.
 
-The format is described in cache.py. Every place and size in a file is checked when it is
-opened, so a damaged or hostile one gives a sentence and not a crash.
+The format is described in pack.py. Every offset and size is checked when a file is opened,
+so a damaged or hostile one raises LitePoseError instead of crashing.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class PackedDataset:
 
     path: `name.lpc`, also where only `name-000.lpc`... are there
     target: the skeleton to deliver, by keypoint names; None keeps the file's own
-    people_only: leave out images with nobody annotated, as CocoDataset does
+    people_only: leave out images without annotated people, as CocoDataset does
     Raises LitePoseError where a file is damaged, a piece is missing or no keypoint name is shared.
     """
 

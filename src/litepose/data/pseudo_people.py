@@ -1,8 +1,8 @@
 """Add people found by a teacher to the labeled ones.
 
-A file of COCO results (as `litepose evaluate` writes them) says whom a better model, or the same
-one with more passes, found in the images of a dataset. Whoever is no labeled person becomes one
-more person of the sample; each keypoint's score is the height of its target.
+A file of COCO results (as `litepose evaluate` writes it) holds the people that a better model, or
+the same model with more passes, found in the images of a dataset. Those that match no labeled
+person are added to the sample; the score of a keypoint is the height of its target.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Why many images could not be read, in one sentence: each kind of reason, how often, an example.
 
-A count says that something is wrong; a thousand lines of the same hide what else is.
+A count alone gives no reason; a thousand equal lines hide the other reasons.
 """
 
 from __future__ import annotations

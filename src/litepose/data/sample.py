@@ -18,9 +18,9 @@ class Sample:
     areas:        (N,) float32, pixels of `image` squared (COCO's segment area where known)
     valid_mask:   (H, W) bool; False over crowds and people without keypoints
     labeled:     (K,) bool; False for keypoints that this dataset never labels
-    people_complete: False where people may be in view that nobody labeled
+    people_complete: False where unlabeled people may be in view
     teacher_heatmaps: views of a teacher, each (h, w, K) uint8: its heatmaps in 1/255 over the whole
-                  image; empty for none. Warping leaves one: made where people looked as large
+                  image; empty for none. Warping keeps one: that of the most similar scale
     confidence:   (N, K) float32 in [0, 1], how sure each keypoint is; None means labels, all 1
     """
 
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     valid_mask:   (B, H / 4, W / 4) bool at the coarse map's stride
     labeled:     (B, K) bool
     image_ids:    (B,) int64
-    people_complete: (B,) bool; False where people may be in view that nobody labeled; None unknown
+    people_complete: (B,) bool; False where unlabeled people may be in view; None unknown
     teacher_heatmaps: (B, K, H / 4, W / 4) uint8, a teacher's heatmaps in 1/255, or None
     confidence:   (B, P, K) float32 in [0, 1]; None where all are labels
     """

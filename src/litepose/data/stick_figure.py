@@ -1,6 +1,6 @@
 """Draw one synthetic person: a random pose, its 17 COCO keypoints, and the paint.
 
-Ours, for machines without data: cartoon people of capsules with clothes, lit from their own left
+For machines without data: people made of capsules with clothes, lit from their own left
 (so left and right limbs differ in tone from any side), drawn back to front into the image and,
 in parallel, into a map that says whose pixel it is.
 """

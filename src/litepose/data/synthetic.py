@@ -37,7 +37,7 @@ CATEGORY = {
 @dataclass(frozen=True)
 class SceneSettings:
     """What is drawn: image size, people (fewest, most), their heights as shares of the image's;
-    how often furniture stands in front of somebody, and how often there is a crowd far behind.
+    how often furniture covers a person, and how often there is a crowd in the background.
     """
 
     size_wh: tuple[int, int] = (256, 256)

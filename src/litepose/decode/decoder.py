@@ -20,14 +20,14 @@ def decode(passes: Sequence[ForwardPass], info: ModelInfo) -> Poses:
     """People of one image from one or more forward passes (mirrored ones already unflipped).
 
     Positions are in image pixels, not clipped to the image; people come best first; those below
-    `info.decode.person_threshold` are left out before their missing keypoints are sought.
+    `info.decode.person_threshold` are left out before their missing keypoints are searched.
     Raises LitePoseError where a map holds NaN or infinity.
     """
     return decode_field(merge_passes(passes, info.tag_kind), passes[0].box, info)
 
 
 def decode_field(field: MergedMaps, box: Letterbox, info: ModelInfo) -> Poses:
-    """As `decode`, from maps that were merged already."""
+    """As `decode`, from merged maps."""
     settings = info.decode
     candidates = find_candidates(field, settings.heat_threshold, settings.max_candidates)
     people = group(candidates, info.skeleton, settings.tag_threshold)
@@ -57,7 +57,7 @@ def poses_of(
 
 
 def _absent_to_middle(cells_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Keypoints without a score are moved to the middle of the person's found ones."""
+    """Move keypoints without a score to the mean of the person's found ones."""
     found = (scores > 0)[..., None]
     if found.all():
         return cells_xy

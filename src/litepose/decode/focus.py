@@ -1,7 +1,7 @@
 """Choose the part of an image that a larger view should cover: around small people.
 
-A view at a large input costs four times one at half the size, and most of an image shows nobody, or
-people who were read well already. The smaller view says where keypoints are at all.
+A view of twice the size costs four times as much, and most of an image shows no people, or people
+that the smaller view resolves already. The smaller view says where keypoints are.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in image pixel
 
 
 def focus(field: MergedMaps, box: Letterbox, poses: Poses) -> Rectangle | None:
-    """The part of the image that a larger view should cover; None where there is none.
+    """Part of the image that a larger view should cover; None where it would find nothing new.
 
-    field, box, poses: what the smaller view gave; poses in image pixels.
+    field, box, poses: results of the smaller view; poses in image pixels.
     """
     hot = (field.peaks / np.float32(field.summed)).max(axis=0) > HEAT  # (R, C)
     side = field.block * field.stride  # of a block, in input pixels

@@ -1,10 +1,10 @@
 """Group keypoint candidates into people by their tags; drop duplicates.
 
 Source: Newell et al. 2017 and the official decoder. Ours differs (docs/fidelity.md): people whose
-tags stand clear of all others' need no matching; it looks only at pairs within the tag threshold,
+tags are clear of all others' need no matching; only pairs within the tag threshold are compared,
 by connected components; people are rows, never keyed by a float tag; there is no limit of 30
-groups; filling searches blocks of cells for all people at once; two people that end up alike (OKS)
-are one.
+groups; filling searches blocks of cells for all people at once; of two people with a high OKS
+one is kept.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> P
 def _tag_clusters(candidates: Candidates, k: int, tag_threshold: float) -> tuple[np.ndarray, int]:
     """(M,) person of each candidate, and how many people; -1 for those who must be matched.
 
-    Sorted by their first tag number, candidates fall apart wherever two neighbors are `threshold`
-    apart: across such a gap nobody is near the mean of anybody. A part of which all are near each
-    other, no keypoint twice, is one person whatever the order, and needs no matching. (Exact but
-    for float32: a mean that should be just `threshold` away may round to less.)
+    Sorted by their first tag number, candidates separate wherever two neighbors are `threshold`
+    apart: across such a gap no candidate is near the mean of any person. Candidates between two
+    gaps that are all near each other, with no keypoint twice, are one person in any order. (Exact
+    but for float32: a mean that should be just `threshold` away may round to less.)
     """
     total = len(candidates.tags)
     if not total:

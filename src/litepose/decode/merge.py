@@ -106,10 +106,10 @@ def merge_passes(passes: Sequence[ForwardPass], tag_kind: TagKind) -> MergedMaps
     """One set of maps, heatmaps added at the finest stride of the first pass.
 
     Flip passes must be unflipped already. Passes of the first pass's size add their tags: learned
-    ones as further tag numbers (T grows), positional ones averaged. Others lend heatmaps only.
+    ones as further tag numbers (T grows), positional ones averaged. Other passes add heatmaps only.
     All steps are done for one keypoint before the next, while it is in the core's cache.
     Raises LitePoseError where a map holds NaN or infinity (a single cell of -inf in the finest
-    heatmap passes: it is cold).
+    heatmap passes, which is no peak).
     """
     first, stride = passes[0].maps, passes[0].maps.strides[-1]
     k, h, w = first.heatmaps[-1].shape[1:]
@@ -155,7 +155,7 @@ def _merge_tags(tags: Sequence[np.ndarray], tag_kind: TagKind) -> np.ndarray:
 
 
 def _seen_from(target: ForwardPass, source: ForwardPass, keypoint: int) -> np.ndarray:
-    """Added heatmaps (H, W) of one pass, on the cells of another that differs in size."""
+    """Summed heatmaps (H, W) of one pass, resampled to the cells of another pass."""
     heat = np.empty(source.maps.heatmaps[-1].shape[2:], np.float32)
     add_strides([maps[keypoint] for maps in _heatmaps([source])], heat)
     to_input = target.box.to_input @ source.box.to_image
@@ -165,7 +165,7 @@ def _seen_from(target: ForwardPass, source: ForwardPass, keypoint: int) -> np.nd
 
 
 def check_finite(maps: Maps) -> None:
-    """Raises LitePoseError where a map holds NaN or infinity: such weights see nothing."""
+    """Raises LitePoseError where a map holds NaN or infinity."""
     for heatmaps in maps.heatmaps:
         _refuse_unless_finite("heatmap", heatmaps)
     _refuse_unless_finite("tag map", maps.tags)

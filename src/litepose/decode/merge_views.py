@@ -1,10 +1,10 @@
 """Merge the people found in several views of one image, person by person.
 
-A view is one look of the network at one input size. Large people are read well at small inputs and
-small people at large ones, hardly anybody at both, so averaging the maps of several sizes lets the
-wrong size spoil the right one. Here each view is decoded by itself: scores of people too small to
-be read well in their view are lowered, the people of all views go through one suppression, best
-first, and whoever stays takes over the keypoints that another view of the same person is surer of.
+A view is one forward pass at one input size. The network is accurate for large people at small
+inputs and for small people at large ones, so averaging maps of several sizes would let the wrong
+size spoil the right one. Instead each view is decoded by itself; scores of people too small for
+their view are lowered; one NMS over the people of all views keeps the best; and each person kept
+takes over the keypoints that score higher in another view of the same person.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SHARED = 0.5  # who shares this much of their sure keypoints with a better perso
 
 
 class ViewPoses(NamedTuple):
-    """People found in one view, in image pixels; zoom: input pixels per image pixel."""
+    """People of one view, in image pixels; zoom: input pixels per image pixel."""
 
     poses: Poses
     zoom: float
 
 
 def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
-    """The people of all views, each once, best first; person scores are the lowered ones."""
+    """People of all views, each once, best first, with the lowered person scores."""
     if len(views) == 1:
         return views[0].poses
     people = _joined([view.poses for view in views])
@@ -83,8 +83,8 @@ Pairs = dict[int, list[int]]
 def _doubles(people: Poses, sides: np.ndarray, same_person_oks: float) -> tuple[Pairs, Pairs]:
     """Which people are the same person as another, and which are a part of another.
 
-    OKS alone lets partial doubles pass, such as a crouching person of whom one view made two. Only
-    people whose boxes touch are compared: of a crowd in two views most are far apart.
+    OKS alone misses partial doubles, such as a crouching person that one view split in two. Only
+    people whose boxes touch are compared: in a crowd most are far apart.
     """
     low, high = _boxes(people)
     margin = sides[:, None] / 4

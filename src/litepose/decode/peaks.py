@@ -1,7 +1,7 @@
 """Find heatmap peaks, their sub-pixel positions and tags.
 
 Source: the official decoder's NMS and top-k. Ours never enlarges the maps to image size: only
-blocks with a cell above the threshold are read, and only such cells look at their eight neighbors;
+blocks with a cell above the threshold are read; only such cells are compared with their neighbors;
 a plateau gives one peak; the sub-pixel shift is the vertex of a parabola, not a fixed quarter.
 """
 
@@ -105,8 +105,8 @@ def sample_tags(field: MergedMaps, keypoint: np.ndarray, cells_xy: np.ndarray) -
 def nearest_tags(
     field: MergedMaps, keypoint: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-    """As `sample_tags`, but the tags (..., T) of the tag cell that the middle of heatmap cell x, y
-    (ints, cells of the border included) lies in: quicker, and enough where distances are rounded.
+    """As `sample_tags`, but the tags (..., T) of the tag cell with the center of heatmap cell x, y
+    (ints, cells of the border included): quicker, and enough where distances are rounded.
     """
     size, rows, columns = field.tags.shape[1:]
     column = np.minimum((2 * x + 1) * field.stride // (2 * field.tag_stride), columns - 1)

@@ -1,6 +1,6 @@
 """The official decoder, literal and slow: the reference for the fast path.
 
-Source: the published implementation of Lite Pose (HigherHRNet's parser), as told in FIDELITY terms
+Source: the published implementation of Lite Pose (HigherHRNet's parser), described
 in docs/fidelity.md. Everything is enlarged to the network's input size first. Differs only where
 the official code is undefined: people are rows instead of being keyed by a float tag, and equal
 rounded distances are decided by a small multiple of the distance.
@@ -172,7 +172,7 @@ def fill_missing(heat: np.ndarray, tags: np.ndarray, person: np.ndarray) -> None
 def decode_reference(
     passes: Sequence[ForwardPass], info: ModelInfo, settings: ReferenceSettings | None = None
 ) -> Poses:
-    """The same contract as `decoder.decode`, by the official path. No duplicate is removed."""
+    """As `decoder.decode`, by the official algorithm. Duplicates are kept."""
     settings = settings or ReferenceSettings(
         heat_threshold=info.decode.heat_threshold,
         tag_threshold=info.decode.tag_threshold,

@@ -17,7 +17,7 @@ CHUNK = 128  # missing keypoints compared with blocks: bounds the arrays between
 
 
 def fill_missing(people: People, field: MergedMaps) -> People:
-    """Give each missing keypoint the hottest cell whose tag is the person's.
+    """Give each missing keypoint the highest cell with the person's tag.
 
     The hottest blocks of each keypoint are searched: their hottest cells compete with
     `heat - round(tag distance)`, then all cells of the block that won. Only cells with heat above 0

@@ -134,7 +134,7 @@ def pck(
 ) -> float | None:
     """Percent of labeled keypoints found within `share` of each person's torso, head or box.
 
-    Keypoints of people who match nobody at OKS 0.5 count as wrong; people whose reference is not
+    Keypoints of people without a match at OKS 0.5 count as wrong; people whose reference is not
     labeled are left out. None where nothing can be measured or the skeleton has no such reference.
     """
     k = skeleton.num_keypoints

@@ -53,7 +53,7 @@ class ScoreMap:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What one kind of score is worth: evaluated on images that the map was not fitted to.
+    """Calibration of one kind of score, measured on images that the map was not fitted to.
 
     before, after: expected calibration error in [0, 1]; held_out: the scores they are of
     """
@@ -77,7 +77,7 @@ class Calibration:
 
 
 def fit_isotonic(scores: np.ndarray, right: np.ndarray) -> ScoreMap:
-    """The rising curve nearest in squares to `right` (N,) bool over `scores` (N,)."""
+    """Least-squares monotonic curve of `right` (N,) bool over `scores` (N,)."""
     order = np.argsort(scores, kind="stable")
     pools: list[list[float]] = []  # right ones, all, sum of scores
     for score, good in zip(scores[order], right[order], strict=True):
@@ -97,13 +97,13 @@ def reliability(probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
-    """Mean distance of what is said from what is true, over the bins, weighted by their counts."""
+    """Expected calibration error: mean of |probability - share right| over bins, by counts."""
     said, true, count = reliability(probabilities, right).T
     return float((np.abs(said - true) * count).sum() / count.sum())
 
 
 def calibrate(evaluated: Judged, what: str) -> Calibration:
-    """Fit on every second image, evaluate on the others, whose scores it has not seen.
+    """Fit on every second image, evaluate on the others.
 
     Raises LitePoseError where there are too few scores; `what` names them.
     """

@@ -19,7 +19,7 @@ def write_calibration(folder: Path, records: Sequence[Record], skeleton: Skeleto
     """Calibrate the `results.json` of an evaluation; writes calibration.json and calibration.png.
 
     Returns a line of text for each kind of score. Raises LitePoseError where there are too few
-    scores, or the folder cannot be written.
+    scores, or the folder cannot be written. Needs matplotlib.
     """
     results = read_json(folder / "results.json", "the results")
     found = calibrate_results(results, records, skeleton)

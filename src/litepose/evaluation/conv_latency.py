@@ -25,7 +25,7 @@ from litepose.core.files import write_atomically
 from litepose.core.model_info import ModelInfo
 from litepose.core.packages import need
 from litepose.core.read_text import read_json
-from litepose.evaluation.cost import median_ms
+from litepose.core.timing import median_ms
 from litepose.inference.backend import RuntimeOptions
 from litepose.inference.load import open_predictor
 from litepose.inference.system import cache_folder, cpu_name, usable_cores

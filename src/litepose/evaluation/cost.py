@@ -2,16 +2,14 @@
 
 Source: torch's flop counter on the meta device (no memory, no arithmetic), halved: one MAC is two
 FLOPs. The paper's own figures count transposed convolutions at their output size, which is too
-high; ours are true counts. Memory is the whole process's, as a user pays it.
+high; ours are exact. Memory is that of the whole process.
 """
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +45,7 @@ else:
 @dataclass(frozen=True)
 class NetworkCost:
     """params: trained numbers;  macs: multiply-accumulates of one image of `input_wh`;
-    traffic: bytes that its convolutions read and write, weights too, were no cache to help them."""
+    traffic: bytes that its convolutions read and write without caches, weights included."""
 
     params: int
     macs: int
@@ -131,17 +129,6 @@ def summarize(rows: Sequence[Timings]) -> Latency:
     return Latency(pre, net, decode, total, len(rows))
 
 
-def median_ms(call: Callable[[], object], repeats: int) -> float:
-    """Milliseconds of a call, after one that does not count."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
-
-
 def peak_memory_mb(
     model: str,
     image_wh: tuple[int, int] = (640, 480),
@@ -152,7 +139,7 @@ def peak_memory_mb(
 ) -> float:
     """Peak memory (MiB) of a fresh process that loads a model and predicts an image.
 
-    Raises LitePoseError with the process's own last words where it fails.
+    Raises LitePoseError with the last line of the process's stderr where it fails.
     """
     w, h = image_wh
     numbers = map(str, (w, h, times, input_size or 0))

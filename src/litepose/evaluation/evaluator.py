@@ -1,7 +1,7 @@
 """Run a model over a dataset: report, COCO results file and example grid.
 
 Images that cannot be read are counted and left out; what was done is on disk after
-every image, so a run that was stopped is judged on what it did and can be taken up again.
+every image, so a stopped run is evaluated on the images done and can be resumed.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class EvaluateOptions:
     """How to predict, and which images.
 
     flip_test, scales, views: as in PredictOptions;  limit: only the first so many images
-    weights: the model's file, for its hash: in a ledger entry, and in a run to be taken up
+    weights: the model's file, whose hash is stored in reported results and in resumable runs
     unknown: what the model lacks of the dataset, as `open_for_evaluation` gives it, for the report
-    resume: take up the stopped run in the output folder, of the same model (its weights are
+    resume: go on with the stopped run in the output folder, of the same model (its weights are
         compared where they are given), dataset and settings;  dataset_name: for the report
     resamples: drawn for each interval
     """
@@ -103,13 +103,13 @@ def evaluate(
     output: a folder for `report.json`, `report.txt`, `results.json` (COCO) and `sheet.png`; None
     writes nothing.  progress: called with the images done and all of them.
     Ctrl-C ends the run early with a report on the images done. Raises LitePoseError where the
-    skeletons differ, the folder cannot be written, no image could be judged, or a run that is to
-    be taken up is damaged or of something else.
+    skeletons differ, the folder cannot be written, no image could be evaluated, or the run to
+    resume is damaged or of another model or dataset.
     """
     options = options or EvaluateOptions()
     if options.resume and output is None:
         raise LitePoseError(
-            "a stopped run is taken up from its output folder, and none is given: name it"
+            "a stopped run is resumed from its output folder, and none is given: name it"
             " (--output DIR)"
         )
     if dataset.skeleton != predictor.info.skeleton:
@@ -135,7 +135,7 @@ def evaluate(
 
 
 class _Run:
-    """One evaluation on its way: results by image, in memory and in the partial file."""
+    """A running evaluation: results by image, in memory and in the partial file."""
 
     def __init__(
         self,
@@ -278,7 +278,7 @@ class _Run:
     def _records(self) -> tuple[list[ImageTruth], list[ImageFound]]:
         if not self.results:
             raise LitePoseError(
-                f"no image could be judged: {len(self.unreadable)} of {len(self.images)}"
+                f"no image could be evaluated: {len(self.unreadable)} of {len(self.images)}"
                 " could not be read, the rest was not reached"
                 + (f" ({sum_up(self.unreadable.values())})" if self.unreadable else "")
             )
@@ -291,7 +291,7 @@ class _Run:
 
 
 def _as_json(value: Any) -> Any:
-    """As it comes back from a file: lists for tuples."""
+    """The value as JSON reads it back: lists for tuples."""
     return json.loads(json.dumps(value))
 
 
@@ -307,7 +307,7 @@ def _read_partial(path: Path) -> tuple[list[dict[str, Any]], int]:
             lines.append(None)
         if not _is_line(lines[-1], header=number == 1):
             raise LitePoseError(
-                f"{path} is damaged in line {number}, so the run cannot be taken up; start without"
+                f"{path} is damaged in line {number}, so the run cannot be resumed; start without"
                 " resuming"
             )
     return lines, size

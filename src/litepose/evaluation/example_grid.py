@@ -1,7 +1,7 @@
 """Grid of best and worst matches, false negatives and false positives.
 
-Each example is shown twice, what was found on the left and what is labeled on the
-right; the person in question alone on its own side, everybody on the other.
+Each example is shown twice, prediction on the left and labels on the right; the person in question
+alone on its own side, all people on the other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SMALLEST = 32.0**2  # smaller people cannot be judged by eye, nor does COCO cou
 
 
 class Example(NamedTuple):
-    """One person: the image's position, the found and the true row (None: no person), a caption."""
+    """One person: index of the image, rows of prediction and label (None: none), a caption."""
 
     image: int
     found: int | None
@@ -40,9 +40,9 @@ def choose_examples(
     matches: Sequence[ImageMatch],
     columns: int = 4,
 ) -> dict[str, list[Example]]:
-    """Title of a row -> its examples at OKS 0.5, at most one of an image, most telling first.
+    """Title of a row -> its examples at OKS 0.5, at most one per image, most extreme first.
 
-    Invented people are taken from images with everybody labeled, where there are such.
+    False positives come from images with all people labeled, where there are some.
     """
     pairs: list[tuple[float, Example]] = []
     missed: list[tuple[float, Example]] = []
@@ -55,7 +55,7 @@ def choose_examples(
             if truth.areas[m] >= _SMALLEST:
                 pairs.append((oks, Example(i, int(n), m, f"OKS {oks:.2f}")))
         for m in np.setdiff1d(np.flatnonzero(match.expected), partner):
-            near = f"best OKS {match.oks[:, m].max():.2f}" if len(match.oks) else "nobody found"
+            near = f"best OKS {match.oks[:, m].max():.2f}" if len(match.oks) else "no person found"
             missed.append((float(truth.areas[m]), Example(i, None, int(m), near)))
         for n in np.flatnonzero(match.fp[0]) if truth.people_complete or not only_complete else ():
             score, near = float(people.scores[n]), match.oks[n].max(initial=0.0)
@@ -63,10 +63,10 @@ def choose_examples(
             invented.append((score, Example(i, int(n), None, caption)))
     whole = " (images with everybody labeled)" if only_complete else ""
     return {
-        "Best: found most exactly": _first(pairs, columns),
-        "Worst: found least exactly": _first([(-v, e) for v, e in pairs], columns),
-        "Missed: the largest nobody matches": _first(missed, columns),
-        f"Invented: the surest that match nobody{whole}": _first(invented, columns),
+        "Best matches: highest OKS": _first(pairs, columns),
+        "Worst matches: lowest OKS": _first([(-v, e) for v, e in pairs], columns),
+        "False negatives: the largest": _first(missed, columns),
+        f"False positives: the highest scores{whole}": _first(invented, columns),
     }
 
 
@@ -156,7 +156,7 @@ def _crop(person: Poses) -> Affine:
 
 
 def _write(sheet: np.ndarray, text: str, at_xy: tuple[int, int], size: int) -> None:
-    """Dark words with their upper left corner at `at_xy`, in place; cut off at the sheet's edge."""
+    """Dark text with its upper left corner at `at_xy`, in place; cut off at the sheet's edge."""
     x, y = at_xy
     mask = text_mask(text, size)
     part = sheet[y : y + mask.shape[0], x : x + mask.shape[1]]

@@ -1,8 +1,8 @@
 """Ground truth and results as arrays, one record of each kind per image.
 
 Source: COCO's annotation and results formats, CrowdPose's in COCO's form (read by data/coco.py).
-Ours differs: keypoints are put into the wanted skeleton by name, people that are neither right nor
-wrong to find are rows like the others, annotation ids do not matter, what is given is not changed.
+Ours differs: keypoints are mapped to the skeleton by name, ignored people are rows like the others,
+annotation ids do not matter, inputs are not changed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.oks import AREA_OF_BOX
-from litepose.core.poses import Poses
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, check_form, read_records, records_of
 
@@ -26,7 +25,7 @@ AreaRule = Literal["annotated", "box"]
 
 @dataclass(frozen=True, eq=False)
 class ImageTruth:
-    """What is annotated in one image: M people in one skeleton of K keypoints.
+    """Annotations of one image: M people in one skeleton of K keypoints.
 
     keypoints_xy: (M, K, 2) float64, pixels;  visibility: (M, K) 0 unlabeled, 1 hidden, 2 visible
     areas: (M,) pixels squared;  boxes_xywh: (M, 4);  crowd: (M,) bool, a region of many people
@@ -126,20 +125,10 @@ def truth_of(
     )
 
 
-def found_of(poses: Poses) -> ImageFound:
-    """What a predictor found in one image, as the matching wants it."""
-    order = np.argsort(-poses.person_scores, kind="stable")
-    return ImageFound(
-        poses.keypoints_xy[order].astype(np.float64),
-        poses.scores[order].astype(np.float64),
-        poses.person_scores[order].astype(np.float64),
-    )
-
-
 def group_results(
     results: Iterable[Mapping[str, Any]], truths: Sequence[ImageTruth], skeleton: Skeleton
 ) -> list[ImageFound]:
-    """COCO results entries -> what was found in each image of `truths`, best first.
+    """COCO results entries -> people found in each image of `truths`, best first.
 
     Entries of other images are left out.
     Raises LitePoseError where an entry lacks a field or its numbers do not fit the skeleton.
@@ -170,7 +159,7 @@ def _found(entries: list[tuple[float, np.ndarray]], k: int) -> ImageFound:
 
 
 def check_people(records: Sequence[Record]) -> None:
-    """Raise LitePoseError where no person is labeled: an AP of no people is no number."""
+    """Raise LitePoseError where no person is labeled: AP is undefined then."""
     if any(map(len, records)):
         return
     regions = [region for record in records for region in record.ignored]
@@ -181,4 +170,4 @@ def check_people(records: Sequence[Record]) -> None:
         why = f"every annotation, {crowds:,} in all, is a crowd (iscrowd)"
     else:
         why = f"of {len(regions):,} annotations, {crowds:,} of them crowds, none labels a keypoint"
-    raise LitePoseError(f"there is nothing to judge by: {why}")
+    raise LitePoseError(f"there is nothing to evaluate against: {why}")

@@ -1,7 +1,7 @@
 """Match a dataset's keypoints with a model's; skip keypoints that the model lacks.
 
 Datasets share most keypoints on purpose (COCO, CrowdPose, LSP); data with keypoints of its
-own and the wrong model share a few by chance, and an AP of those looks good and says nothing.
+own and the wrong model share a few by chance, and the AP of those few means nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from litepose.data.layouts import find_dataset
 @dataclass(frozen=True)
 class SkippedKeypoints:
     """keypoints: labeled in the data and unknown to the model;  of_keypoints: how many the data
-    labels;  people: who are labeled with none but those, so nobody asks whether they are found"""
+    labels;  people: those labeled with no other keypoints, who are left out"""
 
     keypoints: Sequence[str]
     of_keypoints: int
@@ -29,21 +29,21 @@ class SkippedKeypoints:
         names = ", ".join(self.keypoints)
         people = f", and {self.people} people labeled with none but those" if self.people else ""
         return (
-            f"NOT JUDGED: {len(self.keypoints)} of the {self.of_keypoints} keypoints that the data"
-            f" labels, which the model lacks ({names}){people}"
+            f"NOT EVALUATED: {len(self.keypoints)} of the {self.of_keypoints} keypoints that the"
+            f" data labels, which the model lacks ({names}){people}"
         )
 
 
 @dataclass(frozen=True)
 class MissingKeypoints:
-    """As LeftOut, with `people` of each image."""
+    """As SkippedKeypoints, with `people` of each image."""
 
     keypoints: Sequence[str]
     of_keypoints: int
     people: Sequence[int]
 
     def of(self, places: Iterable[int]) -> SkippedKeypoints:
-        """What is left out of these images, by place in the dataset."""
+        """Skipped keypoints of these images, by index in the dataset."""
         lost = sum(self.people[i] for i in places)
         return SkippedKeypoints(self.keypoints, self.of_keypoints, lost)
 

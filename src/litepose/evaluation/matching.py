@@ -32,9 +32,9 @@ AREA_RANGES: Mapping[str, tuple[float, float]] = {
 class ImageMatch:
     """N found people of one image against M annotated ones, at T = 10 OKS thresholds.
 
-    scores: (N,) best first;  oks: (N, M);  partner: (T, N) the true person's row, -1 for nobody
-    neutral: (T, N) bool, neither right nor wrong (matched to a crowd, or of another size)
-    expected: (M,) bool, true people that should be found
+    scores: (N,) best first;  oks: (N, M);  partner: (T, N) row of the annotated person, -1 for none
+    neutral: (T, N) bool, ignored (matched to a crowd, or of another size)
+    expected: (M,) bool, annotated people that are not ignored
     """
 
     image_id: int
@@ -61,9 +61,9 @@ class ImageMatch:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the 95 % interval of what other images of the kind would have given, 0..100.
+    """A value and its 95 % interval over images of the same kind, 0..100.
 
-    low, high: None where there are too few images to tell
+    low, high: None where there are too few images
     """
 
     value: float
@@ -113,7 +113,7 @@ def ap_intervals(
 ) -> dict[str, Interval]:
     """AP, AP50 and AP75 (`ap`, `ap50`, `ap75`) with their intervals; empty where no person is.
 
-    fewest: where fewer images than this have somebody to be found, values come without interval
+    fewest: where fewer images than this have people to find, values come without interval
     """
     point = average_precision(matches)
     if point is None:
@@ -187,7 +187,7 @@ def _match(
 ) -> ImageMatch:
     """COCO's greedy matching: each found person, best score first, takes the most similar true one.
 
-    A person to be found is preferred to a neutral one; only a crowd is taken twice.
+    A person that is not ignored is preferred to an ignored one; only a crowd matches twice.
     """
     points = found.keypoints_xy[:MOST_PEOPLE]
     oks = compute_oks(

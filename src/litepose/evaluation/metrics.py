@@ -65,7 +65,7 @@ def coco_ap(
 ) -> CocoReport:
     """COCO's AP and AR of results entries (`Poses.to_coco`) against a COCO annotation file.
 
-    image_ids: judge these images only; only_complete: leave out images marked
+    image_ids: evaluate these images only; only_complete: leave out images marked
     `people_complete: false`, where finding an unlabeled person would count against the model.
     Raises LitePoseError for what `read_truth` refuses and where faster-coco-eval is missing.
     """
@@ -81,24 +81,13 @@ def coco_report(
     return CocoReport(*_run_evaluator(truths, found, skeleton, "keypoints"))
 
 
-def crowdpose_ap(
-    ground_truth: GroundTruth,
-    results: Iterable[Mapping[str, Any]],
-    skeleton: Skeleton,
-    image_ids: Collection[int] | None = None,
-) -> CrowdReport:
-    """CrowdPose's AP, AR and AP by crowding, as its own evaluator counts them.
-
-    Raises LitePoseError as `coco_ap`, and where an image has no `crowdIndex`.
-    """
-    truths = read_truth(ground_truth, skeleton, image_ids, area_rule="box")
-    return crowdpose_report(truths, group_results(results, truths, skeleton), skeleton)
-
-
 def crowdpose_report(
     truths: Sequence[ImageTruth], found: Sequence[ImageFound], skeleton: Skeleton
 ) -> CrowdReport:
-    """`crowdpose_ap` of what was read already (areas by the rule "box")."""
+    """CrowdPose's AP, AR and AP by crowding, as its own evaluator counts them.
+
+    truths: read by the area rule "box". Raises LitePoseError where an image has no `crowdIndex`.
+    """
     without = [t.image_id for t in truths if t.crowd_index is None]
     if without:
         raise LitePoseError(
@@ -120,10 +109,10 @@ def _run_evaluator(
         from faster_coco_eval.core.faster_eval_api import COCOeval_faster
     except ImportError:
         raise LitePoseError(
-            "judging needs faster-coco-eval: pip install 'litepose[train]'"
+            "evaluation needs faster-coco-eval: pip install 'litepose[train]'"
         ) from None
     if not truths:
-        raise LitePoseError("there is no image to judge: the choice of images is empty")
+        raise LitePoseError("there is no image to evaluate: the choice of images is empty")
     truth_coco = COCO(truth_to_coco(truths, skeleton), print_function=_silent)
     found_coco = truth_coco.loadRes(_found_to_coco(truths, found))
     compute_metrics = COCOeval_faster(

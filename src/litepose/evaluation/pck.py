@@ -25,7 +25,7 @@ def compute_pck(
 ) -> np.ndarray:
     """(K,) percent of correct keypoints, NaN where none is labeled: found within share * length.
 
-    found_xy: (N, K, 2), row i is the person found for truth row i; NaN where nobody or nothing was
+    found_xy: (N, K, 2), row i is the person found for truth row i; NaN where none was
     found, which counts as wrong;  truth_xy: (N, K, 2);  visibility: (N, K);
     lengths: (N,) of `pck_lengths`; people whose length is NaN are left out.
     """

@@ -47,9 +47,9 @@ class Metrics:
     """Every number of one set of images. Intervals by name: ap, ap50, ap75, ap_medium, ap_large;
     without low and high where fewer than FEWEST_IMAGES images have such people.
 
-    complete_images: those with everybody labeled;  pck: PCK at 0.2 of the torso
+    complete_images: those with all people labeled;  pck: PCK at 0.2 of the torso
     images_found_cut, images_labeled_beyond: with more than MOST_PEOPLE people found (the best
-    are judged) or labeled (so that not all can be found)
+    are evaluated) or labeled (so that not all can be found)
     crowd: only where the images have a crowd index
     """
 
@@ -77,8 +77,8 @@ class Metrics:
 class EvaluationReport:
     """One evaluation run.
 
-    judged: all images judged; complete: of them those with everybody labeled, None where that
-    is all or none;  settings: how people were looked for;  unreadable: what could not be read;
+    judged: all images; complete: only those with all people labeled, None where that is all or
+    none;  settings: of the prediction;  unreadable: what could not be read;
     interrupted: stopped before the last image;  seconds: spent in predicting
     left_out: keypoints that the model lacks, and people with none but those
     """
@@ -95,7 +95,7 @@ class EvaluationReport:
 
     @property
     def notes(self) -> list[str]:
-        """What must be known to read the numbers, as sentences."""
+        """Sentences on how to read the numbers."""
         notes = []
         if self.interrupted:
             notes.append("STOPPED EARLY: these are the numbers of the images done so far")
@@ -110,8 +110,8 @@ class EvaluationReport:
         cut, beyond = self.judged.images_found_cut, self.judged.images_labeled_beyond
         if cut or beyond:
             notes.append(
-                f"only the best {MOST_PEOPLE} people found in an image are judged, which is COCO's"
-                f" rule; more are found in {cut} and labeled in {beyond} images"
+                f"only the best {MOST_PEOPLE} people found in an image are evaluated, as in COCO;"
+                f" more are found in {cut} and labeled in {beyond} images"
             )
         return notes
 

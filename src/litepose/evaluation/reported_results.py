@@ -40,7 +40,7 @@ NUMBERS = ("ap", "ap50", "ap75", "ap_medium", "ap_large", "ar")
 
 @dataclass(frozen=True)
 class ReportedResult:
-    """One claim and what it rests on.
+    """Reported numbers with their predictions and labels.
 
     model: its name;  weights_sha256: of its file;  dataset, settings, date: how it was made
     claimed: numbers 0..100 by name, those of completely labeled images end in `_complete`
@@ -66,7 +66,7 @@ class ReportedResult:
 
 @dataclass(frozen=True)
 class Check:
-    """What checking an entry found: `found` numbers, and `problems` as sentences."""
+    """Result of checking an entry: `found` numbers, and `problems` as sentences."""
 
     entry: ReportedResult
     found: Mapping[str, float]
@@ -85,7 +85,7 @@ def record(
     date: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReportedResult:
-    """Evaluate a model and make its entry. Its weights are `options.weights`, None: the zoo's.
+    """Evaluate a model and return its entry. Its weights are `options.weights`, None: the zoo's.
 
     Raises LitePoseError where there are no such weights, or the evaluation was not completed.
     """
@@ -125,7 +125,7 @@ def record(
 def verify(entry: ReportedResult, weights: ModelFile | None = None) -> Check:
     """Compute the entry's numbers again, and hash the weights they are claimed for.
 
-    weights: their file; None looks for the zoo's of the entry's model.
+    weights: their file; None takes those of the zoo's model of that name.
     """
     found = compute(entry)
     problems = [
@@ -142,7 +142,7 @@ def verify(entry: ReportedResult, weights: ModelFile | None = None) -> Check:
         problems.append(f"the weights of {entry.model} are not here: name their file with --model")
     elif entry.weights_sha256 not in [file.sha256 for file in files_there]:
         shown = ", ".join(str(file.path) for file in files_there)
-        problems.append(f"the weights are not those that were judged ({shown})")
+        problems.append(f"the weights are not those that were evaluated ({shown})")
     return Check(entry, found, tuple(problems))
 
 
@@ -166,7 +166,7 @@ def write_result(path: Path, entry: ReportedResult) -> None:
 
 def read_result(path: Path) -> ReportedResult:
     """Raises LitePoseError where the file is missing, damaged, too large or not an entry."""
-    check_regular(path, "the ledger entry")
+    check_regular(path, "the reported result")
     try:
         with gzip.open(path) as file:
             data = parse_json(file.read(MAX_BYTES), "it")
@@ -177,7 +177,7 @@ def read_result(path: Path) -> ReportedResult:
             Skeleton.from_dict(entry.skeleton)
         return entry
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as bad:
-        raise LitePoseError(f"{path} is not a ledger entry that can be read: {bad}") from None
+        raise LitePoseError(f"{path} is not a readable file of reported results: {bad}") from None
 
 
 def _left_out(report: EvaluationReport) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 The graph gives, per image, `scores` (K, M), `xy` (K, M, 2) in input pixels and `tags` (K, M, T);
 `people_of` groups them with the same functions as the default decoder. Missing keypoints are not
-filled: that looks into the maps again, which stay inside the graph.
+filled: that needs the maps, which stay inside the graph.
 """
 
 from __future__ import annotations

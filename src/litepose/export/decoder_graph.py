@@ -1,7 +1,7 @@
 """The first half of the decoder as part of the graph: maps to candidates, fixed shapes.
 
 Source: `decode/merge.py` and `decode/peaks.py`, whose numbers it gives: strides merged, both
-looks merged, 3x3 peaks, the strongest M, sub-pixel places, tags read between cells. Ours differs
+passes merged, 3x3 peaks, the strongest M, sub-pixel places, tags read between cells. Ours differs
 from those in its form only: each keypoint has M places, score 0 where there is no candidate.
 Grouping stays outside (`decoded.py`); filling needs the maps and is not possible then.
 """

@@ -34,10 +34,10 @@ class ExportRequest:
 
     model: name, checkpoint or official file;  format: a key of FORMATS;  target: file to write
     size_wh: the only input size of the file; None leaves it open (ncnn: a square of the model's)
-    decoder, flip: the decoder's first half, and the look at the mirror image, inside the graph
+    decoder, flip: the decoder's first half, and the flip test, inside the graph
     half: weights are stored as float16 (onnx)
     images: folder, pattern or file to compare on; None: the examples of a checkout, else drawn ones
-    calibration: the same, for int8;  data, split: annotated images to judge int8 by
+    calibration: the same, for int8;  data, split: annotated images to evaluate int8 on
     """
 
     model: str
@@ -106,7 +106,7 @@ def check(request: ExportRequest) -> Format:
     if form.int8 and request.calibration is None:
         raise LitePoseError(
             f"the format {request.format} needs images like those to come, to find the ranges of"
-            " its numbers: --calibration DIR (not the ones you judge it by)"
+            " its numbers: --calibration DIR (not those used for evaluation)"
         )
     if not form.int8 and (request.calibration or request.data):
         raise LitePoseError(

@@ -26,7 +26,7 @@ class Source:
     sha256:  of the checkpoint file that the weights come from; empty where there is none
     size_wh: the one input size to be fixed in the file; None leaves batch and sides open
     decoder: the decoder's first half is part of the graph
-    flip:    and so is the look at the mirror image (decoder only)
+    flip:    the flip test is part of the graph too (decoder only)
     half:    weights are stored as float16 and widened when the file is opened
     """
 
@@ -51,7 +51,7 @@ class Source:
                 f" {self.info.skeleton.name} has {self.info.skeleton.num_keypoints}"
             )
         if self.flip and not self.decoder:
-            raise LitePoseError("the look at the mirror image needs the decoder in the graph")
+            raise LitePoseError("the flip test needs the decoder in the graph")
 
     @cached_property
     def module(self) -> nn.Module:

@@ -6,11 +6,9 @@ was trained, in PyTorch eager. On noise, which holds no people, the outputs them
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from litepose.core.geometry import Letterbox, letterbox, letterbox_into
 from litepose.core.maps import Maps
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
+from litepose.core.timing import medians_in_turns_ms
 from litepose.decode.decoder import decode
 from litepose.decode.merge import ForwardPass, unflip
 from litepose.export.decoded import people_of
@@ -48,7 +47,7 @@ class Parity:
     """How far the file and PyTorch are apart on real images, in pixels of the image.
 
     people, people_torch: found by each; keypoint_px, score: the largest difference over the people
-    of both; file_ms, torch_ms: one look of the network at the first image, medians, alternating
+    of both; file_ms, torch_ms: one forward pass of the first image, medians, alternating
     """
 
     images: int
@@ -144,7 +143,7 @@ def compare(source: Source, run: Runner, images: Sequence[np.ndarray]) -> Parity
             keypoint_px, score = max(keypoint_px, apart[0]), max(score, apart[1])
     first, run_eager = inputs[0].images, eager(source)
     torch_looks = 2 if source.flip else 1
-    took = measure({"file": lambda: run(first), "torch": lambda: run_eager(first)})
+    took = medians_in_turns_ms({"file": lambda: run(first), "torch": lambda: run_eager(first)})
     return Parity(
         len(inputs),
         people,
@@ -191,19 +190,3 @@ def check_graph(source: Source, run: Runner, tolerance: float) -> float:
                     f" value (allowed: {tolerance:.0e}); nothing was written"
                 )
     return worst
-
-
-def measure(calls: Mapping[str, Callable[[], Any]], repeats: int = 15) -> dict[str, float]:
-    """Median milliseconds of each call, taken in turns so that a busy machine slows all equally.
-
-    Each is called twice and the second counts: the threads of the one before spin for a while.
-    """
-    took: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeats + 2):
-        for name, call in calls.items():
-            call()
-            start = time.perf_counter()
-            call()
-            if turn >= 2:
-                took[name].append((time.perf_counter() - start) * 1e3)
-    return {name: statistics.median(times) for name, times in took.items()}

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from litepose.core.errors import LitePoseError
 from litepose.core.oks import pose_area, pose_similarity
 from litepose.core.poses import Poses
+from litepose.core.timing import medians_in_turns_ms
 from litepose.data.datasets import CocoDataset
 from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 from litepose.export.exportable import Source
-from litepose.export.parity import Input, Look, Runner, decode_exported, make_input, measure
+from litepose.export.parity import Input, Look, Runner, decode_exported, make_input
 
 LADDER = (0, 4, 8, 16, 32)  # layers left in float
 MOST_AP_FALL = 1.0
@@ -114,7 +115,7 @@ def quantize(
     rungs: list[Rung] = []
     for count in LADDER:
         if count and not order:
-            say("looking for the layers that suffer most ...")
+            say("measuring which layers lose most accuracy ...")
             order = most_sensitive_first(source.module, tensors[:SENSITIVITY_INPUTS])
         kept = tuple(order[:count])
         small = module.quantize(model, images, kept)
@@ -132,7 +133,9 @@ def quantize(
             f" more; it is {tried} layers left in float. Nothing was written",
             report,
         )
-    took = measure({"float": lambda: run_float(tensors[0]), "int8": lambda: run(tensors[0])})
+    took = medians_in_turns_ms(
+        {"float": lambda: run_float(tensors[0]), "int8": lambda: run(tensors[0])}
+    )
     report = QuantizeReport(
         accuracy.what, accuracy.least, tuple(rungs), kept, took["float"], took["int8"]
     )
@@ -168,7 +171,7 @@ def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> 
     expected = [look(one) for one in inputs]
     if not sum(map(len, expected)):
         raise LitePoseError(
-            f"the float model finds nobody in the {len(inputs)} calibration images: they cannot"
+            f"the float model finds no people in the {len(inputs)} calibration images: they cannot"
             " tell whether 8 bits change anything; give images with people, or --data"
         )
     what = f"OKS agreement with the float model on the {len(inputs)} calibration images"

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from litepose.core.model_info import METADATA_KEY
-from litepose.export.exportable import SHA256_KEY, Source
+from litepose.export.exportable import Source
 from litepose.export.parity import Runner
 
 
@@ -35,12 +33,3 @@ def open_runner(source: Source, path: Path) -> Runner:
             return [output.numpy() for output in model(torch.from_numpy(images))]
 
     return run
-
-
-def read_properties(path: Path) -> dict[str, str]:
-    """The texts inside a file that `write` wrote."""
-    texts: dict[str, Any] = dict.fromkeys((METADATA_KEY, SHA256_KEY), "")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.load(str(path), _extra_files=texts)
-    return {name: bytes(text).decode() for name, text in texts.items() if text}

@@ -1,7 +1,7 @@
-"""What an image may cost to decode: scans of a JPEG counted before, memory shared by all.
+"""Limit the cost of decoding: scans of a JPEG, memory of all images being read.
 
-A small file can ask for much: a progressive JPEG of thousands of empty scans goes through all its
-pixels once for each, and 34 bytes of WebP are a hundred million pixels.
+A small file can cost much: a progressive JPEG of thousands of empty scans processes all its pixels
+once per scan, and 34 bytes of WebP are a hundred million pixels.
 """
 
 from __future__ import annotations

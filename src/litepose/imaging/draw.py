@@ -117,7 +117,7 @@ def draw_poses(
     threshold: float = 0.1,
     style: DrawStyle = DrawStyle(),
 ) -> np.ndarray:
-    """A new image with everybody's keypoints that score above `threshold` (and above 0).
+    """A new image with all keypoints that score above `threshold` (and above 0).
 
     image: (H, W, 3) uint8 RGB, not changed; poses: in its pixels. Small people come last, on top.
     """

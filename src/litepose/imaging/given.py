@@ -1,6 +1,6 @@
-"""What programs have in hand as an image: open files, torch tensors, paths of other libraries.
+"""Accept open files, torch tensors and paths of other libraries as images.
 
-torch is not imported: what is given of it says so itself.
+torch is not imported: tensors are recognized by their methods.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.poses import Poses
-from litepose.imaging.draw import DrawStyle, draw_poses
 from litepose.imaging.preprocess import shrink
 from litepose.imaging.text import text_mask
 
@@ -43,16 +41,6 @@ def side_by_side(
             _write_title(sheet[gap : gap + band, left : left + w], title, round(1.7 * gap))
         left += w + gap
     return sheet
-
-
-def draw_comparison(
-    image: np.ndarray, predicted: Poses, truth: Poses, style: DrawStyle | None = None
-) -> np.ndarray:
-    """Prediction beside ground truth, as one image; `image` (H, W, 3) is not changed."""
-    style = style or DrawStyle()
-    panels = [draw_poses(image, poses, style=style) for poses in (predicted, truth)]
-    found, labeled = (f"{len(poses)} people" for poses in (predicted, truth))
-    return side_by_side(panels, [f"Prediction: {found}", f"Ground truth: {labeled}"])
 
 
 def _at_height(image: np.ndarray, height: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Read an image from a path, URL, bytes, Pillow image or array: (H, W, 3) uint8 RGB.
 
-The header is read first (Pillow) and judged before a pixel is decoded. Plain JPEG
+The header is read first (Pillow) and checked before a pixel is decoded. Plain JPEG
 is decoded by OpenCV, 2 to 5 times as fast; everything else by Pillow, which says what is wrong
 with a file where OpenCV prints or stays silent. EXIF orientation is applied in `_decode` only.
 Transparent images are laid on white, as a viewer shows them; 16-bit ones keep their high byte;

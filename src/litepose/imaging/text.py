@@ -1,6 +1,6 @@
 """Draw text on images: labels above people, titles above panels.
 
-Uses the font bundled with Pillow, so that it looks the same everywhere.
+Uses the font bundled with Pillow, so that text is the same everywhere.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Source: signatures of ISO/IEC 14496-12 (mp4, mov), RIFF, EBML (webm, mkv), ISO/I
 and -2 (MPEG streams) and others. FFmpeg guesses by content, skips an ID3 tag, and also knows
 playlists and session descriptions, which make it open other files and addresses. OpenCV has no
 way to tell it the one right answer, nor says what it took the bytes for; so nothing is skipped
-here, and what FFmpeg would find as text anywhere in the part it looks at is refused too.
+here, and what FFmpeg would find as text anywhere in the part it reads is refused too.
 """
 
 from __future__ import annotations

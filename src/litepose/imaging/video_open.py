@@ -168,10 +168,10 @@ def _stream(url: str, seconds: float, limits: ReadLimits) -> FrameSource:
         if capture is None and body.trouble:
             raise LitePoseError(body.trouble)
     if capture is None:
-        hint = "nobody answers there, it asks for a password, or " if body is None else ""
+        hint = "there is no response, it needs a password, or " if body is None else ""
         raise LitePoseError(
-            f"{shown} gives no video: {hint}its kind is unknown to this OpenCV; see"
-            " whether a player such as VLC shows it"
+            f"{shown} gives no video: {hint}this OpenCV does not know its format; try"
+            " a player such as VLC"
         )
     turn = None if body is None else mirrored_turn(body.headers)
     return CapturedFrames(capture, shown, kind, limits, body, turn)

@@ -1,7 +1,7 @@
 """Frames of a video, read ahead by a thread.
 
-Of files a few frames are kept ready and none is lost; of live sources (cameras,
-streams) only the newest is, so that who is slow sees the present and not a growing past.
+Files are read a few frames ahead and lose none; live sources (cameras, streams) keep only the
+newest frame, so that a slow consumer never falls behind.
 """
 
 from __future__ import annotations

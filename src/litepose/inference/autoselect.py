@@ -1,14 +1,13 @@
 """`backend="auto"`: measure once which runtime and thread count is fastest here.
 
-The answer is remembered per model file, machine and versions in the user's cache
-folder. A cache that cannot be read or written costs another measurement, nothing else.
+The choice is stored per model file, machine and versions in the user's cache folder. Where the
+cache cannot be read or written, the only cost is another measurement.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +19,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.geometry import letterbox
 from litepose.core.read_text import SETTINGS_BYTES, read_json
 from litepose.core.temporary import write_whole
+from litepose.core.timing import run_seconds
 from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions
 from litepose.inference.open import installed_backends, open_backend
 from litepose.inference.system import BackgroundLoad, cache_folder, cpu_name, usable_cores
@@ -84,16 +84,14 @@ def choose(
 
 
 def measure_ms(backend: Backend, input_wh: tuple[int, int]) -> float:
-    """Milliseconds of one image through the network: the fifth that was fastest, so that what
-    else the machine does now counts little. Two runs before do not count."""
+    """Milliseconds of one forward pass: the 20th percentile, which other programs influence little.
+
+    Two warm-up runs do not count."""
     images = np.random.default_rng(0).normal(0, 1, (1, 3, *input_wh[::-1])).astype(np.float32)
-    for _ in range(2):
-        backend.run(images)
-    times: list[float] = []
-    while len(times) < _RUNS[0] or (len(times) < _RUNS[1] and sum(times) < _PATIENCE_S):
-        start = time.perf_counter()
-        backend.run(images)
-        times.append(time.perf_counter() - start)
+    least, most = _RUNS
+    times = run_seconds(
+        lambda: backend.run(images), most, warmup=2, at_least=least, patience_s=_PATIENCE_S
+    )
     return float(np.percentile(times, 20)) * 1e3
 
 

@@ -1,8 +1,8 @@
-"""Backend: the protocol of what runs a network, its options, and checks all of them share.
+"""Backend: the protocol of everything that runs a network, its options and shared checks.
 
-A backend takes a batch of inputs and gives `Maps`; the settings of the model come with it, from
-the metadata of the ONNX or OpenVINO file or the header of the checkpoint. What was asked for and is
-missing is an error, never a silent fallback.
+A backend turns a batch of inputs into `Maps`. It reads the model's settings from the metadata of
+the ONNX or OpenVINO file or the header of the checkpoint. A missing package, provider or device is
+an error, never a silent fallback.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Backend(Protocol):
         ...
 
     def clone_for(self, workers: int) -> Backend:
-        """The same model, its cores shared out to `workers` callers of `run` at once."""
+        """The same model with its cores divided among `workers` concurrent callers of `run`."""
         ...
 
 
@@ -104,7 +104,7 @@ def parse_info(text: str | None, path: Path) -> ModelInfo:
 def check_outputs(info: ModelInfo, path: Path, outputs: Sequence[tuple[str, int | None]]) -> None:
     """outputs: name and keypoints (None: open) of each, as the file has them.
 
-    Raises LitePoseError where they are not those that the settings promise.
+    Raises LitePoseError where they differ from what the settings promise.
     """
     found = [name for name, _ in outputs]
     wanted = [*(f"heatmaps_{stride}" for stride in info.strides), "tags"]
@@ -124,7 +124,7 @@ def check_outputs(info: ModelInfo, path: Path, outputs: Sequence[tuple[str, int 
 
 
 def maps_of(info: ModelInfo, outputs: Sequence[np.ndarray], batch: int) -> Maps:
-    """What a network put out for a batch. Raises LitePoseError where it has not the promised shape:
+    """Network outputs of a batch as Maps. Raises LitePoseError where a shape is not as promised:
     a file's graph may compute anything."""
     *heatmaps, tags = outputs
     k = info.skeleton.num_keypoints

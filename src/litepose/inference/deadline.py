@@ -1,7 +1,8 @@
 """Meet a deadline: the views of an image are chosen from latencies measured on this machine.
 
-At first use the cheapest views are timed, then dearer ones, until one takes too long. From then on
-every image says how much slower or faster the machine is than it was, and the choice follows.
+At first use the cheapest views are timed, then more expensive ones, until one takes too long. After
+that, the time of each image tells how much slower or faster the machine is now, and the choice
+adapts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import MAX_ASPECT, Affine
+from litepose.core.timing import run_seconds
 from litepose.imaging.read import ImageSource, LoadedImage, load_image
 from litepose.inference.results import Inspection, PredictOptions
 
@@ -52,11 +54,11 @@ class Ladder:
     def choose(
         self, predictor: Predictor, image: np.ndarray, options: PredictOptions, seconds: float
     ) -> Choice:
-        """The dearest choice whose 95th percentile is within `seconds`; measures what is not known.
+        """The most expensive choice whose 95th percentile is within `seconds`; times unknown ones.
 
-        seconds: what reading has left of the deadline. Where only this image, or the load of the
-        moment, makes all too slow, the cheapest. Raises LitePoseError where not even the cheapest
-        meets the deadline with a square image, as the machine was measured.
+        seconds: the rest of the deadline after reading. Returns the cheapest where only this image
+        or the present load makes all too slow. Raises LitePoseError where, as measured, even the
+        cheapest misses the deadline with a square image.
         """
         assert options.deadline_ms is not None
         chosen: Choice | None = None
@@ -75,25 +77,21 @@ class Ladder:
         return chosen
 
     def slowness(self, choice: Choice) -> float:
-        """How many times its measured median a choice takes now, in 95 of 100 images."""
+        """95th percentile of the time that a choice takes now, relative to its measured median."""
         recent = [*self._slowness, choice.spread]
         return float(np.quantile(recent, 0.95))
 
     def note(self, choice: Choice, seconds: float, image: np.ndarray) -> None:
-        """What an image took. Views that were left out make it faster, which tells nothing."""
+        """Record the time of an image, unless skipped views made it faster."""
         ratio = seconds / (choice.seconds * _cost(image))
         if len(choice.options.views or ()) <= 1 or ratio > 1:
             self._slowness.append(ratio)
 
     def _measure(self, predictor: Predictor, image: np.ndarray, options: PredictOptions) -> Choice:
         whole = replace(options, focus=False)
-        times = []
-        for _ in range(RUNS + 1):
-            began = time.perf_counter()
-            predictor.inspect(image, whole)
-            times.append((time.perf_counter() - began) / _cost(image))
-        median = float(np.median(times[1:]))
-        found = Choice(options, median, sorted(times[1:])[-2] / median)
+        took = np.array(run_seconds(lambda: predictor.inspect(image, whole), RUNS)) / _cost(image)
+        median = float(np.median(took))
+        found = Choice(options, median, float(np.sort(took)[-2]) / median)
         self._choices[options] = found
         return found
 

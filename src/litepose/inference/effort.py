@@ -11,8 +11,8 @@ from litepose.inference.results import PredictOptions
 
 
 class Effort(NamedTuple):
-    """model: of the zoo, where none is named; one_view: at the model's size, else its own views;
-    views: in place of its own, of that model; flip_test, focus: see PredictOptions"""
+    """model: a name in the zoo, used where none is given; one_view: one view at the model's size
+    instead of its own views; views: others than its own; flip_test, focus: as in PredictOptions"""
 
     model: str
     one_view: bool = False

@@ -1,7 +1,8 @@
 """Tracks: position, motion and uncertainty of tracked people.
 
-A Kalman filter for the place of the body as a whole (constant velocity that fades), in units of the
-person's size, so that near and far people are alike; and OKS, widened by how unsure the place is.
+A Kalman filter of the position of the whole body (constant velocity, damped), in units of the
+person's size, so that near and far people share settings; and OKS, widened by the position's
+uncertainty.
 Times are seconds. After Bar-Shalom, Li and Kirubarajan (2001), chapter 6, the same for x and y.
 """
 
@@ -31,12 +32,12 @@ SHAPE_GAIN = 0.8  # how much of a new pose is taken over, apart from its place
 
 @dataclass(eq=False)
 class Tracks:
-    """T people being followed, one row each.
+    """T tracks, one row each.
 
-    keypoints_xy (T, K, 2) and center_xy (T, 2) where they are thought to be, px; weights (T, K) how
+    keypoints_xy (T, K, 2) and center_xy (T, 2): estimated positions, px; weights (T, K) how
     much each keypoint counts; size (T,) px; velocity (T, 2) px/s; spread (T, 3) variance of the
-    place, its covariance with the speed, variance of the speed, in sizes and seconds; seen (T,)
-    the time of the last sighting; looks (T,) sightings
+    position, its covariance with the speed, variance of the speed, in sizes and seconds; seen (T,)
+    the time of the last detection; hits (T,) detections
     """
 
     ids: np.ndarray
@@ -65,7 +66,7 @@ class Tracks:
 
 
 def detections(poses: Poses, seconds: float) -> Tracks:
-    """People as they are seen, without ids."""
+    """Detected people as tracks, without ids."""
     points, scores = poses.keypoints_xy.astype(np.float64), poses.scores.astype(np.float64)
     size = np.sqrt(pose_area(points, scores))
     n = len(poses)
@@ -84,7 +85,7 @@ def detections(poses: Poses, seconds: float) -> Tracks:
 
 
 def predict_tracks(people: Tracks, dt: float) -> Tracks:
-    """Where their velocity takes them in dt seconds, and how unsure that is."""
+    """Kalman prediction: positions and their variance in dt seconds."""
     fading = math.exp(-dt / SPEED_LASTS)
     step = people.velocity * SPEED_LASTS * (1 - fading)
     place, both, speed = people.spread.T
@@ -131,7 +132,7 @@ def _squared(points_xy: np.ndarray, others_xy: np.ndarray) -> np.ndarray:
 
 
 def update_tracks(old: Tracks, new: Tracks) -> Tracks:
-    """What is known of people after they were seen: row i of both is the same person."""
+    """Kalman update: row i of both is the same person."""
     weights = np.sqrt(old.weights * new.weights)[..., None]
     miss = new.keypoints_xy - old.keypoints_xy  # (T, K, 2)
     step = (miss * weights).sum(1) / np.maximum(weights.sum(1), 1e-9)  # (T, 2)

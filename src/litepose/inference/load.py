@@ -14,7 +14,7 @@ from litepose.inference.autoselect import choose
 from litepose.inference.backend import DEFAULTS, RuntimeOptions
 from litepose.inference.effort import USUAL, effort_options, find_effort
 from litepose.inference.open import open_backend
-from litepose.inference.predictor import Predictor
+from litepose.inference.predictor import Predictor, options_for
 
 
 def open_predictor(
@@ -46,5 +46,5 @@ def open_predictor(
     predictor = Predictor(opened, input_size=input_size, limits=limits)
     predictor.defaults = effort_options(wanted, predictor.info)
     if views is not None:
-        predictor.defaults = predictor.options(views=views)
+        predictor.defaults = options_for(predictor, views=views)
     return predictor

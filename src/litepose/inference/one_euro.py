@@ -2,7 +2,7 @@
 
 Source: Casiez, Roussel and Vogel, CHI 2012: a low-pass filter whose cutoff rises with speed. Ours
 differs: speeds are in person sizes a second, so that settings hold for near and far people; a
-keypoint moves its place as far as it is sure of itself, and for the rest goes along with the body.
+keypoint follows its detection in proportion to its score, and the motion of the body for the rest.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SPEED_CUTOFF_HZ = 1.0  # the low pass on speeds themselves, as in the paper
 class SmoothOptions:
     """How keypoints are smoothed.
 
-    cutoff:       Hz, for keypoints that stand still; lower is calmer
+    cutoff:       Hz, for keypoints that stand still; lower is smoother
     speed_cutoff: Hz more for each person size (root of the pose's area) a second; higher lags less
     sure_score:   keypoints scoring this or more are followed fully
-    keep_seconds: a person or keypoint not seen for longer starts anew
+    keep_seconds: the filter of a person or keypoint not seen for longer is reset
     """
 
     cutoff: float = 1.5
@@ -46,7 +46,7 @@ class SmoothOptions:
 
 
 class _Tracks(NamedTuple):
-    """P people remembered, one row each.
+    """P smoothed people, one row each.
 
     ids (P,); keypoints_xy (P, K, 2) smoothed places, px; speed (P, K, 2) px/s; seen (P, K) when
     each keypoint was last found; time (P,) when the person was
@@ -74,15 +74,13 @@ class Smoother:
         """The same people with smoothed keypoints; those that were not found are left as they are.
 
         seconds: the frame's time in the video; where it goes back (the video starts again), or the
-        person is new, keypoints come back as they were.
+        person is new, keypoints are returned unchanged.
         Raises LitePoseError without ids, where one comes twice, or where the time is no number.
         """
         if not math.isfinite(seconds):
             raise LitePoseError(f"a frame's time must be a number of seconds; got {seconds}")
         if poses.track_ids is None:
-            raise LitePoseError(
-                "smoothing follows people by their ids; give it what a Tracker gave"
-            )
+            raise LitePoseError("smoothing needs track ids; give it the result of a Tracker")
         if len(np.unique(poses.track_ids)) < len(poses):
             raise LitePoseError(
                 f"an id may stand for one person of a frame only; got {poses.track_ids.tolist()}"
@@ -105,7 +103,7 @@ class Smoother:
         return replace(poses, keypoints_xy=shown)
 
     def forget(self) -> None:
-        """Forget everybody, as at a cut in the video."""
+        """Drop all people, as at a scene cut."""
         self._people, self._time = None, -math.inf
 
     def _filtered(

@@ -1,8 +1,8 @@
 """Read the metadata of an ONNX file and refuse outside weights, before a runtime opens it.
 
 Source: the protobuf encoding and onnx.proto's field numbers. The inference install has no `onnx`
-package, and weights may lie in other files: the runtimes would read whatever path the file names.
-Ours walks only the fields it needs and refuses paths that lead out of the file's folder.
+package, and weights may be in other files: the runtimes would read any path that the file names.
+Ours reads only the fields it needs and refuses paths that lead out of the file's folder.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _check_inside(path: Path, location: str) -> None:
         ) from None
     if not target.is_relative_to(folder):
         raise LitePoseError(
-            f"{path} wants weights from {location}, outside its folder: it is refused; export the"
+            f"{path} refers to weights in {location}, outside its folder: it is refused; export the"
             " model again, or put its weights beside it"
         )
     if not there:
@@ -94,7 +94,7 @@ def _entry(message: memoryview) -> tuple[str, str]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """(field, content) of each length-delimited field; numbers are passed over."""
+    """(field, content) of each length-delimited field; numbers are skipped."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -1,6 +1,6 @@
 """Open a backend for a model.
 
-What was asked for and is missing is an error, never a silent fallback.
+A missing package, provider or device is an error, never a silent fallback.
 """
 
 from __future__ import annotations

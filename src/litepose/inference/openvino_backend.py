@@ -1,7 +1,7 @@
 """Run an exported model in OpenVINO (.xml or .onnx).
 
-Often faster than onnxruntime, at the price of a longer start. It calculates in float32 unless told
-otherwise: on its own it would take bfloat16 wherever the CPU has it, and people would move.
+Often faster than onnxruntime, but slower to start. It computes in float32 unless told otherwise:
+by default OpenVINO would take bfloat16 wherever the CPU has it, and keypoints would move.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class OpenVinoBackend:
     def __init__(
         self, file: ModelFile, options: RuntimeOptions = DEFAULTS, streams: int = 1
     ) -> None:
-        """streams: callers of `run` at once that the threads are shared out to."""
+        """streams: concurrent callers of `run` that the threads are divided among."""
         import openvino
 
         options.refuse(self.name, "providers")

@@ -20,10 +20,10 @@ def ordered_map(
 ) -> Iterator[Result]:
     """`function` of each item, in the items' order, `workers` at a time in threads of their own.
 
-    Items are taken in the caller's thread, at most `2 * workers` ahead of the result that is given.
-    With one worker nothing is taken ahead and no thread is started. What `function` raises is
-    raised in its turn; what `items` raises, after the results of what it gave before. When the
-    caller stops, what was not begun is dropped, and what was ends by itself.
+    Items are read in the caller's thread, at most `2 * workers` ahead of the current result. With
+    one worker nothing is read ahead and no thread is started. An error of `function` is raised in
+    place of its result; an error of `items`, after the results of the items before. When the
+    caller stops, items not begun are dropped and running ones finish by themselves.
     """
     if workers <= 1:
         yield from map(function, items)

@@ -44,10 +44,10 @@ from litepose.inference.results import (
 from litepose.inference.sources import expand
 from litepose.inference.stream import PosedFrame, stream
 
-MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes in the network; more is a slip of the hand
+MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes; larger is surely a mistake
 MANY_FROM = 6  # images; opening the network once more for fewer takes longer than it saves
 MANY_WORKERS = 16
-MANY_INPUT_PIXELS = 1 << 22  # of all inputs looked at side by side: about 1.5 GB in the network
+MANY_INPUT_PIXELS = 1 << 22  # of all inputs in parallel: about 1.5 GB in the network
 
 
 OneImage = ImageSource | os.PathLike[str]
@@ -108,12 +108,12 @@ class Predictor:
                 ((H, W, 3) uint8, or (3, H, W) of floats in 0..1) -> Poses;
                 a list of those, a folder or a glob pattern -> list of Poses, in order.
         how: flip_test, scales, views, threshold, max_people, deadline_ms, see PredictOptions; what
-        is left out or None is taken from `defaults`. The same image gives the same Poses, but for a
-        deadline, where `Poses.used` says which views were taken.
-        Raises LitePoseError for what cannot be read; PredictionError, after the rest is done,
-        where some of many fail.
+        is left out or None is taken from `defaults`. The result depends on the image only, except
+        with a deadline, where `Poses.used` names the views taken.
+        Raises LitePoseError for an unreadable image; PredictionError, after all are done, where
+        some of many are unreadable.
         """
-        options = self.options(**how)
+        options = options_for(self, **how)
         many = expand(source)
         if many is None:
             return self.inspect(source, options).poses
@@ -122,57 +122,25 @@ class Predictor:
             raise PredictionError(done)
         return [one.poses for one in done if one.poses is not None]
 
-    def options(self, **how: Unpack[How]) -> PredictOptions:
-        """`defaults` with what is given in place of theirs."""
-        given: dict[str, Any] = {key: value for key, value in how.items() if value is not None}
-        for name in ("scales", "views"):
-            if name in given:
-                one = given[name]
-                check_kind(name, one, Real | Sequence | np.ndarray)
-                given[name] = (one,) if isinstance(one, Real) else tuple(one)
-        if given.get("scales", (1.0,)) != (1.0,):  # averaged maps are of one view
-            given.setdefault("views", (self.info.input.size,))
-        return replace(self.defaults, **given)
-
     def predict_many(
         self,
         sources: Iterable[ImageSource],
         options: PredictOptions | None = None,
         **how: Unpack[How],
     ) -> Iterator[Prediction]:
-        """One Prediction after the other, in order; an image that cannot be read stops nothing.
+        """Yield a Prediction per image, in order, also for unreadable images (with the error).
 
-        Several images are read, looked at and grouped at once, one core each, with the results of
-        one at a time. `sources` is taken a few ahead, so memory stays bounded.
+        Several images are predicted in parallel, one core each; the results are those of one at a
+        time. `sources` is read a few items ahead, so memory stays bounded.
         """
-        options = options or self.options(**how)
+        options = options or options_for(self, **how)
         numbered = enumerate(sources)
         few = isinstance(sources, Sized) and len(sources) < MANY_FROM
         if few or options.deadline_ms is not None:  # side by side, each image would take longer
             yield from (self._attempt(one, options) for one in numbered)
             return
-        many, workers = self.clone_for(options)
+        many, workers = divided(self, options)
         yield from ordered_map(lambda one: many._attempt(one, options), numbered, workers)
-
-    def clone_for(self, options: PredictOptions | None = None) -> tuple[Predictor, int]:
-        """This model with its cores shared out, and to how many callers at once: for folders.
-
-        Give both to `ordered_map`, as `predict_many` does. With one core, or inputs so large
-        that two would not fit in memory, it is this Predictor and 1.
-        """
-        options = options or self.defaults
-        largest = max(options.view_sizes(self.info.input)) * max(options.scales)
-        pixels = 16 / 9 * largest**2
-        workers = min(self.backend.threads, MANY_WORKERS, int(MANY_INPUT_PIXELS / pixels))
-        if workers <= 1:
-            return self, 1
-        with self._opening:
-            if self._many is None:
-                backend = self.backend.clone_for(workers)
-                self._many = Predictor(backend, defaults=self.defaults)
-                self._many.info = self.info
-            self._many.limits = self.limits
-        return self._many, workers
 
     def _attempt(self, one: tuple[int, ImageSource], options: PredictOptions | None) -> Prediction:
         i, source = one
@@ -191,18 +159,17 @@ class Predictor:
         smooth: bool = False,
         **how: Unpack[How],
     ) -> Iterator[PosedFrame]:
-        """Frame after frame of a video with its people.
+        """Yield each frame of a video with its people.
 
-        source: what `litepose.video.frames` takes, or what it gave; it is closed at the end
-        track: people keep their `ids` from frame to frame; smooth: their keypoints do not tremble
-        (which needs ids: it tracks as well)
+        source: what `litepose.video.frames` takes or returns; it is closed at the end
+        track: `track_ids` persist from frame to frame; smooth: keypoints are smoothed (implies
+        track)
         Raises LitePoseError where it cannot be opened, has no frames or stalls.
         """
-        return stream(self, source, options or self.options(**how), track=track, smooth=smooth)
+        return stream(self, source, options or options_for(self, **how), track=track, smooth=smooth)
 
     def inspect(self, source: ImageSource, options: PredictOptions | None = None) -> Inspection:
-        """People of one image with the maps of each view that they came from, and the seconds
-        that each part took."""
+        """People of one image, the merged maps of each view, and the seconds of each stage."""
         options = options or self.defaults
         if options.deadline_ms is not None:
             return inspect_within(self, source, options)
@@ -232,16 +199,6 @@ class Predictor:
         poses = poses if options.max_people is None else poses[: options.max_people]
         clock.note("decode")
         return Inspection(poses, views, Timings(**clock.seconds))
-
-    def forward(
-        self, source: ImageSource, options: PredictOptions | None = None
-    ) -> list[ForwardPass]:
-        """The network's maps of one image in its first view, one Pass per scale and mirror image:
-        what the decoders take."""
-        options = options or self.defaults
-        loaded = self._read(source, options)
-        size = options.view_sizes(self.info.input)[0]
-        return self._forward(self._inputs(loaded, size, None, options), options)
 
     def _read(self, source: ImageSource, options: PredictOptions) -> LoadedImage:
         # Never smaller than twice the input, so that the larger scales have something to see.
@@ -277,7 +234,7 @@ class Predictor:
         if scale != 1 or size != rule.size:
             raise LitePoseError(
                 f"this model file has one input size, {fixed_wh[0]}x{fixed_wh[1]}; other scales"
-                " and views need one that was exported for any size"
+                " and views need a file exported for any size"
             )
         return letterbox_into(image_wh, fixed_wh)
 
@@ -301,8 +258,53 @@ class Predictor:
         return replace(self.info, decode=kept)
 
 
+def options_for(predictor: Predictor, **how: Unpack[How]) -> PredictOptions:
+    """The predictor's defaults, with the given options in place of theirs."""
+    given: dict[str, Any] = {key: value for key, value in how.items() if value is not None}
+    for name in ("scales", "views"):
+        if name in given:
+            one = given[name]
+            check_kind(name, one, Real | Sequence | np.ndarray)
+            given[name] = (one,) if isinstance(one, Real) else tuple(one)
+    if given.get("scales", (1.0,)) != (1.0,):  # averaged maps are of one view
+        given.setdefault("views", (predictor.info.input.size,))
+    return replace(predictor.defaults, **given)
+
+
+def divided(predictor: Predictor, options: PredictOptions | None = None) -> tuple[Predictor, int]:
+    """The model with its cores divided among concurrent callers, and their number: for folders.
+
+    `predict_many` passes both to `ordered_map`. With one core, or inputs so large that two would
+    not fit in memory, the result is this Predictor and 1.
+    """
+    options = options or predictor.defaults
+    largest = max(options.view_sizes(predictor.info.input)) * max(options.scales)
+    pixels = 16 / 9 * largest**2
+    workers = min(predictor.backend.threads, MANY_WORKERS, int(MANY_INPUT_PIXELS / pixels))
+    if workers <= 1:
+        return predictor, 1
+    with predictor._opening:
+        if predictor._many is None:
+            backend = predictor.backend.clone_for(workers)
+            predictor._many = Predictor(backend, defaults=predictor.defaults)
+            predictor._many.info = predictor.info
+        predictor._many.limits = predictor.limits
+    return predictor._many, workers
+
+
+def forward_passes(
+    predictor: Predictor, source: ImageSource, options: PredictOptions | None = None
+) -> list[ForwardPass]:
+    """Network maps of one image in its first view: a ForwardPass per scale and flip, as the
+    decoders take them."""
+    options = options or predictor.defaults
+    loaded = predictor._read(source, options)
+    size = options.view_sizes(predictor.info.input)[0]
+    return predictor._forward(predictor._inputs(loaded, size, None, options), options)
+
+
 class _Clock:
-    """Seconds by the name of the part that they were spent on."""
+    """Seconds by stage."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(Timings._fields, 0.0)

@@ -30,7 +30,7 @@ class PredictOptions:
     focus:     later views cover only the part where earlier ones found people too small for them
     decoder:   "fast", or "reference": the official decoder, to reproduce published figures
     deadline_ms: time for an image, reading included; flip_test, scales and views are then chosen so
-               that 95 of 100 images keep to it (see inference/deadline.py). None: no hurry
+               that 95 of 100 images keep to it (see inference/deadline.py). None: no deadline
     """
 
     flip_test: bool = False
@@ -94,8 +94,8 @@ class Timings(NamedTuple):
 
 
 class View(NamedTuple):
-    """What one view of an image gave: its merged maps, how the image lay in the input, and the
-    people found in it alone."""
+    """Results of one view: merged maps, position of the image in the input, and the people found
+    in this view alone."""
 
     maps: MergedMaps
     box: Letterbox
@@ -103,7 +103,7 @@ class View(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """A prediction with all it came from."""
+    """A prediction with its intermediate results."""
 
     poses: Poses
     views: list[View]
@@ -111,7 +111,7 @@ class Inspection(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """One of many: `poses`, or None and the `error` that says why."""
+    """Result of one of many images: `poses`, or None and the `error`."""
 
     source: str
     poses: Poses | None
@@ -119,13 +119,13 @@ class Prediction(NamedTuple):
 
 
 class PredictionError(LitePoseError):
-    """Some of many images failed; `predictions` holds everything, the finished work too."""
+    """Some of many images failed; `predictions` holds the results of all."""
 
     def __init__(self, predictions: list[Prediction]) -> None:
         bad = [p for p in predictions if p.error is not None]
         shown = "; ".join(f"{p.source}: {p.error}" for p in bad[:3])
         super().__init__(
             f"{len(bad)} of {len(predictions)} images failed ({shown}"
-            f"{'; ...' if len(bad) > 3 else ''}); the others are in .predictions of this error"
+            f"{'; ...' if len(bad) > 3 else ''}); all results are in this error's .predictions"
         )
         self.predictions = predictions

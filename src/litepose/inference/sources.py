@@ -14,10 +14,10 @@ from litepose.imaging.given import is_image_source
 
 
 def expand(source: Any) -> list[Any] | None:
-    """The images that a list, folder or pattern stands for; None where it is one image.
+    """Images of a list, folder or pattern; None where the source is one image.
 
-    Raises LitePoseError for a folder or pattern without images, and, once, for what can be gone
-    through but holds none.
+    Raises LitePoseError for a folder or pattern without images, and for an iterable of anything
+    else.
     """
     if isinstance(source, str) and is_url(source):
         return None

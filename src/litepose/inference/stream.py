@@ -61,7 +61,7 @@ def _stream(
 def _one_by_one(
     predictor: Predictor, source: Frames, options: PredictOptions
 ) -> Iterator[tuple[Frame, Prediction]]:
-    """For live sources: a frame is fetched when the last one is done, and so the newest."""
+    """For live sources: fetch a frame when the last one is done, so that it is the newest."""
     for frame in source:
         yield frame, next(iter(predictor.predict_many([frame.image], options)))
 
@@ -69,7 +69,7 @@ def _one_by_one(
 def _ahead(
     predictor: Predictor, source: Frames, options: PredictOptions
 ) -> Iterator[tuple[Frame, Prediction]]:
-    """For files: `predict_many` may take frames before it has given the last ones' people."""
+    """For files: `predict_many` may read frames ahead of its results."""
     waiting: deque[Frame] = deque()
 
     def images() -> Iterator[np.ndarray]:

@@ -1,7 +1,7 @@
 """CPU count and model, background load, cache folder.
 
-A container's share of the cores is in its control group, where neither Python nor
-the runtimes look: threads beyond the share only wait for each other.
+A container's share of the cores is in its control group, which neither Python nor the runtimes
+read: threads beyond the share only wait for each other.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
@@ -50,22 +51,28 @@ def cpu_name() -> str:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: $XDG_CACHE_HOME/litepose, ~/.cache/litepose.
+    """The user's cache folder, where the system has it; what is there can be made again.
 
+    $XDG_CACHE_HOME/litepose where that is set, else %LOCALAPPDATA%\\litepose on Windows,
+    ~/Library/Caches/litepose on macOS and ~/.cache/litepose elsewhere.
     It may not exist. Raises RuntimeError where the user has no home.
     """
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "litepose"
+    chosen = os.environ.get("XDG_CACHE_HOME")
+    if not chosen and sys.platform == "win32":
+        chosen = os.environ.get("LOCALAPPDATA")
+    if chosen:
+        return Path(chosen) / "litepose"
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "litepose"
 
 
 class BackgroundLoad:
-    """How busy the cores were with other programs since this was made: what timings suffer from."""
+    """Load of other programs since this object was made, which disturbs timings."""
 
     def __init__(self) -> None:
         self._start, self._own, self._all = time.perf_counter(), _own_s(), _all_s()
 
     def share(self) -> float | None:
-        """0 where we were alone, 1 where others kept all cores busy; None where unknown."""
+        """0 where no other program ran, 1 where others kept all cores busy; None where unknown."""
         everybody = _all_s()
         if self._all is None or everybody is None:
             return None
@@ -80,7 +87,7 @@ def _own_s() -> float:
 
 
 def _all_s() -> float | None:
-    """Seconds that all cores have worked, guests and niced programs included; Linux only."""
+    """Seconds that all cores were busy, guests and niced programs included; Linux only."""
     try:
         numbers = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
         user, nice, system, _, _, irq, softirq, steal = map(int, numbers)

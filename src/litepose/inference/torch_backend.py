@@ -73,7 +73,7 @@ class TorchBackend:
         return _reopened, (place_of(self.file), self._options)
 
     def clone_for(self, workers: int) -> TorchBackend:
-        """Itself: while one caller has the network, the others read and group."""
+        """Itself: while one caller runs the network, the others read and decode."""
         return self
 
 

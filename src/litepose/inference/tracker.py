@@ -1,13 +1,13 @@
 """Track people: a stable id for each person from frame to frame.
 
-Each person is expected where its velocity takes it (`motion.py`), and is matched with the people
-found there by OKS, widened by how unsure the place is. Where a model has positional tags, their
-center counts as further keypoints: it says where a person's middle is when half of it is hidden.
-The matching is the one most alike in all (Kuhn, 1955).
+Each track is predicted by its velocity (`kalman.py`) and matched with the detections by OKS,
+widened by the uncertainty of its position. Where a model has positional tags, the center counts as
+further keypoints: it locates a person even when half of it is hidden. The assignment maximizes
+total similarity (Kuhn, 1955).
 
 After SORT (Bewley et al., 2016) and the OKS matching of PoseFlow (Xiu et al., 2018). Ours differs:
-times are seconds, not frames; poses and centers take the place of boxes; ids are given at first
-sight and who may be a ghost is forgotten at once instead of being named late.
+times are seconds, not frames; poses and centers take the place of boxes; an id is given at the
+first detection, and a track that may be a false positive is dropped early instead of named late.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ STEP_BACK = 0.5  # seconds; a time that goes back by less is a camera's untidy c
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """How people are followed.
+    """How people are tracked.
 
-    keep_seconds:  a person out of sight is waited for this long, then its id is spent
-    confirm_hits: a person seen fewer times than this may be a ghost and is waited for less; seen
-                   once only, it is not waited for at all
-    min_similarity:   people less alike than this, of 1, are not the same
+    keep_seconds: a track without a detection is kept this long; its id is not used again
+    confirm_hits: a track with fewer detections may be a false positive and is kept for less time;
+        with one only, it is dropped at once
+    min_similarity: a detection with less similarity, of 1, does not match the track
     """
 
     keep_seconds: float = 1.0
@@ -60,9 +60,9 @@ class TrackOptions:
 
 
 class Tracker:
-    """Gives people ids that stay with them. One per video; feed it every frame in order.
+    """Assign persistent ids to people. One per video; call `update` with every frame in order.
 
-    Every person has an id from its first sighting on, counted from 1 and never used again.
+    Every person gets an id at the first detection, counted from 1 and never reused.
     """
 
     def __init__(self, options: TrackOptions = TrackOptions()) -> None:
@@ -76,8 +76,8 @@ class Tracker:
     def update(self, poses: Poses, seconds: float) -> Poses:
         """The same people, in the same order, with `ids`.
 
-        seconds: the frame's time in the video. Where it goes back (a video that starts anew) or all
-        people change places at once (a cut), everybody is forgotten.
+        seconds: the frame's time in the video. Where it goes back (the video starts again) or all
+        people change places at once (a scene cut), all tracks are dropped.
         Raises LitePoseError where the time is no number or the skeleton changes.
         """
         if not math.isfinite(seconds):
@@ -102,7 +102,7 @@ class Tracker:
         return replace(poses, track_ids=self._take_over(old, new, partner))
 
     def forget(self) -> None:
-        """Forget everybody, as at a cut in the video; ids go on counting."""
+        """Drop all tracks, as at a scene cut; ids are not used again."""
         self._people, self._skeleton, self._image_wh = None, None, None
         self._time = -math.inf
 
@@ -114,7 +114,7 @@ class Tracker:
         return np.isin(ids, sure)
 
     def _rescale(self, image_wh: tuple[int, int] | None) -> None:
-        """A stream that changes its resolution shows the same people larger or smaller."""
+        """Scale the tracks where a stream changes its resolution."""
         if self._people is not None and image_wh and self._image_wh and image_wh != self._image_wh:
             ratio = np.divide(image_wh, self._image_wh)
             people = self._people
@@ -124,7 +124,7 @@ class Tracker:
         self._image_wh = image_wh or self._image_wh
 
     def _take_over(self, old: Tracks, new: Tracks, partner: np.ndarray) -> np.ndarray:
-        """Keep what was learned; returns the ids (N,) of the new people."""
+        """Update the tracks; returns the ids (N,) of the detections."""
         met = np.flatnonzero(partner >= 0)
         here = partner[met]
         old.put(met, update_tracks(old[met], new[here]))
@@ -142,7 +142,7 @@ class Tracker:
 
 
 def _partners(gain: np.ndarray) -> np.ndarray:
-    """(T,) the new person that each old one is, or -1, of the most gain in all; gain (T, N).
+    """(T,) detection assigned to each track, or -1, of the largest total gain; gain (T, N).
 
     A pair that gains more than the next best of its row and of its column together is in the best
     matching whatever the others do. In most frames that leaves little to solve.
@@ -169,5 +169,5 @@ def _partners(gain: np.ndarray) -> np.ndarray:
 
 
 def _is_cut(alike: np.ndarray) -> bool:
-    """Whether no recently seen person, similarity (T, N), is there any more, but others are."""
+    """Whether no recent track matches any detection, similarity (T, N), while there are some."""
     return min(alike.shape) >= FEWEST_IN_CUT and bool(alike.max() < CUT)

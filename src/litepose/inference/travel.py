@@ -1,7 +1,7 @@
 """Send a Predictor to another process: it opens its model there again, with the same settings.
 
-A session of a runtime cannot be copied; what it was opened from can. Models inside the package are
-found by their name there, since the package may lie elsewhere on the other side.
+The session of a runtime cannot be copied; the path of its file can. Models inside the package are
+sent by name, since the package may be elsewhere on the other side.
 """
 
 from __future__ import annotations

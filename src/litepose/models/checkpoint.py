@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from litepose.core.errors import LitePoseError
-from litepose.core.files import sha256_of, write_atomically
+from litepose.core.files import write_atomically
 from litepose.core.model_info import METADATA_KEY, ModelInfo
 from litepose.models.build import build_network
 from litepose.models.network import Network
@@ -56,15 +56,11 @@ def save_checkpoint(
     write_atomically(path, _in_order(save(state, metadata=metadata)))
 
 
-def load_checkpoint(
-    path: str | Path, expect_sha256: str | None = None
-) -> tuple[Network, ModelInfo]:
+def load_checkpoint(path: str | Path) -> tuple[Network, ModelInfo]:
     """Network in eval mode and settings. Strict: every weight, no other, each of its shape.
 
-    Raises LitePoseError for a file that is missing, damaged, not ours, or not the expected one.
+    Raises LitePoseError for a file that is missing, damaged or not ours.
     """
-    if expect_sha256 is not None:
-        _check_sha256(Path(path), expect_sha256)
     info = read_header(path).info
     try:
         with safe_open(path, "pt") as file:
@@ -121,14 +117,6 @@ def _in_order(content: bytes) -> bytes:
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + content[end:]
-
-
-def _check_sha256(path: Path, expected: str) -> None:
-    found = sha256_of(path)
-    if found != expected.lower():
-        raise LitePoseError(
-            f"{path} is not the expected file: its sha256 is {found}, not {expected}; get it again"
-        )
 
 
 def _check_fit(state: Mapping[str, Tensor], info: ModelInfo, where: str) -> None:

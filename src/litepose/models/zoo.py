@@ -150,9 +150,9 @@ def find_model(name: str) -> ZooModel:
 
 
 def find_weights(name: str, suffix: str = ".onnx") -> Path | None:
-    """Where the weights of a model lie, or None; suffix `.onnx` or `.safetensors`.
+    """Path of the weights of a model, or None; suffix `.onnx` or `.safetensors`.
 
-    Looked for in the folder that LITEPOSE_WEIGHTS names, in the package, in a checkout's `weights`.
+    Searched in the folder that LITEPOSE_WEIGHTS names, the package, a checkout's `weights`.
     Raises LitePoseError for an unknown model.
     """
     file = find_model(name).file_stem + suffix

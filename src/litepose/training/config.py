@@ -62,17 +62,17 @@ class ModelConfig(Section):
 class Source(Section):
     """Annotated images: a split in a dataset folder, a packed file, or drawn people.
 
-    root: the folder that split or packed lies in, seen from `data.root`
+    root: the folder of `split` or `packed`, relative to `data.root`
     weight: how often its images come, relative to the other sources
     image_ids: of a split, only these images
     held_out, only_held_out: of a split, all but this share of the images, or only that share: the
-        same ones each time, so that a search can judge by images that nothing was trained on
+        same ones each time, so that a search can evaluate on images that nothing was trained on
     teacher_maps: folders written by `litepose data pseudo-label` for its images, relative to
         `root`, one for each input size: teacher heatmaps, in place of running `teacher.model` at
         every step. Each image takes those of the size in which its people were about as large as
         they are shown
-    people: a file of COCO results about its images, seen from `root`: whoever is not labeled is
-        learned too, each keypoint as high as its score, if the person scores `people_above`
+    people: a file of COCO results of its images, relative to `root`: unlabeled people that score
+        `people_above` are trained on too, with targets as high as each keypoint's score
     synthetic: draw this many images instead of reading any, with `seed`
     """
 
@@ -137,9 +137,9 @@ class TeacherConfig(Section):
     """A trained model that runs on the same images.
 
     model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its heatmaps
-    flip: it looks at the mirrored image too
-    ignore_above: cells hotter than this in its heatmaps, where the labels know of nobody, count for
-        nothing in images whose people are not all labeled; 0 is off
+    flip: with flip test
+    ignore_above: cells hotter than this in its heatmaps, where no person is labeled, are ignored
+        in images whose people are not all labeled; 0 is off
     """
 
     model: str = ""
@@ -158,7 +158,7 @@ class OptimizerConfig(Section):
         peak;
         step multiplies by `step_factor` at each epoch of `steps`
     grad_clip_norm: largest norm of all gradients together, 0 is off
-    ema: decay of the averaged weights that are judged and kept, 0 is off
+    ema: decay of the averaged weights, which are evaluated and kept; 0 is off
     """
 
     RENAMED: ClassVar = {
@@ -200,7 +200,7 @@ class Phase(Section):
 
 
 class RunConfig(Section):
-    """How it runs; no effect on what is learned beyond rounding.
+    """How the run executes; no effect on the result beyond rounding.
 
     precision: of the network's arithmetic; weights and losses stay float32
     channels_last: memory order of images and weights; faster on most CPUs and GPUs
@@ -264,7 +264,7 @@ class TrainConfig(Section):
             raise ValueError("a run needs one phase and one data.train source at least")
         starts = [phase.start for phase in self.phases]
         if starts[0] != 0 or sorted(set(starts)) != starts:
-            raise ValueError(f"phases must start at epoch 0 and then later and later; got {starts}")
+            raise ValueError(f"phases must start at epoch 0 and ascend; got {starts}")
         if not (self.model.name or self.model.init):
             raise ValueError("model needs a name (random weights) or an init (trained ones)")
         if self.model.arch and self.model.init:

@@ -22,7 +22,7 @@ Config = TypeVar("Config", bound=Section)
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """A training run's TOML file, changed by words such as `epochs=50`, `data.train.0.weight=2`.
 
-    Values are TOML; what is none is text. Raises LitePoseError that lists every mistake.
+    Values are TOML; other values are text. Raises LitePoseError that lists every mistake.
     """
     return config_from_dict(read_table(path, overrides), str(path))
 
@@ -41,7 +41,7 @@ def read_table(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
         key, equals, value = word.partition("=")
         if not equals or not key.strip():
             raise LitePoseError(
-                f"an override looks like epochs=50 or data.root=folder; got {word!r}"
+                f"an override has the form epochs=50 or data.root=folder; got {word!r}"
             )
         _put(table, key.strip().split("."), _value(value), word)
     return table

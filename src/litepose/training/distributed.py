@@ -1,7 +1,7 @@
 """Processes of one run: a single one, or those started by `torchrun`.
 
-Every process trains on its share of each batch; the first one alone writes files and speaks. What
-must be the same everywhere (means, decisions, gathered results) passes through here.
+Every process trains on its share of each batch; only the first one writes files and messages.
+Values that all processes share (means, decisions, gathered results) pass through here.
 """
 
 from __future__ import annotations

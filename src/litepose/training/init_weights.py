@@ -82,7 +82,7 @@ def _take_over(
 ) -> list[str]:
     """Copy all weights whose shapes fit; others are reinitialized and named.
 
-    With another skeleton the last layers are anew even where shapes fit by chance: their channels
+    With another skeleton the last layers are reinitialized even where shapes fit: their channels
     mean other keypoints.
     """
     own, theirs = model.state_dict(), given.state_dict()
@@ -103,5 +103,5 @@ def _take_over(
             f"kept weights: {wanted.weight_interpolation:.0%} of the way to the trained ones"
         )
     if remade:
-        notes.append(f"made anew for this skeleton: {', '.join(sorted(remade))}")
+        notes.append(f"reinitialized for this skeleton: {', '.join(sorted(remade))}")
     return notes

@@ -1,31 +1,27 @@
 """Log a run: progress, a report per epoch, curves and sample images.
 
 metrics.jsonl has one line per epoch, tensorboard/ the same as curves, samples/ images with the
-found people on the left and the annotated ones on the right. Only the first process speaks.
+predictions on the left and the annotations on the right. Only the first process logs.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from litepose.core.console import is_terminal, plain_lines, say
+from litepose.core.console import say
 from litepose.core.errors import LitePoseError
+from litepose.core.progress import Progress
 from litepose.core.read_text import DATA_BYTES, parse_json, read_file
 from litepose.evaluation.matching import Interval
 from litepose.imaging.draw import draw_poses
 from litepose.training.validation import Seen
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
 
 PLAIN_LINE_SECONDS = 30.0
 SAMPLE_THRESHOLD = 0.1
@@ -70,13 +66,12 @@ class EpochReport:
 
 
 class Reporter:
-    """Speaks on stderr and writes into the run's folder; a silent one does neither."""
+    """Logs to stderr and to the run's folder; a silent one does neither."""
 
     def __init__(self, folder: Path, done_epochs: int, silent: bool) -> None:
         self.folder = folder
         self.silent = silent
-        self._bar: Bar | None = None
-        self._task: Any = None
+        self._bar: Progress | None = None
         self._last_line = time.monotonic()
         if silent:
             return
@@ -89,41 +84,24 @@ class Reporter:
     def say(self, text: str) -> None:
         if self.silent:
             return
-        if self._bar is not None:
-            self._bar.console.print(
-                plain_lines(text), markup=False, highlight=False, soft_wrap=True
-            )
-        else:
-            say(text)
+        self.end()
+        say(text)
 
     def begin(self, what: str, batches: int, done: int) -> None:
-        """A bar on a terminal; elsewhere a line now and then."""
+        """Show a bar on a terminal; elsewhere a line every 30 s."""
         self._last_line = time.monotonic()
-        if self.silent or not is_terminal(sys.stderr):
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+        self._bar = Progress(batches, f"batches of {what}", self.silent, done=done)
 
-        text = TextColumn("{task.description}")
-        self._bar = Bar(
-            text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=Console(stderr=True), transient=True,
-        )  # fmt: skip
-        self._task = self._bar.add_task(what, total=batches, completed=done)
-        self._bar.start()
-
-    def advance(self, what: str, done: int, batches: int) -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, description=what, completed=done)
+    def advance(self, what: str, loss: float, done: int, batches: int) -> None:
+        if self._bar is not None and self._bar.shown:
+            self._bar.step(done, f"loss {loss:.4g}")
         elif time.monotonic() - self._last_line > PLAIN_LINE_SECONDS:
             self._last_line = time.monotonic()
-            self.say(f"{what} {done}/{batches}")
+            self.say(f"{what} loss {loss:.4g} {done}/{batches}")
 
     def end(self) -> None:
         if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+            self._bar.clear()
 
     def write(self, report: EpochReport, seen: Sequence[Seen]) -> None:
         """The report on the screen and in the files. Raises LitePoseError on a full disk."""
@@ -164,7 +142,7 @@ class Reporter:
             (folder / f"epoch{epoch:04d}_{i}.jpg").write_bytes(jpeg.tobytes())
 
     def _forget_after(self, epochs: int) -> None:
-        """Leave out what an interrupted run reported of epochs that are now done again."""
+        """Drop the lines of epochs that an interrupted run reported and that are now repeated."""
         if self.metrics.exists():
             content = read_file(self.metrics, "the figures", DATA_BYTES).decode("utf-8", "replace")
             kept = [line for line in content.splitlines(keepends=True) if _is_of(line, epochs)]

@@ -3,7 +3,7 @@
 Source: associative embedding (Newell et al., 2017) as Lite Pose trains it (formulas and reference
 numbers in docs/fidelity.md); the focal loss is the quality focal loss of Li et al., 2020.
 How ours differs: no loop over people; tags of T numbers with Euclidean distance; keypoints that a
-dataset never labels and cells that hold unlabeled people count for nothing; each part has a name.
+dataset never labels and cells that hold unlabeled people are ignored; each part has a name.
 Every loss of an image depends on that image alone and a batch's is their mean, so that several
 processes with equal shares of a batch find the same number as one.
 """
@@ -34,7 +34,7 @@ class Losses(NamedTuple):
 
 @dataclass(frozen=True)
 class LossRule:
-    """How the parts add up: total = heatmap + pull_weight * pull + push_weight * push + dense.
+    """Weights of the parts: total = heatmap + pull_weight * pull + push_weight * push + dense.
 
     heatmap:    "mse" (linear heads), "focal" (heads that end in a sigmoid)
     foreground: extra weight of a cell whose target is 1; official 0. A large one makes every
@@ -144,7 +144,7 @@ def cell_weights(valid_mask: Tensor, labeled: Tensor, map_hw: tuple[int, int]) -
 def unlabeled_cells(start: Tensor, target: Tensor, threshold: float) -> Tensor:
     """(B, K, H, W) bool: where the teacher predicts a person that is not labeled.
 
-    In images whose people are not all labeled such cells probably hold one: leave them out.
+    In images whose people are not all labeled such cells probably hold one, and are ignored.
     """
     return (start > threshold) & (target < 0.01)
 
@@ -155,5 +155,5 @@ def require_finite(losses: Losses, image_ids: Tensor) -> None:
         parts = {name: round(value.item(), 6) for name, value in losses._asdict().items()}
         raise LitePoseError(
             f"the loss is not finite: {parts}; images of the batch: {image_ids.tolist()}."
-            " Lower the learning rate, clip gradients, or look at these images' annotations"
+            " Lower the learning rate, clip gradients, or check the annotations of these images"
         )

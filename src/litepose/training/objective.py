@@ -33,7 +33,7 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 class Teacher:
-    """A trained network that says what it sees on the same images."""
+    """A trained network whose heatmaps of the same images are targets."""
 
     def __init__(self, model: nn.Module, info: ModelInfo, config: TeacherConfig) -> None:
         self.model = model.eval().requires_grad_(False)
@@ -73,7 +73,7 @@ class Expected(NamedTuple):
 
 
 class Objective:
-    """Losses of a network on batches, as one configuration wants them."""
+    """Losses of a network on batches, by one configuration."""
 
     def __init__(self, config: TrainConfig, info: ModelInfo, teacher: Teacher | None) -> None:
         self.config = config
@@ -129,7 +129,7 @@ class Objective:
     def _teacher_weights(
         self, teacher_heatmaps: tuple[Tensor, ...], targets: Targets, batch: Batch
     ) -> tuple[Tensor, ...]:
-        """A teacher knows of all keypoints and people, but not of those that only labels show."""
+        """Weights of the teacher's heatmaps; 0 where only the labels have a person."""
         every = torch.ones_like(batch.labeled)
         return tuple(
             cell_weights(batch.valid_mask, every, (seen.shape[2], seen.shape[3]))

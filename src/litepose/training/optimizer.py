@@ -84,7 +84,7 @@ def average_weights(model: nn.Module) -> AveragedModel:
 
 
 def update_average(average: AveragedModel, model: nn.Module, decay: float, step: int) -> None:
-    """Move the average toward the model; early in a run faster, so that its start is forgotten."""
+    """Move the average toward the model, faster early in a run: the initial weights fade."""
     average.multi_avg_fn = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))
     average.update_parameters(model)
 
@@ -92,8 +92,8 @@ def update_average(average: AveragedModel, model: nn.Module, decay: float, step:
 def interpolate_weights(model: nn.Module, start: Mapping[str, Tensor], share: float) -> nn.Module:
     """A copy of the model whose weights lie `share` of the way from the start's to the trained.
 
-    Fine-tuned on a few thousand images, a network sees more and places worse; part of the way
-    (WiSE-FT: Wortsman et al., 2022) it does both better than either end.
+    Fine-tuned on a few thousand images, a network finds more people, less exactly; interpolated
+    weights (WiSE-FT: Wortsman et al., 2022) are better at both than either end.
     """
     between = deepcopy(model)
     with torch.no_grad():
@@ -130,7 +130,7 @@ def check_parts(model: nn.Module, parts: Iterable[str]) -> None:
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> int:
-    """No gradient for the parts' parameters; how many numbers that keeps as they are."""
+    """Disable gradients of the parts' parameters; returns how many numbers are frozen."""
     check_parts(model, parts)
     frozen = 0
     for name, parameter in model.named_parameters():

@@ -93,7 +93,7 @@ class Run:
         return self.folder / "resume.pt"
 
     def open_folder(self, resume: bool) -> None:
-        """Take up the state in the output folder, or make sure that nothing is overwritten."""
+        """Resume from the state in the output folder, or make sure that nothing is overwritten."""
         there = self.state_file.exists()
         if there and not resume:
             raise LitePoseError(
@@ -104,7 +104,7 @@ class Run:
         if left and not there:
             raise LitePoseError(
                 f"{self.folder} holds {' and '.join(left)} of a run, but no {self.state_file.name}"
-                " to go on from; give another output, or move them away to begin anew"
+                " to go on from; give another output, or move them away to start again"
             )
         self._check_room()
         if there:
@@ -196,7 +196,7 @@ class Run:
         if not any((record.visibility > 0).any() for record in self.val_data.records):
             raise LitePoseError(
                 f"none of the {len(self.val_data)} validation images shows anybody with a"
-                " labeled keypoint, so nothing could be judged; change data.val"
+                " labeled keypoint, so nothing can be evaluated; change data.val"
             )
         self.device_images: DeviceImages | None = None
         if data.on_device:

@@ -28,9 +28,9 @@ FREE = {"name", "output", "run"}
 
 @dataclass
 class Progress:
-    """How far a run is. Sums are of the epoch that is under way.
+    """Progress of a run. Sums are of the current epoch.
 
-    epoch, batch: next to be trained; step: optimizer steps done; seconds: of the whole run
+    epoch, batch: the next ones; step: optimizer steps done; seconds: of the whole run
     loss_sums: of Losses' fields, times images; train_seconds: spent in batches, waiting included
     """
 
@@ -112,7 +112,7 @@ def load_state(path: Path, config: TrainConfig) -> dict[str, Any]:
 
 
 def restore(state: dict[str, Any], parts: dict[str, Any], group: Processes) -> Progress:
-    """Put a read state into the objects of this run, and its random numbers where they were.
+    """Load a state into the objects of this run, random states included.
 
     Raises LitePoseError where it is of another number of processes, or does not fit.
     """
@@ -132,7 +132,7 @@ def restore(state: dict[str, Any], parts: dict[str, Any], group: Processes) -> P
     except Exception as exc:  # each part raises what it likes where its state is another's
         raise LitePoseError(
             f"the state of the run is damaged or was edited: {type(exc).__name__}: {exc};"
-            " begin anew with another output"
+            " start again with another output"
         ) from None
     return Progress(**state["progress"])
 
@@ -154,7 +154,7 @@ def _check_same(path: Path, before: TrainConfig, now: TrainConfig) -> None:
     if changed:
         raise LitePoseError(
             f"{path} belongs to a run with other settings: {', '.join(changed)}; give the same ones"
-            " to go on, or another output to begin anew"
+            " to go on, or another output to start again"
         )
 
 

@@ -40,7 +40,7 @@ def search(
 ) -> list[Candidate]:
     """Evaluate candidates until there are `config.evaluations`; the Pareto front, cheapest first.
 
-    The study in the output folder is taken up where there is one. step: told how many are done.
+    The study in the output folder is resumed where there is one. step: told how many are done.
     Raises LitePoseError where the folder holds another search, or the limit cannot be met.
     """
     need("a search", "optuna", "matplotlib", extra="search")

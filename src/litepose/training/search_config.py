@@ -73,7 +73,7 @@ class Limit:
             return cls(match[1], float(match[2]) * _SCALES[unit])  # type: ignore[arg-type]
         except (ValueError, KeyError):
             raise LitePoseError(
-                f"a limit looks like macs<1.2G, params<2M or latency<30ms; got {text!r:.60}"
+                f"a limit is written as macs<1.2G, params<2M or latency<30ms; got {text!r:.60}"
             ) from None
 
 

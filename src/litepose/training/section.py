@@ -12,7 +12,7 @@ from litepose.core.errors import did_you_mean
 
 
 class Section(BaseModel):
-    """Refuses unknown keys; those in `RENAMED`, of 0.1.0, with the name that they have now."""
+    """Refuses unknown keys; for the keys of 0.1.0 in `RENAMED`, names the new key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     RENAMED: ClassVar[Mapping[str, str]] = {}
@@ -32,7 +32,7 @@ RENAMED = {"colour": "color"}  # keys of 0.1.0
 
 
 def known_fields(kind: type) -> BeforeValidator:
-    """Pydantic lets unknown keys of plain dataclasses pass; this does not."""
+    """Refuse unknown keys of plain dataclasses, which pydantic ignores."""
 
     def check(value: Any) -> Any:
         names = [f.name for f in dataclasses.fields(kind)]

@@ -42,6 +42,6 @@ class Signals:
 
 
 def _say(text: str) -> None:
-    """On stderr, past its buffer, which a signal may have found half written."""
+    """Write to stderr unbuffered: the signal may have interrupted a buffered write."""
     with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal any more
         os.write(2, f"\n{text}\n".encode())

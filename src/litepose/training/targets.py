@@ -19,7 +19,7 @@ Rounding = Literal["floor", "none"]
 
 
 class Targets(NamedTuple):
-    """What the maps of a batch should be.
+    """Target maps of a batch.
 
     heatmaps:   one (B, K, H, W) float32 in [0, 1] per stride
     tag_cells:  (B, P, K) int64, `y * W + x` of each keypoint's cell on the tag map; 0 where absent

@@ -2,7 +2,7 @@
 
 Source: the official recipe is one of the configurations (configs/s_coco.toml). How ours differs:
 weight decay and the samplers' epochs really take effect, best means best AP on held-out images,
-the averaged weights are judged and kept, and a run can stop anywhere and go on.
+the averaged weights are evaluated and kept, and a run can stop anywhere and be resumed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def train(
     """Train as `config` says; go on where a run in its folder stopped if `resume`.
 
     stop_after: minutes after which to save and leave. Under torchrun every process calls this.
-    Raises LitePoseError for settings, data or disks that cannot work, and for losses gone wrong.
+    Raises LitePoseError for settings, data or disks that cannot work, and losses not finite.
     """
     deadline = None if stop_after is None else time.monotonic() + 60 * stop_after
     with open_processes(config.run.device) as group, Signals() as signals:
@@ -120,7 +120,7 @@ class Trainer:
             losses = self.step(batch, batches)
             progress.train_seconds += time.perf_counter() - mark
             mark = time.perf_counter()
-            self.reporter.advance(f"{what} loss {losses.total:.4g}", progress.batch, batches)
+            self.reporter.advance(what, losses.total.item(), progress.batch, batches)
             if progress.batch < batches and self._asked() == STOP:
                 break
         progress.unreadable = len(loader.unreadable)
@@ -153,7 +153,7 @@ class Trainer:
         return every[0]
 
     def update(self, at: float) -> None:
-        """One step of the optimizer, `at` epochs into the run."""
+        """Optimizer step, `at` epochs into the run."""
         run, rule = self.run, self.config.optimizer
         set_rates(run.optimizer, rate_factor(rule, self.config.epochs, at))
         if rule.grad_clip_norm:
@@ -201,7 +201,7 @@ class Trainer:
         self.saved_at = time.monotonic()
 
     def _asked(self) -> int:
-        """What to do between batches, the same in all processes; saves where it is time."""
+        """Decide what to do between batches, the same in all processes; saves where it is time."""
         progress, world = self.run.progress, self.run.group.world
         if progress.batch % self.config.run.accumulate:
             return GO_ON
@@ -219,7 +219,7 @@ class Trainer:
         return SAVE if now - self.saved_at > 60 * self.config.run.save_minutes else GO_ON
 
     def _keep_if_best(self, validation: Validation) -> None:
-        """The first process keeps weights whose AP no earlier ones exceed: of equals the latest."""
+        """Keep the weights in the first process if no earlier ones have a higher AP."""
         progress = self.run.progress
         ap = validation.intervals["ap"].value if validation.intervals else None
         if progress.best_ap is None or (ap is not None and ap >= progress.best_ap):

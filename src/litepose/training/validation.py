@@ -40,7 +40,7 @@ class Seen(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Validation:
     """losses: means over images, by name; intervals: ap, ap50, ap75 in 0..100, empty where the
-    images show nobody; seen: the first few images; unreadable: how many were left out."""
+    images show no people; seen: the first few images; unreadable: how many were left out."""
 
     losses: dict[str, float]
     intervals: dict[str, Interval]
@@ -49,7 +49,7 @@ class Validation:
 
 
 class Stopped(Exception):  # noqa: N818 (no error, a wish)
-    """The run is to stop; validation is left half done and done again by the resumed run."""
+    """The run is to stop; the resumed run repeats the validation."""
 
 
 def validate(

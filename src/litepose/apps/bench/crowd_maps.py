@@ -19,7 +19,7 @@ _TAGS_APART = 3.0  # learned tags of any two people
 
 
 def crowd_maps(info: ModelInfo, input_wh: tuple[int, int], people: int, seed: int = 0) -> Maps:
-    """Maps (B = 1) that the model `info` describes could put out for `people` people.
+    """Maps (B = 1) as the model of `info` would output for `people` people.
 
     The same seed gives the same maps. More than about one person per 32x32 input pixels overlap.
     """

@@ -1,8 +1,8 @@
 """Latency of a model: per stage, per backend, per number of people.
 
 All that is compared is timed in turns within one run, because the speed of a
-shared machine wanders; every figure is a median (p50) with a 95th percentile beside it. The network
-looks at a real image, but what is decoded are maps of as many people as wanted, so that random
+shared machine varies; every figure is a median (p50) with a 95th percentile beside it. The
+network runs on a real image, the decoder gets synthetic maps of a chosen number of people: random
 weights can be timed and crowds compared. The reference path is the official way: PyTorch eager,
 nothing folded, and the official decoding.
 """
@@ -26,7 +26,7 @@ from litepose.decode.reference import decode_reference
 from litepose.evaluation.cost import Latency, summarize
 from litepose.imaging.preprocess import to_input
 from litepose.inference.backend import Backend
-from litepose.inference.predictor import PredictOptions, Predictor, Timings
+from litepose.inference.predictor import PredictOptions, Predictor, Timings, forward_passes
 
 REFERENCE = "reference"
 
@@ -99,7 +99,7 @@ def bench_model(
     first = next(iter(ways.values()))
     size = None if first.backend.fixed_wh else first.info.input.size
     looking = {name: Predictor(backend, input_size=size) for name, backend in staged.items()}
-    box = first.forward(plan.image)[0].box
+    box = forward_passes(first, plan.image)[0].box
     crowds = {n: crowd_maps(first.info, box.input_wh, n, seed=n) for n in plan.people}
     middle = sorted(plan.people)[len(plan.people) // 2]
     cases = [(n, False) for n in plan.people] + [(middle, True)] * plan.flip

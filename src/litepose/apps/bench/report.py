@@ -55,7 +55,7 @@ class ModelReport:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """Everything, with the day and the machine."""
+    """All results, with date and machine."""
 
     machine: Machine
     date: str

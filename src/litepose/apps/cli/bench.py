@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from litepose.core.console import is_terminal, say, tell, write_to
+from litepose.core.console import say, tell
 from litepose.core.packages import missing
+from litepose.core.progress import status
 
 if TYPE_CHECKING:
     from litepose.apps.bench.folder import FolderRate
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     if options.images < 0:
         raise _wrong(f"--images must be 0 or more; got {options.images}")
     folder = _folder(options.output)
-    _tell("the machine itself")
+    status("the machine itself")
     machine = measure_machine(0.3 if options.quick else 1.0)
     with tempfile.TemporaryDirectory() as scratch:
         models = [
@@ -75,12 +75,15 @@ def run(options: argparse.Namespace) -> int:
         ]
         folders = _folders(names[0], sizes[0], options, Path(scratch)) if options.images else []
     report = BenchReport(machine, datetime.now(UTC).date().isoformat(), models, folders)
-    _tell("")
+    status("")
     tell(report.table())
     record = report.to_dict()
     (folder / "bench.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    save_image(folder / "bench.png", draw_bench(report))
-    say(f"written: {folder / 'bench.png'}, {folder / 'bench.json'}")
+    if missing(("matplotlib",)):
+        say("no plot: it needs matplotlib (pip install 'litepose[plot]')")
+    else:
+        save_image(folder / "bench.png", draw_bench(report))
+    say(f"the results are in {folder}")
     print(json.dumps(record))
     return 0
 
@@ -97,20 +100,20 @@ def _one_model(
     from litepose.evaluation.cost import network_cost
     from litepose.inference.system import BackgroundLoad
 
-    model = open_model(name, size, options.backends, scratch, _tell)
+    model = open_model(name, size, options.backends, scratch, status)
     scene = draw_scene(np.random.default_rng(0), SceneSettings(size_wh=IMAGE_WH)).image
     plan = BenchPlan(scene, tuple(people))
     if options.quick:
         plan = BenchPlan(scene, tuple(people), runs=6, rounds=2, reference_runs=1)
     others = BackgroundLoad()
-    rows = bench_model(model.ways, model.network, plan, _tell)
+    rows = bench_model(model.ways, model.network, plan, status)
     busy = others.share()
     cost = None
     if find_spec("torch") is not None and model.info.arch is not None:
         cost = network_cost(model.info, rows[0].input_wh)
     memory = {}
     for way in list(model.ways)[: 1 if options.quick else None]:
-        _tell(f"{name}, {way}: memory")
+        status(f"{name}, {way}: memory")
         memory[way] = model.peak_mb(way, IMAGE_WH)
     label = Path(name).name if Path(name).suffix else model.info.name
     rows = [replace(row, model=label) for row in rows]
@@ -124,11 +127,11 @@ def _folders(
     from litepose.apps.bench.run import open_model
 
     images = min(options.images, 40) if options.quick else options.images
-    ways = open_model(name, size, options.backends, scratch, _tell).ways
+    ways = open_model(name, size, options.backends, scratch, status).ways
     predictor = next(iter(ways.values()))
     rates = []
     for size_wh in FOLDERS_WH:
-        _tell(f"a folder of {images} images of {size_wh[0]}x{size_wh[1]}")
+        status(f"a folder of {images} images of {size_wh[0]}x{size_wh[1]}")
         place = scratch / f"{size_wh[0]}"
         place.mkdir()
         rates.append(measure_folder(predictor, draw_folder(place, images, size_wh)))
@@ -168,9 +171,3 @@ def _wrong(text: str) -> Exception:
     from litepose.core.errors import LitePoseError
 
     return LitePoseError(text)
-
-
-def _tell(text: str) -> None:
-    """What is being done now, on one line of a terminal."""
-    if is_terminal(sys.stderr):
-        write_to(sys.stderr, f"\r\033[K{text}" + ("" if text else "\r"))

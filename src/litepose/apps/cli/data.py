@@ -1,24 +1,23 @@
-"""`litepose data VERB`: doctor, show, pack, pseudo-label, synth, download."""
+"""`litepose data VERB`: check, show, pack, pseudo-label, synth, download."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from litepose.apps.cli.options import add_model_options, open_predictor, parse_scales
 from litepose.apps.cli.parser import number, whole
-from litepose.apps.cli.progress import Progress
-from litepose.core.console import is_terminal, say, tell, write_to
+from litepose.core.console import say, tell
 from litepose.core.packages import need
+from litepose.core.progress import Progress, status
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("data", help="examine, show, pack, draw and fetch datasets")
     tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
-    _add_doctor(tools)
+    _add_check(tools)
     _add_show(tools)
     _add_pack(tools)
     _add_pseudo_label(tools)
@@ -32,13 +31,13 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skeleton", metavar="TOML", help="what the keypoints mean")
 
 
-def _add_doctor(tools: Any) -> None:
-    parser = tools.add_parser("doctor", help="find what is wrong before it costs a training run")
+def _add_check(tools: Any) -> None:
+    parser = tools.add_parser("check", help="find what is wrong before it costs a training run")
     _add_dataset(parser)
-    parser.set_defaults(run=run_doctor)
+    parser.set_defaults(run=run_check)
 
 
-def run_doctor(options: argparse.Namespace) -> int:
+def run_check(options: argparse.Namespace) -> int:
     from litepose.data.validate.dataset import examine
 
     report = examine(options.data, options.split, options.skeleton)
@@ -181,9 +180,7 @@ def run_download(options: argparse.Namespace) -> int:
     from litepose.data.download import download
 
     def show(what: str, done: int, total: int) -> None:
-        if is_terminal(sys.stderr):
-            share = 100 * done / max(total, 1)
-            write_to(sys.stderr, f"\r{what}: {share:5.1f} % \033[K")
+        status(f"{what}: {100 * done / max(total, 1):5.1f} %")
 
     folder = download(options.name, options.data, options.splits.split(","), show)
     print(json.dumps({"written": str(folder)}))

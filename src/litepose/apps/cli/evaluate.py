@@ -55,9 +55,10 @@ def add_parser(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     need("this command", "faster_coco_eval", extra="train")
-    from litepose.apps.cli.progress import Progress
     from litepose.core.names import local_path
+    from litepose.core.progress import Progress
     from litepose.evaluation.evaluator import EvaluateOptions, evaluate
+    from litepose.inference.predictor import options_for
 
     how = EvaluateOptions(
         limit=options.limit,
@@ -68,9 +69,12 @@ def run(options: argparse.Namespace) -> int:
         raise LitePoseError(
             "--calibration writes into the folder of the report: name it with --output"
         )
+    if options.calibration:
+        need("--calibration", "matplotlib", extra="plot")
     predictor = open_predictor(options)
-    predictor.defaults = predictor.options(decoder=options.decoder)
-    predict = predictor.options(
+    predictor.defaults = options_for(predictor, decoder=options.decoder)
+    predict = options_for(
+        predictor,
         flip_test=options.flip_test or None,
         scales=None if options.scales is None else parse_scales(options.scales),
     )

@@ -67,9 +67,9 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from litepose.apps.cli.progress import Progress
     from litepose.core.errors import LitePoseError
     from litepose.core.packages import need
+    from litepose.core.progress import Progress
 
     needed = ("pyarrow", "fsspec", "ray") if options.on == "ray" else ("pyarrow", "fsspec")
     need("litepose map", *needed, extra="cluster")

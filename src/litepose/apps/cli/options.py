@@ -68,7 +68,7 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
 
 
 def open_predictor(options: argparse.Namespace) -> Predictor:
-    """The model that the options ask for; what `--backend auto` chose is said on stderr."""
+    """Open the model of the options; the choice of `--backend auto` is printed on stderr."""
     from litepose.inference.load import open_predictor
 
     return open_predictor(
@@ -102,7 +102,7 @@ def open_data(
     if people := areas_of_corners(dataset.records):
         say(
             f"warning: the boxes of {people:,} people seem to be two corners and no x, y, width,"
-            " height, and their areas, which AP needs, are made from them: see litepose data doctor"
+            " height, and their areas, which AP needs, are made from them: see litepose data check"
         )
     if unknown:
         limit = getattr(options, "limit", None)
@@ -111,12 +111,14 @@ def open_data(
 
 
 def predict_options(options: argparse.Namespace, predictor: Predictor) -> PredictOptions:
-    """The predictor's defaults with what the options say in place of them."""
-    return predictor.options(**predict_keywords(options))
+    """The predictor's defaults, overridden by the options."""
+    from litepose.inference.predictor import options_for
+
+    return options_for(predictor, **predict_keywords(options))
 
 
 def predict_keywords(options: argparse.Namespace) -> How:
-    """What the options say, as keywords of `Predictor.options`; None where they say nothing."""
+    """The options as keywords of `Predictor.predict`; None where not given."""
     from litepose.inference.results import How
 
     return How(
@@ -166,7 +168,7 @@ def parse_views(text: str | None) -> tuple[int, ...] | None:
 
 
 def check_target(target: Path, suffix: str) -> None:
-    """Raise LitePoseError where a model could not be written there: asked before long work."""
+    """Raise LitePoseError where a model cannot be written; called before long work."""
     import tempfile
 
     from litepose.core.errors import LitePoseError

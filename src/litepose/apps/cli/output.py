@@ -15,9 +15,9 @@ MARK = ".pose"  # photo.jpg -> photo.pose.jpg
 
 
 class OutputPaths:
-    """Where drawn images and videos go: beside each image, or all into one folder.
+    """Paths of annotated images and videos: beside each source, or all in one folder.
 
-    Never over one of the `sources`, all of which are still to be read.
+    None of the `sources` is overwritten.
     """
 
     def __init__(self, folder: str | None, sources: Sequence[str]) -> None:
@@ -73,8 +73,8 @@ class OutputPaths:
 
 
 class Report:
-    """The file of JSON lines. Where it cannot be written any more that is said once, and the work
-    that it tells of goes on; `failed` then."""
+    """The file of JSON lines. If writing fails, this is reported once, `failed` is set and the work
+    goes on."""
 
     def __init__(self, file: TextIO) -> None:
         self._file, self.failed = file, False

@@ -12,11 +12,11 @@ from litepose.core.console import plain_lines
 from litepose.core.errors import did_you_mean
 
 # Of 0.1.0, and what they are called now.
-RENAMED = {"answers": "pseudo-label", "--film-size": "--video-size"}
+RENAMED = {"answers": "pseudo-label", "doctor": "check", "--film-size": "--video-size"}
 
 
 def whole(least: int, most: int = 10**9) -> Callable[[str], int]:
-    """What argparse reads a whole number with; outside its bounds it is wrong use."""
+    """A type for argparse: a whole number within bounds."""
 
     def read(text: str) -> int:
         try:
@@ -33,7 +33,7 @@ def whole(least: int, most: int = 10**9) -> Callable[[str], int]:
 
 
 def number(least: float, most: float = 1e9) -> Callable[[str], float]:
-    """As `whole`, of any number; nan and inf are none."""
+    """As `whole`, for any finite number."""
 
     def read(text: str) -> float:
         try:
@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
         self.set_defaults(parser=self)
 
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
-        """As `parse_args`, which says nothing about an unknown option but that it is one."""
+        """As `parse_args`, but an unknown option is answered with the most similar one."""
         options, unknown = self.parse_known_args(arguments)
         if "overrides" in options:  # argparse takes such words only where they stand together
             options.overrides += [word for word in unknown if not word.startswith("-")]

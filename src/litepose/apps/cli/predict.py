@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _Job(NamedTuple):
-    """An image and where what is drawn of it goes; None: nothing is drawn."""
+    """An image and the path of its annotated copy; None: nothing is drawn."""
 
     source: str
     drawn: Path | None
@@ -120,7 +120,7 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from litepose.apps.cli.progress import Progress
+    from litepose.core.progress import Progress
 
     _check(options)
     if _are_videos(options):
@@ -193,7 +193,7 @@ def _are_videos(options: argparse.Namespace) -> bool:
 
 
 def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    """All images that the sources stand for, and a record for each source that has none."""
+    """All images of the sources, and a record for each source without images."""
     from litepose.core.errors import LitePoseError
     from litepose.core.names import is_url
     from litepose.imaging.find_images import list_images
@@ -228,9 +228,9 @@ def _records(
     options: argparse.Namespace,
     caught: list[int],
 ) -> Iterator[dict[str, Any]]:
-    """The record of each image, in order; of many, several are worked on side by side."""
+    """The record of each image, in order; many are processed in parallel."""
     from litepose.inference.parallel import ordered_map
-    from litepose.inference.predictor import MANY_FROM
+    from litepose.inference.predictor import MANY_FROM, divided
 
     jobs = []
     for source in sources:
@@ -238,7 +238,7 @@ def _records(
         jobs.append(_Job(source, drawn, places.name(source, ".heatmaps")))
     worker, workers = predictor, 1
     if len(jobs) >= MANY_FROM and how.deadline_ms is None:  # one at a time ends sooner
-        worker, workers = predictor.clone_for(how)
+        worker, workers = divided(predictor, how)
     begun = until(caught, jobs)
     return ordered_map(lambda job: _one(worker, job, how, options), begun, workers)
 
@@ -246,7 +246,7 @@ def _records(
 def _one(
     predictor: Predictor, job: _Job, how: PredictOptions, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Predict and draw one image; its record as far as it came, and the `error` that ended it."""
+    """Predict and draw one image; returns its record, with the `error` if it failed."""
     from litepose.core.errors import LitePoseError
     from litepose.imaging.draw import draw_poses
     from litepose.imaging.draw_maps import draw_heatmaps
@@ -286,13 +286,13 @@ def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _finish(records: list[dict[str, Any]], options: argparse.Namespace) -> int:
-    """Tell the user on stderr what came of it; the exit code."""
+    """Summarize on stderr; returns the exit code."""
     failed = [r for r in records if "error" in r]
     drawn = [r for r in records if "drawn" in r and "error" not in r]
     if not options.quiet:
         for record in drawn[:10]:
             people = len(record["people"])
-            who = "nobody" if not people else "1 person" if people == 1 else f"{people} people"
+            who = "no people" if not people else "1 person" if people == 1 else f"{people} people"
             say(f"{record['source']}: {who} -> {record['drawn']}")
         if len(drawn) > 10:
             say(f"... and {len(drawn) - 10} more images")

@@ -15,13 +15,13 @@ import cv2
 
 from litepose.apps.cli.options import predict_options, read_limits
 from litepose.apps.cli.output import MARK, OutputPaths, Report, open_report, print_record
-from litepose.apps.cli.progress import Progress
 from litepose.apps.cli.stopping import stopping
 from litepose.apps.cli.video_display import Screen, check_window
 from litepose.apps.cli.video_effort import open_for_video
 from litepose.core.console import is_terminal, say
 from litepose.core.errors import LitePoseError
 from litepose.core.names import is_url, local_path, split_url, without_password
+from litepose.core.progress import Progress
 from litepose.imaging.video_open import is_camera, is_video, list_videos
 from litepose.imaging.video_reader import Frames, frames
 from litepose.imaging.video_writer import SLOWEST, check_video
@@ -76,7 +76,7 @@ def run_videos(options: argparse.Namespace) -> int:
 
 
 def _find(options: argparse.Namespace) -> tuple[list[str], list[dict[str, Any]]]:
-    """All videos that the sources stand for, and a record for each name that no video can have."""
+    """All videos of the sources, and a record for each impossible name."""
     found: list[str] = []
     missing: list[dict[str, Any]] = []
     for given in options.sources:
@@ -115,7 +115,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _silence_libraries() -> None:
-    """OpenCV and FFmpeg write about every damaged byte to stderr; we say what matters."""
+    """Silence OpenCV and FFmpeg, which report every damaged byte on stderr."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
         # OpenCV 4 and 5 name it differently.
@@ -132,7 +132,7 @@ def _video(
     how: PredictOptions,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Work through one video; its record as far as it came, and the `error` that ended it."""
+    """Process one video; returns its record, with the `error` if it failed."""
     shown = without_password(source)
     record: dict[str, Any] = {"source": shown}
     try:
@@ -179,7 +179,7 @@ def _work(
 
 
 class _Tally:
-    """What the line that sums a video up says."""
+    """Counts for the summary of a video."""
 
     def __init__(self, source: str, opened: Frames) -> None:
         self._source, self._opened = source, opened
@@ -215,7 +215,7 @@ class _Tally:
 
 
 def _tell(record: dict[str, Any], quiet: bool) -> None:
-    """Say on stderr what came of a video."""
+    """Summarize a video on stderr."""
     source, error = record["source"], record.get("error")
     name = f"camera {source}" if is_camera(source) else source
     if not quiet and record.get("frames"):

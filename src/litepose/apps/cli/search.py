@@ -44,7 +44,7 @@ def add_parser(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     need("this command", "torch", "pydantic", "optuna", "matplotlib", extra="search")
-    from litepose.apps.cli.progress import Progress
+    from litepose.core.progress import Progress
     from litepose.training.config_file import read_search
     from litepose.training.search import search
     from litepose.training.search_config import Limit

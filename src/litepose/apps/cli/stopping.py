@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: work that is under way is finished and told, then we leave."""
+"""Ctrl-C and SIGTERM: finish and report the current work, then exit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stopping(then: Callable[[], None] = lambda: None) -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """SIGTERM, as schedulers send it, ends a verb the way Ctrl-C does."""
+    """Treat SIGTERM, as schedulers send it, like Ctrl-C."""
 
     def stop(_: int, __: object) -> None:
         raise KeyboardInterrupt

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     weights = resolve_model(options.model) if options.model else None
     paths = [Path(name) for name in options.entries] or result_files()
     if not paths:
-        raise LitePoseError("this installation holds no ledger entries; name a file")
+        raise LitePoseError("this installation has no reported results; name a file")
     verdicts = {}
     for path in paths:
         verdict = verify(read_result(path), weights)
@@ -83,8 +83,8 @@ def _refuse_what_records(options: argparse.Namespace) -> None:
     for name in _TO_RECORD:
         if getattr(options, name) != options.parser.get_default(name):
             raise LitePoseError(
-                f"--{name.replace('_', '-')} is for judging a model, so it needs --record FILE;"
-                " entries are verified from the people stored in them"
+                f"--{name.replace('_', '-')} is for evaluating a model, so it needs --record FILE;"
+                " recorded results are verified from the people stored in them"
             )
     if options.model and not options.entries:
         raise LitePoseError(
@@ -96,25 +96,26 @@ def _refuse_what_records(options: argparse.Namespace) -> None:
 def _record(options: argparse.Namespace) -> int:
     import datetime
 
-    from litepose.apps.cli.progress import Progress
     from litepose.core.errors import LitePoseError
+    from litepose.core.progress import Progress
     from litepose.evaluation.evaluator import EvaluateOptions
     from litepose.evaluation.reported_results import SUFFIX, record, write_result
+    from litepose.inference.predictor import options_for
 
     if options.entries:
         raise LitePoseError(
-            f"--record makes a new entry, so {options.entries[0]} is one word too many; verify it"
-            " by itself"
+            f"--record writes a new file, so {options.entries[0]} is unexpected; verify it in a"
+            " command of its own"
         )
     if not (options.data and options.split):
-        raise LitePoseError("--record judges a model, so it needs --data and --split")
+        raise LitePoseError("--record evaluates a model, so it needs --data and --split")
     target = Path(options.record)
     if not target.name.endswith(SUFFIX):
-        raise LitePoseError(f"the name of a ledger entry ends in {SUFFIX}; got {target}")
+        raise LitePoseError(f"reported results are written to a file named *{SUFFIX}; got {target}")
     check_target(target, ".gz")
     predictor = open_predictor(options)
     dataset, unknown = open_data(options, predictor)
-    predict = predictor.options(flip_test=options.flip_test or None)
+    predict = options_for(predictor, flip_test=options.flip_test or None)
     how = EvaluateOptions(
         flip_test=predict.flip_test,
         views=predict.views,

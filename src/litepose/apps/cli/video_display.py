@@ -24,7 +24,7 @@ WINDOW = "litepose (q closes)"
 
 
 def check_window() -> None:
-    """Raise LitePoseError where there is no screen, or an OpenCV that knows none."""
+    """Raise LitePoseError where there is no screen, or OpenCV has no window support."""
     why = None
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 from dataclasses import replace
 
 import numpy as np
 
 from litepose.apps.cli.options import open_predictor
 from litepose.core.console import say
+from litepose.core.timing import median_ms
 from litepose.inference.predictor import Predictor
 
 FRAME_WH = (1280, 720)
 FRAME_MS = 40.0  # 25 frames a second
-FRAMES = 4
+FRAMES = 3
 
 
 def open_for_video(options: argparse.Namespace) -> Predictor:
-    """The model that the options ask for; without a word on it, the best effort that takes at most
-    40 ms a frame here, else the fast one. What was chosen is said on stderr."""
+    """Open the model of the options; if they name none, that of the usual effort where it takes at
+    most 40 ms per frame here, else of the fast one. The choice is printed on stderr."""
     chosen = ("effort", "model", "size", "views")
     if any(getattr(options, name) is not None for name in chosen):
         return open_predictor(options)
@@ -39,5 +39,4 @@ def frame_ms(predictor: Predictor) -> float:
     """Median milliseconds of a frame, all views whole: as much as a frame can cost."""
     frame = np.random.default_rng(0).integers(0, 256, (*FRAME_WH[::-1], 3), dtype=np.uint8)
     how = replace(predictor.defaults, focus=False)
-    times = [sum(predictor.inspect(frame, how).timings) for _ in range(FRAMES)]
-    return statistics.median(times[1:]) * 1e3
+    return median_ms(lambda: predictor.inspect(frame, how), FRAMES)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from litepose.imaging.read import ReadLimits
 from litepose.inference.backend import DEFAULTS, RuntimeOptions
 from litepose.inference.load import open_predictor
-from litepose.inference.predictor import Predictor
+from litepose.inference.predictor import Predictor, options_for
 from litepose.inference.results import PredictOptions
 
 
@@ -20,7 +20,7 @@ class Job:
 
     output:     folder of the results, a path or an fsspec URI
     column, id_column: of Parquet sources; None: found by their usual names
-    model ... how: as the arguments of `litepose.load` and `Predictor.options`
+    model ... how: as the arguments of `litepose.load` and `Predictor.predict`
     """
 
     output: str
@@ -46,7 +46,7 @@ class Job:
             options=self.runtime,
             limits=self.limits,
         )
-        return predictor, predictor.options(**self.how)
+        return predictor, options_for(predictor, **self.how)
 
     def fingerprint(self, weights: str) -> str:
         """Hash of all that changes results: not the threads, nor where the results go."""

@@ -245,7 +245,7 @@ def _parameters(request: Request) -> dict[str, Any]:
         except ValueError:
             threshold = math.nan
         if not 0 <= threshold <= 1:
-            raise RefusedError(422, f"the threshold lies in [0, 1]; got {query['threshold']!r}")
+            raise RefusedError(422, f"the threshold must be in [0, 1]; got {query['threshold']!r}")
     flips = None if flip is None else flip == "true"
     return {"effort": effort, "format": form, "flip_test": flips, "threshold": threshold}
 

@@ -73,7 +73,7 @@ def check_annotations(
         *finding("error", "areas that are no numbers", no_areas),
         *finding("warning", "boxes without width or height", empty),
         *finding("warning", "areas that are not above 0 (the OKS needs them)", low),
-        *finding("note", "images with nobody annotated",
+        *finding("note", "images without annotated people",
                  [str(i) for i in sizes if i not in with_people]),
     ]  # fmt: skip
 

@@ -1,8 +1,8 @@
-"""`litepose data doctor`: check a dataset before it costs a training run.
+"""`litepose data check`: check a dataset before it costs a training run.
 
 It reads the annotation file itself, damaged as it may be, and never stops at the first
-mistake. Annotations are looked at in doctor_labels.py, left and right in doctor_sides.py,
-files in doctor_images.py.
+mistake. Annotations are checked in annotations.py, left and right in left_right.py,
+files in images.py.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def examine(
 
     images: whether to open them, and to decode them too, which finds damage behind the header;
     None decodes up to DECODE_AT_MOST and reads the headers of more.
-    Raises LitePoseError only where there is nothing to look at: no such files, or not COCO's form.
+    Raises LitePoseError only where there is nothing to check: no such files, or not in COCO form.
     """
     files = find_files(root, split)
     data = load_json(files.annotation_json)

@@ -1,9 +1,9 @@
 """Dataset checks of left and right: missing partners, swapped sides.
 
 What it rests on: a person who shows nose and both eyes has the left eye on the image's
-right; both sides of a pair sit alike on the body; and who faces one way has the left keypoint of
-most pairs on the same side. Twisted people exist, so a pair is accused by the majority of people,
-one person only where shoulders and hips clearly contradict each other.
+right; both keypoints of a pair have similar places on the body; and in a person who faces one way
+the left keypoints of most pairs are on the same side. Twisted people exist, so a pair is reported
+by the majority of people, one person only where shoulders and hips clearly contradict each other.
 """
 
 from __future__ import annotations
