@@ -26,6 +26,7 @@ from litepose.data.synthetic import SceneSettings, synthesize
 from litepose.models.arch import TINY, XS
 from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
+from litepose.models.higherhrnet_arch import HigherHRNetArch
 from litepose.models.official import official_name
 from tests.clips import make_video
 
@@ -124,6 +125,17 @@ def official_state() -> dict[str, torch.Tensor]:
     return {
         official_name(name): torch.zeros(tensor.shape, dtype=tensor.dtype)
         for name, tensor in shapes.items()
+    }
+
+
+def higherhrnet_state() -> dict[str, torch.Tensor]:
+    """Of HigherHRNet, as narrow as can be; weights are all zero."""
+    arch = HigherHRNetArch(input_size=64, width=4, modules=(1, 1, 1))
+    with torch.device("meta"):
+        network = build_network(ModelInfo("h", COCO17, InputRule(64), arch=arch.to_dict()))
+    return {
+        f"1.{name}": torch.zeros(tensor.shape, dtype=tensor.dtype)
+        for name, tensor in network.state_dict().items()
     }
 
 
