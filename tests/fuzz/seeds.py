@@ -26,7 +26,8 @@ from litepose.data.synthetic import SceneSettings, synthesize
 from litepose.models.arch import TINY, XS
 from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
-from litepose.models.higherhrnet_arch import HigherHRNetArch
+from litepose.models.higherhrnet import official_name as higherhrnet_name
+from litepose.models.higherhrnet_arch import HIGHER_W32
 from litepose.models.official import official_name
 from tests.clips import make_video
 
@@ -129,13 +130,13 @@ def official_state() -> dict[str, torch.Tensor]:
 
 
 def higherhrnet_state() -> dict[str, torch.Tensor]:
-    """Of HigherHRNet, as narrow as can be; weights are all zero."""
-    arch = HigherHRNetArch(input_size=64, width=4, modules=(1, 1, 1))
+    """Of HigherHRNet-W32, by the official names; all weights of a tensor are one stored zero."""
+    info = ModelInfo("h", COCO17, InputRule(512), arch=HIGHER_W32.to_dict())
     with torch.device("meta"):
-        network = build_network(ModelInfo("h", COCO17, InputRule(64), arch=arch.to_dict()))
+        shapes = build_network(info).state_dict()
     return {
-        f"1.{name}": torch.zeros(tensor.shape, dtype=tensor.dtype)
-        for name, tensor in network.state_dict().items()
+        higherhrnet_name(name): torch.zeros(1, dtype=tensor.dtype).expand(tensor.shape)
+        for name, tensor in shapes.items()
     }
 
 

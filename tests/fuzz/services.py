@@ -1,4 +1,4 @@
-"""Subjects of the map and of the HTTP API: shards and tables of strangers, requests of strangers."""
+"""Subjects of the map and of the HTTP API: shards, tables and requests of strangers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from litepose.inference.backend import RuntimeOptions
 from tests.fuzz.mutate import TEXTS, damaged_bytes
 from tests.map.in_process import InProcessPool
 
-NAMES = ("a.jpg", "a.png", "\udcff.jpg", "../../a.jpg", "/a.jpg", "a/./b.jpg", "x" * 300 + ".jpg", ".a.jpg",
-         "\x1b[2J.jpg", "a\n.jpg", "a.tar", "a.json", "", "é.JPG", "a.jpg")  # fmt: skip
+NAMES = (
+    "a.jpg", "a.png", "\udcff.jpg", "../../a.jpg", "/a.jpg", "a/./b.jpg", "x" * 300 + ".jpg",
+    ".a.jpg", "\x1b[2J.jpg", "a\n.jpg", "a.tar", "a.json", "", "é.JPG", "a.jpg",
+)  # fmt: skip
 KINDS = (tarfile.REGTYPE, tarfile.REGTYPE, tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE,
          tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.CONTTYPE)  # fmt: skip
 
@@ -115,9 +117,12 @@ def request(rng: random.Random, app: Any, images: list[bytes]) -> None:
         for _ in range(rng.randint(0, 2))
     }
     body = rng.choice(images)
-    kinds = ("image/jpeg", "", "application/octet-stream", "image/", "multipart/form-data",
-             "multipart/form-data; boundary=x", "text/html", "multipart/form-data; boundary=" + "x" * 999,
-             "multipart/form-data; boundary=\"", "multipart/form-data; boundary=x; charset=utf-99")  # fmt: skip
+    form = "multipart/form-data"
+    kinds = (
+        "image/jpeg", "", "application/octet-stream", "image/", form, f"{form}; boundary=x",
+        "text/html", f"{form}; boundary=" + "x" * 999, f'{form}; boundary="',
+        f"{form}; boundary=x; charset=utf-99",
+    )  # fmt: skip
     if rng.random() < 0.5:
         names, files = (
             ("file", "x", "file; filename*=utf-99''x"),
