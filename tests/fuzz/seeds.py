@@ -135,7 +135,7 @@ def higherhrnet_state() -> dict[str, torch.Tensor]:
     with torch.device("meta"):
         shapes = build_network(info).state_dict()
     return {
-        higherhrnet_name(name): torch.zeros(1, dtype=tensor.dtype).expand(tensor.shape)
+        higherhrnet_name(name): torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
         for name, tensor in shapes.items()
     }
 
