@@ -87,6 +87,7 @@ class Site:
         self.asked: list[str] = []
         self.hang = threading.Event()
         self.hang_after: int | None = None
+        self.drip_after: int | None = None  # bytes come one by one behind so many
         self.url = ""
 
 
@@ -120,6 +121,13 @@ def serving() -> Iterator[Site]:
                 self.send_header("Content-Length", str(len(data) - first))
             self.end_headers()
             try:
+                if site.drip_after is not None:
+                    self.wfile.write(data[: site.drip_after])
+                    for byte in data[site.drip_after :]:
+                        self.wfile.write(bytes([byte]))
+                        if site.hang.wait(0.1):
+                            break
+                    return
                 self.wfile.write(data[first : site.hang_after])
                 self.wfile.flush()
                 if site.hang_after is not None:

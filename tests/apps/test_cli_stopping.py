@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.clips import serving
 
 from litepose.apps.cli import predict
 from litepose.apps.cli.main import main
@@ -85,3 +87,28 @@ def test_sigterm_while_a_verb_works_is_130(monkeypatch, tmp_path: Path, capsys) 
     monkeypatch.setattr(predict, "_check", lambda _: signal.raise_signal(signal.SIGTERM))
     assert main(["predict", str(tmp_path)]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("slow", [1, 4])
+def test_ctrl_c_does_not_wait_for_a_slow_server(folder: Path, slow: int, capsys) -> None:
+    """Alone, and beside images that are worked on side by side: what was finished is told."""
+    with serving() as site:
+        site.files["a.jpg"], site.hang_after = b"\xff\xd8", 1
+        urls = [f"{site.url}/a.jpg"] * slow
+        good = [str(folder / "in" / f"{i:02}.jpg") for i in range(slow - 1)]
+
+        def stop() -> None:
+            while not site.asked:
+                time.sleep(0.02)
+            time.sleep(0.5)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        threading.Thread(target=stop).start()
+        options = ["--model", "p", "--size", "32", "--threads", "2", "--allow-private"]
+        began = time.monotonic()
+        assert main(["predict", *good, *urls, *options]) == 130
+        assert time.monotonic() - began < 15, "the server answers after 20"
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line for line in lines if "drawn" in line]
+    assert len(told) == len(good)
+    assert all("interrupted" in line["error"] for line in lines if "error" in line)

@@ -241,6 +241,28 @@ def test_a_server_that_drips_is_given_up(server, tmp_path):
         fetch_file(archive_of(server), tmp_path / "a.zip", patience=3)
 
 
+@pytest.mark.parametrize("header", [True, False])
+def test_a_connection_that_drips_is_given_up(server, tmp_path, monkeypatch, header):
+    """Each byte comes before the timeout of the socket, also within the header."""
+    monkeypatch.setattr(subject, "_SECONDS", 0.5)
+    monkeypatch.setattr(subject, "_SLOW_SECONDS", 0.5)
+
+    left = threading.Event()
+
+    def drip(handler, start):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"" if header else b"A: b\r\n\r\n"))
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                handler.wfile.write(b"x")
+                left.wait(0.1)  # `sleep` waits for nothing here
+
+    server.answer = drip
+    says = "cannot download" if header else r"bytes in 0\.5 s"
+    with pytest.raises(LitePoseError, match=says):
+        fetch_file(archive_of(server), tmp_path / "a.zip", patience=2)
+    assert len(server.asked) == 2
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
 def test_damage_in_every_compression_is_a_sentence(tmp_path, method):
     made = io.BytesIO()

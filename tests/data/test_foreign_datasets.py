@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from litepose.apps.cli.main import main
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.skeleton import Skeleton
@@ -21,7 +22,10 @@ from litepose.data.pack import pack
 from litepose.data.reasons import sum_up
 from litepose.data.validate.dataset import examine
 from litepose.evaluation.evaluator import evaluate
+from litepose.training.config_file import config_from_dict
 from litepose.training.datasets import named_skeleton
+from litepose.training.distributed import open_processes
+from litepose.training.run import Run
 
 TRIPLES = [[5, 6, 2], [25, 20, 2]]
 
@@ -94,6 +98,34 @@ def test_boxes_of_corners_are_found(tmp_path: Path) -> None:
     report = examine(write(tmp_path / "c", [image()], [right, right, corners]), "val")
     assert "two corners" not in report.text()
     assert not any(areas_of_corners(find_dataset(tmp_path / name, "val").records) for name in "bc")
+
+
+def test_packing_and_training_warn_of_boxes_of_corners(tmp_path: Path, capsys) -> None:
+    corners = {"image_id": 1, "bbox": [5, 6, 25, 20]}
+    right = {"image_id": 1, "bbox": [5, 6, 20, 14]}
+    for name, box in (("a", corners), ("b", right)):
+        write(tmp_path / name, [image()], [box])
+        data, out = str(tmp_path / name), str(tmp_path / f"{name}.lpc")
+        assert main(["data", "pack", data, "--split", "val", "--output", out]) == 0
+        assert ("boxes of 1 people seem to be two corners" in capsys.readouterr().err) is (
+            name == "a"
+        )
+    config = {
+        "name": "x", "output": str(tmp_path / "run"), "epochs": 1,
+        "phases": [{"size": 64, "batch_size": 1}],
+        "model": {"name": "tiny", "skeleton": "data"},
+        "data": {
+            "root": str(tmp_path), "val": {"root": "a", "split": "val"},
+            "train": [{"packed": "a.lpc"}, {"root": "b", "split": "val"}],
+        },
+    }  # fmt: skip
+    with open_processes("cpu") as group:
+        notes = Run(config_from_dict(config), group).notes
+    assert sum("two corners" in note for note in notes) == 1
+    config["data"]["val"] = config["data"]["train"][1]  # type: ignore[index]
+    config["data"]["train"] = [config["data"]["val"]]  # type: ignore[index]
+    with open_processes("cpu") as group:
+        assert not any("corners" in n for n in Run(config_from_dict(config), group).notes)
 
 
 def test_reasons_are_summed_up_by_kind() -> None:

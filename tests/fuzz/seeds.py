@@ -26,6 +26,8 @@ from litepose.data.synthetic import SceneSettings, synthesize
 from litepose.models.arch import TINY, XS
 from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
+from litepose.models.higherhrnet import official_name as higherhrnet_name
+from litepose.models.higherhrnet_arch import HIGHER_W32
 from litepose.models.official import official_name
 from tests.clips import make_video
 
@@ -123,6 +125,17 @@ def official_state() -> dict[str, torch.Tensor]:
         shapes = build_network(info).state_dict()
     return {
         official_name(name): torch.zeros(tensor.shape, dtype=tensor.dtype)
+        for name, tensor in shapes.items()
+    }
+
+
+def higherhrnet_state() -> dict[str, torch.Tensor]:
+    """Of HigherHRNet-W32, by the official names; all weights of a tensor are one stored zero."""
+    info = ModelInfo("h", COCO17, InputRule(512), arch=HIGHER_W32.to_dict())
+    with torch.device("meta"):
+        shapes = build_network(info).state_dict()
+    return {
+        higherhrnet_name(name): torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
         for name, tensor in shapes.items()
     }
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import litepose
 from litepose.apps.cli.main import main
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
@@ -37,7 +38,7 @@ from litepose.models.model_file import ModelFile
 from litepose.models.official import load_official
 from litepose.training.config_file import config_from_dict, read_config
 from litepose.training.run_checkpoint import Progress, load_state, restore
-from tests.fuzz import seeds
+from tests.fuzz import seeds, services
 from tests.fuzz.mutate import ODD, TEXTS, damaged_bytes, damaged_json, damaged_value
 
 LIMITS = ReadLimits(max_pixels=4_000_000, max_memory=100_000_000)
@@ -237,6 +238,37 @@ class Subjects:
         if lines and lines[0].get("people") is not None:
             assert len(lines) == 4 and lines[3]["failed"] <= 1, lines[3]
 
+    def map(self, rng: random.Random, folder: Path) -> None:
+        services.map_source(rng, folder, self._model, list(self.images.values()))
+
+    def request(self, rng: random.Random, folder: Path) -> None:
+        services.request(rng, self._app, list(self.images.values()))
+
+    @cached_property
+    def _app(self) -> Any:
+        from litepose.apps.web.server import ServerSettings, make_app
+
+        model = litepose.load(self._model, threads=1)
+        return make_app(ServerSettings(max_bytes=60_000, limits=LIMITS), {"usual": model})
+
+    def higherhrnet_file(self, rng: random.Random, folder: Path) -> None:
+        state = dict(self.higherhrnet)
+        wide = torch.zeros(1).expand(rng.choice((3, 4096, 1 << 20)), rng.choice((3, 4096)), 3, 3)
+        odd = (wide, wide[:, :, 0], torch.zeros(0, 4, 3, 3), torch.zeros(8, 4, 1, 1), None, "x")
+        for _ in range(rng.randint(0, 3)):
+            state[rng.choice(list(state))] = rng.choice(odd)
+        if rng.random() < 0.3:
+            for name in rng.sample(list(state), rng.randint(1, 400)):
+                del state[name]
+        if rng.random() < 0.3:
+            state[rng.choice(list(state)).replace("0", "99999")] = rng.choice(odd)
+        torch.save(state, folder / "a.pth.tar")
+        load_official(folder / "a.pth.tar")
+
+    @cached_property
+    def higherhrnet(self) -> dict[str, Any]:
+        return seeds.higherhrnet_state()
+
     @cached_property
     def _model(self) -> Path:
         (self.good / "a.onnx").write_bytes(self.onnx)
@@ -259,6 +291,9 @@ SHARES: dict[str, tuple[Subject, int]] = {
     "ONNX file": (Subjects.onnx_file, 5),
     "checkpoint": (Subjects.checkpoint_file, 6),
     "official checkpoint": (Subjects.official_file, 3),
+    "HigherHRNet": (Subjects.higherhrnet_file, 1),
+    "map": (Subjects.map, 2),
+    "HTTP request": (Subjects.request, 5),
     "configuration": (Subjects.configuration, 6),
     "skeleton": (Subjects.skeleton, 2),
     "state of a run": (Subjects.state_of_a_run, 5),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,3 +149,16 @@ def test_a_password_is_sent_and_never_shown(site: Site, tmp_path: Path) -> None:
         with pytest.raises(LitePoseError, match=r"answered 40[14]") as exc:
             numbers(bad)
         assert "secret" not in str(exc.value) and "guess" not in str(exc.value)
+
+
+@pytest.mark.parametrize("at_once", [10, 400])
+def test_a_server_that_drips_is_not_waited_for(site: Site, tmp_path: Path, at_once: int) -> None:
+    """Each byte comes in time, the video never does: before its kind is known, and behind."""
+    site.files["video.mp4"] = make_video(tmp_path / "video.mp4", 20).read_bytes()
+    site.drip_after = at_once
+    with pytest.raises(LitePoseError, match=r"within 1 seconds|for 1 seconds: it has stalled"):
+        frames(f"{site.url}/video.mp4", limits=ANYWHERE, stall_seconds=1)
+    deadline = time.monotonic() + 10
+    while any(thread.name == "litepose-frames" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline, "the reader has not ended"
+        time.sleep(0.05)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +80,33 @@ def test_idle_models_do_not_spin() -> None:
         patch.setattr(onnxruntime, "SessionOptions", Settings)
         litepose.load("p", threads=2)
     assert asked == {"session.intra_op.allow_spinning": "0"}
+
+
+def _predict_in_a_fork(backend: str, answer: Any) -> None:
+    """In a process of its own: it forks after its threads have worked, as servers do."""
+    model = litepose.load("p", backend=backend, input_size=128, threads=2)
+    before = [predict(model), *(poses.to_dict() for poses in model.predict([ASTRONAUT] * 5))]
+
+    def child() -> None:
+        found = [predict(model), *(poses.to_dict() for poses in model.predict([ASTRONAUT] * 5))]
+        answer.put(found == before)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(60)
+    process.kill()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize(
+    "backend", ["onnxruntime", "openvino", pytest.param("torch", marks=pytest.mark.slow)]
+)
+def test_a_forked_process_predicts(backend: str) -> None:
+    """Threads do not come along: waiting for them would never end."""
+    pytest.importorskip(backend)
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+    parent = context.Process(target=_predict_in_a_fork, args=(backend, answer))
+    parent.start()
+    assert answer.get(timeout=90)
+    parent.join()

@@ -44,6 +44,13 @@ def test_tar_shards_with_missing_members(tmp_path: Path, images: list[bytes], jo
     assert len(whole_ones) == 8 and summary["parts"] == 4
 
 
+def test_names_that_are_no_text_end_nothing(tmp_path: Path, images: list[bytes], job: Job) -> None:
+    write_tar(tmp_path / "s/0.tar", {"\udcff.jpg": images[0], "a.jpg": images[1]})
+    summary = run_map(str(tmp_path / "s"), job, InProcessPool)
+    assert (summary["images"], summary["failures"]) == (2, 0)
+    assert [row["image_id"] for row in rows(job, "images")] == ["\\udcff.jpg", "a.jpg"]
+
+
 def test_parquet_of_bytes_and_of_structs(tmp_path: Path, images: list[bytes], job: Job) -> None:
     (tmp_path / "s").mkdir()
     ids = [f"row{i}" for i in range(4)]

@@ -33,3 +33,15 @@ def areas_of_corners(records: Sequence[Record]) -> int:
                 corners += 1
                 from_box += bool(np.isclose(area, AREA_OF_BOX * w * h, rtol=1e-3))
     return from_box if 2 * corners > judged else 0
+
+
+def warning_of(records: Sequence[Record], needed_for: str) -> str | None:
+    """A sentence where areas were made from such boxes. needed_for: what rests on the areas."""
+    people = areas_of_corners(records)
+    if not people:
+        return None
+    return (
+        f"warning: the boxes of {people:,} people seem to be two corners and no x, y, width,"
+        f" height, and their areas, which {needed_for} needs, are made from them: see litepose data"
+        " check"
+    )

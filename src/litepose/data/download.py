@@ -22,6 +22,7 @@ from typing import BinaryIO
 from litepose.core.errors import LitePoseError
 from litepose.core.names import local_path
 from litepose.data.datasets import check_inside
+from litepose.data.timed_http import open_url
 
 # (what, bytes done, bytes in all)
 Progress = Callable[[str, int, int], None]
@@ -29,6 +30,7 @@ Progress = Callable[[str, int, int], None]
 _BLOCK = 1 << 20
 _SECONDS = 30.0
 _GAIN = 1 << 16  # bytes that count as getting on: a server that drips is given up
+_SLOW_SECONDS = 60.0  # in which that many have to come
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(archive.url, headers={"Range": f"bytes={have}-"})
     try:
-        response = urllib.request.urlopen(request, timeout=_SECONDS)
+        response = open_url(request, _SECONDS)
     except (OSError, http.client.HTTPException, ValueError) as exc:  # ValueError: an odd redirect
         if isinstance(exc, urllib.error.HTTPError) and exc.code in (401, 403, 404, 410):
             raise LitePoseError(f"cannot download {archive.url}: {exc}") from None
@@ -234,9 +236,10 @@ def _receive(
     progress: Progress | None,
 ) -> str:
     """Write the response until it ends; returns the reason for its end."""
+    began, counted = time.monotonic(), have
     while have < archive.bytes:
         try:
-            block = response.read(min(_BLOCK, archive.bytes - have))
+            block = response.read1(min(_BLOCK, archive.bytes - have))
         except (OSError, http.client.HTTPException, ValueError) as exc:
             file.write(getattr(exc, "partial", b"")[: archive.bytes - have])
             return f"the connection broke ({type(exc).__name__})"
@@ -244,6 +247,10 @@ def _receive(
             return "the server ended early"
         file.write(block)
         have += len(block)
+        if have - counted >= _GAIN:
+            began, counted = time.monotonic(), have
+        elif time.monotonic() - began > _SLOW_SECONDS:
+            return f"it gave {have - counted:,} bytes in {_SLOW_SECONDS:g} s"
         if progress:
             progress(archive.name, have, archive.bytes)
     return "complete"

@@ -36,6 +36,11 @@ _NOT_ROUTED = tuple(
 )
 
 
+# Sockets of what is being read, and how often `interrupt` was called.
+_open: set[socket.socket] = set()
+_interrupts = [0]
+
+
 class FetchLimits(NamedTuple):
     """seconds: for everything together, redirects and all; the look-up of a name is not cut."""
 
@@ -53,21 +58,41 @@ def fetch(url: str, limits: FetchLimits) -> bytes:
     of an image, and where a limit is met.
     """
     deadline = time.monotonic() + limits.seconds
-    at = url
+    before, at = _interrupts[0], url
     for _ in range(limits.redirects + 1):
         try:
             answer = _get(at, deadline, limits)
         except LitePoseError:
+            _check_interrupted(url, before)
             raise
         except (OSError, http.client.HTTPException, ValueError) as exc:  # odd names: ValueError
+            _check_interrupted(url, before)
             _check_deadline(url, deadline, limits)
             raise LitePoseError(f"cannot read {at}: {exc or type(exc).__name__}") from None
         if isinstance(answer, bytes):
             return answer
+        _check_interrupted(url, before)
         at = answer
     raise LitePoseError(
         f"{url} redirects more than {limits.redirects} times; give the last address"
     )
+
+
+def interrupt() -> None:
+    """End the fetches under way, as if their servers had gone. May be called from a signal."""
+    _interrupts[0] += 1
+    for sock in list(_open):
+        hang_up(sock)
+
+
+def forget(sock: socket.socket) -> None:
+    """`interrupt` leaves this socket of `connect` alone from now on."""
+    _open.discard(sock)
+
+
+def _check_interrupted(url: str, before: int) -> None:
+    if _interrupts[0] != before:
+        raise LitePoseError(f"{url} was not read: interrupted")
 
 
 def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
@@ -90,6 +115,7 @@ def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
         return _read_body(response, url, deadline, limits)
     finally:
         watchdog.cancel()
+        forget(sock)
         connection.close()
 
 
@@ -140,9 +166,11 @@ def connect(
     connection = kind(host, port)
     connection.sock = _checked_socket(host, port, deadline, allow_private)
     if secure:
+        forget(connection.sock)  # taken over by the secure one
         connection.sock = ssl.create_default_context().wrap_socket(
             connection.sock, server_hostname=host, do_handshake_on_connect=False
         )
+        _open.add(connection.sock)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return connection, quote(target, safe="/%:=&?~+!$,;'@()*[]")
 
@@ -159,9 +187,11 @@ def _checked_socket(host: str, port: int, deadline: float, allow_private: bool) 
     for family, kind, protocol, _, place in found:
         sock = socket.socket(family, kind, protocol)
         sock.settimeout(max(0.001, deadline - time.monotonic()))
+        _open.add(sock)
         try:
             sock.connect(place)
         except OSError as exc:
+            forget(sock)
             sock.close()
             trouble = exc
         else:

@@ -165,8 +165,11 @@ def _stream(url: str, seconds: float, limits: ReadLimits) -> FrameSource:
     else:
         body = WebVideo(url, seconds, limits)
         capture, kind = _open(body, _BYTES, []), "stream" if body.live else "file"
-        if capture is None and body.trouble:
-            raise LitePoseError(body.trouble)
+        body.opened()
+        if capture is None:
+            body.close()
+            if body.trouble:
+                raise LitePoseError(body.trouble)
     if capture is None:
         hint = "there is no response, it needs a password, or " if body is None else ""
         raise LitePoseError(

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urljoin
 from litepose.core.errors import LitePoseError
 from litepose.core.names import split_url, without_password
 from litepose.imaging.read import ReadLimits
-from litepose.imaging.url import REDIRECTS, connect, hang_up, refuse_unless_media
+from litepose.imaging.url import REDIRECTS, connect, forget, hang_up, refuse_unless_media
 from litepose.imaging.video_kinds import PROBED_BYTES, is_container, names_others
 from litepose.imaging.video_turn import TRACK_HEADER
 
@@ -43,10 +43,22 @@ class WebVideo(io.BufferedIOBase):
         self.trouble: str | None = None
         self._at = self._wanted = 0
         self._connection: http.client.HTTPConnection | None = None
+        self._response: http.client.HTTPResponse | None = None
         self._sock: socket.socket | None = None
-        self._response = self._ask(0)
-        self.size = self._response.length
-        kind = self._response.headers.get_content_type()
+        # Until it is open no frame is waited for, so nothing else cuts a server that drips.
+        self._opening = threading.Timer(seconds, self._open_too_long)
+        self._opening.daemon = True
+        self._opening.start()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        self._ask(0)
+        self.size = self._body.length
+        kind = self._body.headers.get_content_type()
         self.live = self.size is None and kind in _LIVE
         self.headers = self._tail = b""
         self._first = self._check_first()
@@ -60,17 +72,17 @@ class WebVideo(io.BufferedIOBase):
         try:
             if self._wanted != self._at:
                 self._go_to(self._wanted)
-            data = self._response.read1(wanted)
+            data = self._body.read1(wanted)
             self._at += len(data)
             self._wanted = self._at
-            if not data and self.size is not None and self._at < self.size:
+            if not data and self.size is not None and self._at < self.size and not self.trouble:
                 self.trouble = f"{self._url} broke off after {self._at:,} of {self.size:,} bytes"
             if self._at <= 2 * PROBED_BYTES and names_others(self._tail + data):
                 self.trouble, data = f"{self._url} {_NO_VIDEO}", b""
             self._note(data)
             return data
         except Exception as exc:  # whatever it is, OpenCV must not see it
-            self.trouble = f"{self._url} broke off: {exc or type(exc).__name__}"
+            self.trouble = self.trouble or f"{self._url} broke off: {exc or type(exc).__name__}"
             return b""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -82,29 +94,47 @@ class WebVideo(io.BufferedIOBase):
         self._wanted = target
         return target
 
+    def opened(self) -> None:
+        """The time for opening is no longer counted: frames have a limit of their own."""
+        self._opening.cancel()
+
+    def _open_too_long(self) -> None:
+        self.trouble = f"{self._url} gave no video within {self._seconds:g} seconds"
+        self.interrupt()
+
     def interrupt(self) -> None:
         """A read that waits ends, as if the server had gone."""
         if self._sock is not None:
             hang_up(self._sock)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        self.opened()
+        self._leave()
         super().close()
+
+    @property
+    def _body(self) -> http.client.HTTPResponse:
+        assert self._response is not None
+        return self._response
+
+    def _leave(self) -> None:
+        for opened in (self._response, self._connection):
+            if opened is not None:
+                opened.close()
 
     def _check_first(self) -> bytes:
         """The first bytes, after a check of their kind."""
         first = b""
         try:
-            while data := self._response.read1(_SIGNATURE - len(first)):
+            while data := self._body.read1(_SIGNATURE - len(first)):
                 first += data
                 if len(first) == _SIGNATURE:
                     break
         except (OSError, http.client.HTTPException) as exc:
-            self.close()
-            raise LitePoseError(f"{self._url} broke off: {exc}") from None
+            raise LitePoseError(self.trouble or f"{self._url} broke off: {exc}") from None
+        if self.trouble:
+            raise LitePoseError(self.trouble)
         if not is_container(first) or names_others(first):
-            self.close()
             raise LitePoseError(f"{self._url} {_NO_VIDEO}: it begins with {first[:16]!r}")
         self._at = len(first)
         self._note(first)
@@ -120,18 +150,16 @@ class WebVideo(io.BufferedIOBase):
 
     def _go_to(self, place: int) -> None:
         if place < self._at or place - self._at > _SKIP:
-            self._response = self._ask(place)
-            self._at = place if self._response.status == http.client.PARTIAL_CONTENT else 0
+            self._ask(place)
+            self._at = place if self._body.status == http.client.PARTIAL_CONTENT else 0
         while self._at < place:  # near, or the server knows no ranges
-            data = self._response.read1(min(_SKIP, place - self._at))
+            data = self._body.read1(min(_SKIP, place - self._at))
             if not data:
                 return
             self._at += len(data)
 
-    def _ask(self, place: int) -> http.client.HTTPResponse:
-        """The answer, from byte `place` on where the server can, behind all redirects."""
-        if self._connection is not None:
-            self._connection.close()
+    def _ask(self, place: int) -> None:
+        """Have the response, from byte `place` on where the server can, behind all redirects."""
         at = self._address
         for _ in range(self._limits.redirects + 1):
             try:
@@ -152,10 +180,10 @@ class WebVideo(io.BufferedIOBase):
                 " address"
             )
         refuse_unless_media(response, self._url, "video", (200, http.client.PARTIAL_CONTENT))
-        return response
 
     def _answer(self, url: str, place: int) -> http.client.HTTPResponse:
         deadline = time.monotonic() + self._seconds
+        self._leave()
         connection, target = connect(url, deadline, self._limits.allow_private)
         self._connection = connection
         sock = self._sock = connection.sock
@@ -175,6 +203,8 @@ class WebVideo(io.BufferedIOBase):
                 login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
                 headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
             connection.request("GET", target, headers=headers)
-            return connection.getresponse()
+            self._response = connection.getresponse()
+            return self._response
         finally:
             watchdog.cancel()
+            forget(sock)  # from now on `interrupt` of the video ends it

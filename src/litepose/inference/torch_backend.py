@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -46,12 +47,15 @@ class TorchBackend:
             ) from None
         self._network = network.eval().to(memory_format=torch.channels_last)
         self._one_at_a_time = threading.Lock()  # two at once would fight for the same threads
+        self._process = os.getpid()
         if options.threads:
             torch.set_num_threads(options.threads)
 
     def run(self, images: np.ndarray) -> Maps:
         import torch
 
+        if self._process != os.getpid():
+            self._go_on_in_a_fork()
         with self._one_at_a_time, torch.inference_mode():
             batch = torch.from_numpy(images).to(self._device, memory_format=torch.channels_last)
             try:
@@ -62,6 +66,18 @@ class TorchBackend:
                     f"PyTorch failed on an input of {images.shape}: {first_line(exc)}"
                 ) from None
         return maps_of(self.info, outputs, len(images))
+
+    def _go_on_in_a_fork(self) -> None:
+        """PyTorch's threads stay behind in the parent, and waiting for them never ends."""
+        import torch
+
+        if self._device.type != "cpu":
+            raise LitePoseError(
+                f"a Predictor on {self._options.device} cannot be used in a forked process: start"
+                " processes by spawn, or open it there with litepose.load"
+            )
+        torch.set_num_threads(1)
+        self._one_at_a_time, self._process = threading.Lock(), os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process the file is opened again."""

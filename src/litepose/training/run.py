@@ -15,6 +15,7 @@ from torch import nn
 from litepose.core.errors import LitePoseError
 from litepose.data.augment import AugmentSettings
 from litepose.data.augment_gpu import DeviceImages, DeviceLoader, to_device
+from litepose.data.corner_boxes import warning_of
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.data.packed import PackedDataset
 from litepose.data.sample import Batch
@@ -63,7 +64,7 @@ class Run:
         start = make_start(config, self.val_data.skeleton)
         if config.supernet is not None:
             start = self._elastic(start, config.supernet)
-        self.info, self.notes = start.info, list(start.notes)
+        self.info, self.notes = start.info, [*start.notes, *self._box_notes()]
         self.model = start.model.to(group.device)
         self.objective = Objective(config, start.info, self._teacher())
         self.start_weights = None
@@ -205,6 +206,12 @@ class Run:
             self.device_images = to_device(packed, self.group.device)
         if self.group.first:
             self.group.gather(None)
+
+    def _box_notes(self) -> list[str]:
+        """A sentence for each dataset whose boxes seem to be corners."""
+        datasets = dict.fromkeys((*self.train_data, self.val_data))
+        warnings = (warning_of(dataset.records, "AP") for dataset in datasets)
+        return list(dict.fromkeys(text for text in warnings if text))
 
     def _teacher(self) -> Teacher | None:
         if not self.config.teacher.model:

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -206,10 +207,23 @@ def test_the_missing_extra_is_named(monkeypatch, capsys) -> None:
     assert "pip install 'litepose[serve]'" in capsys.readouterr().err
 
 
+def _a_slow_second_header(port: int) -> None:
+    """Drips a header on a connection that has had an answer: it is closed, not waited for."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as kept:
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b""
+        while b'"ok"}' not in answer:
+            answer += kept.recv(4096)
+        with pytest.raises(OSError):
+            for _ in range(200):
+                kept.sendall(b"G")
+                time.sleep(0.05)
+
+
 def test_a_started_server_answers_closes_idle_connections_and_ends(monkeypatch) -> None:
     """In a process of its own: its port is busy for others, and a silent connection is closed."""
     program = (
-        "import litepose.apps.web.listen as listen, sys; listen.FIRST_REQUEST_SECONDS = 0.3;"
+        "import litepose.apps.web.listen as listen, sys; listen.HEADER_SECONDS = 0.5;"
         "from litepose.apps.cli.main import main; sys.exit(main(['serve', '--port', '0']))"
     )
     server = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
@@ -220,6 +234,7 @@ def test_a_started_server_answers_closes_idle_connections_and_ends(monkeypatch) 
         assert httpx.get(f"{url}/healthz", timeout=20).json() == {"status": "ok"}
         with socket.create_connection(("127.0.0.1", port), timeout=20) as silent:
             assert silent.recv(1) == b"", "closed"
+        _a_slow_second_header(port)
         with pytest.raises(LitePoseError, match=f"cannot listen on 127.0.0.1 port {port}: "):
             open_port("127.0.0.1", port)
         server.send_signal(signal.SIGINT)

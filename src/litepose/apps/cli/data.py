@@ -89,10 +89,13 @@ def _add_pack(tools: Any) -> None:
 
 
 def run_pack(options: argparse.Namespace) -> int:
+    from litepose.data.corner_boxes import warning_of
     from litepose.data.layouts import find_dataset
     from litepose.data.pack import PackSettings, pack
 
     dataset = find_dataset(options.data, options.split, skeleton=options.skeleton)
+    if warning := warning_of(dataset.records, "AP"):
+        say(warning)
     piece = None if options.piece_mb is None else int(options.piece_mb * 1e6)
     settings = PackSettings(options.short_side, options.encoding, options.quality, piece)
     progress = Progress(len(dataset), "images")

@@ -94,16 +94,13 @@ def open_data(
     options: argparse.Namespace, predictor: Predictor
 ) -> tuple[CocoDataset, MissingKeypoints | None]:
     """The images of --data and --split for evaluation; missing keypoints are named on stderr."""
-    from litepose.data.corner_boxes import areas_of_corners
+    from litepose.data.corner_boxes import warning_of
     from litepose.evaluation.keypoint_overlap import open_for_evaluation
 
     info = predictor.info
     dataset, unknown = open_for_evaluation(options.data, options.split, info.name, info.skeleton)
-    if people := areas_of_corners(dataset.records):
-        say(
-            f"warning: the boxes of {people:,} people seem to be two corners and no x, y, width,"
-            " height, and their areas, which AP needs, are made from them: see litepose data check"
-        )
+    if warning := warning_of(dataset.records, "AP"):
+        say(warning)
     if unknown:
         limit = getattr(options, "limit", None)
         say(f"warning: {unknown.of(range(len(dataset))[:limit])}")

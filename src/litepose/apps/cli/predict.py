@@ -121,6 +121,7 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from litepose.core.progress import Progress
+    from litepose.imaging.url import interrupt
 
     _check(options)
     if _are_videos(options):
@@ -141,7 +142,7 @@ def run(options: argparse.Namespace) -> int:
         for record in missing:
             records.append(record)
             print_record(record, report)
-        with stopping() as caught:
+        with stopping(interrupt) as caught:  # no slow server is waited for
             for record in _records(predictor, sources, how, places, options, caught):
                 records.append(record)
                 progress.clear()
@@ -239,8 +240,12 @@ def _records(
     worker, workers = predictor, 1
     if len(jobs) >= MANY_FROM and how.deadline_ms is None:  # one at a time ends sooner
         worker, workers = divided(predictor, how)
-    begun = until(caught, jobs)
-    return ordered_map(lambda job: _one(worker, job, how, options), begun, workers)
+
+    def attempt(job: _Job) -> dict[str, Any] | None:  # None: taken ahead and not begun
+        return None if caught else _one(worker, job, how, options)
+
+    done = ordered_map(attempt, until(caught, jobs), workers)
+    return (record for record in done if record is not None)
 
 
 def _one(

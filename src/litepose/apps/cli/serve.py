@@ -65,5 +65,7 @@ def run(options: argparse.Namespace) -> int:
     listener = open_port(options.host, options.port)
     shown = f"[{options.host}]" if ":" in options.host else options.host
     say(f"http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)")
+    if options.host not in LOCAL:
+        say("browsers give the page a camera over HTTPS only: put a proxy with TLS before it")
     listen(make_app(settings), listener)
     return 0

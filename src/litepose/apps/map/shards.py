@@ -102,7 +102,9 @@ class ShardWriter:
             self._fs.mv(self._temporary(name), f"{self._root}/{name}/{self._part.name}.parquet")
 
     def _add(self, table: str, row: dict[str, Any]) -> None:
-        self._rows[table].append(row)
+        # Names of files may be bytes that are no UTF-8, which Parquet cannot hold.
+        texts = {name: _text(row[name]) for name in ("image_id", "source", "error") if name in row}
+        self._rows[table].append(row | texts)
         self.counts[table] += 1
         if len(self._rows[table]) >= ROWS_AT_ONCE:
             self._flush(table)
@@ -122,3 +124,7 @@ class ShardWriter:
 
     def _temporary(self, table: str) -> str:
         return f"{self._root}/{TEMPORARY}/{self._part.name}.{self._mark}.{table}"
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()

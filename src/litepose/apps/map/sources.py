@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import PurePosixPath
@@ -167,7 +168,7 @@ def _read_tar(path: str, job: Job) -> Iterator[Item]:
                 last = member.name
         if pending is not None and not pending[1]:
             yield _no_image(pending[0], path)
-    except (tarfile.TarError, EOFError) as exc:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error) as exc:
         yield Item(path, path, None, f"{path} is damaged or cut off after {last}: {exc}")
     except FileNotFoundError:
         raise StorageError(f"{path} has vanished") from None
@@ -196,8 +197,8 @@ def _read_parquet(path: str, job: Job) -> Iterator[Item]:
                     error = None if data else f"row {row} of {path} has no bytes in {column!r}"
                     yield Item(named, path, data or None, error)
                     row += 1
-        except (pyarrow.ArrowInvalid, OSError) as exc:
-            if getattr(exc, "errno", None) is not None:
+        except (pyarrow.ArrowException, ValueError, KeyError, OSError) as exc:
+            if isinstance(exc, LitePoseError) or getattr(exc, "errno", None) is not None:
                 raise
             yield Item(path, path, None, f"{path} is damaged after row {row}: {exc}")
 
@@ -210,7 +211,7 @@ def _check_columns(path: str, job: Job) -> None:
     try:
         with storage_failures(), fs.open(inside, "rb") as raw:
             _columns(parquet.read_schema(raw), path, job)
-    except (OSError, pyarrow.ArrowInvalid):
+    except (OSError, pyarrow.ArrowException):
         return  # one damaged file is one failure, not the end of the run
 
 

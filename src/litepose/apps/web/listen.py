@@ -11,20 +11,46 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from litepose.core.errors import LitePoseError
 
-FIRST_REQUEST_SECONDS = 15.0  # for a connection's first complete header
+HEADER_SECONDS = 15.0  # for each complete header of a connection, the first and later ones
 MOST_CONNECTIONS = 4000
 
 
 class TimedProtocol(H11Protocol):
-    """Closes a connection whose first header is not complete in time, so that idle ones never
-    take the place of others."""
+    """Closes a connection whose next header is not complete in time, so that idle and slow ones
+    never take the place of others. Between two requests uvicorn's own timer closes silent ones."""
+
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.loop.call_later(FIRST_REQUEST_SECONDS, self._give_up)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        if self._awaits_header():
+            self._start_timer()
+        super().data_received(data)
+        if not self._awaits_header():
+            self._stop_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _awaits_header(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _give_up(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        self._timer = None
+        if self._awaits_header() and not self.transport.is_closing():
             self.transport.close()
 
 

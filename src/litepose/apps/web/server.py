@@ -11,9 +11,9 @@ import hmac
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -21,11 +21,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 
+from litepose.apps.web.body import Bodies, RefusedError
+from litepose.core.console import say
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.read import ReadLimits, read_image
@@ -68,26 +67,37 @@ class ServerSettings:
             raise LitePoseError("a token has 8 characters or more")
 
 
-class RefusedError(Exception):
-    """A request that is answered with a status and a sentence."""
-
-    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] = {}) -> None:
-        super().__init__(sentence)
-        self.status, self.headers = status, dict(headers)
-
-
 class Models:
-    """A Predictor for each effort, opened when it is first asked for."""
+    """A Predictor for each effort, opened when it is first asked for.
+
+    trouble: why the default one cannot be used yet, or at all; None once it can
+    """
 
     def __init__(self, limits: ReadLimits) -> None:
         self._limits, self._lock = limits, threading.Lock()
         self._open: dict[str, Predictor] = {}
+        self.trouble: str | None = "the default model is being opened"
 
     def __getitem__(self, effort: str) -> Predictor:
+        """Raises RefusedError (503) where it cannot be opened."""
         with self._lock:
-            if effort not in self._open:
-                self._open[effort] = open_predictor(effort=effort, limits=self._limits)
+            try:
+                if effort not in self._open:
+                    self._open[effort] = open_predictor(effort=effort, limits=self._limits)
+            except LitePoseError as exc:
+                self.trouble = str(exc) if effort == USUAL else self.trouble
+                raise RefusedError(503, str(exc)) from None
+            self.trouble = None if effort == USUAL else self.trouble
             return self._open[effort]
+
+    def open_default(self) -> None:
+        """In a thread of its own, so that the page answers meanwhile."""
+
+        def attempt() -> None:
+            with suppress(RefusedError):  # kept in `trouble`
+                _ = self[USUAL]
+
+        threading.Thread(target=attempt, name="open-model", daemon=True).start()
 
 
 class Work:
@@ -95,17 +105,25 @@ class Work:
 
     def __init__(self, most: int, waiting: Gauge) -> None:
         self._most, self._gauge, self._count = most, waiting, 0
+        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predict")
 
     async def run(self, call: Callable[[], Any]) -> Any:
         """Raises RefusedError (429) where the queue is full."""
-        if self._count > self._most:
-            raise RefusedError(429, "too many images are waiting; try again", {"Retry-After": "1"})
-        self._count += 1
-        self._gauge.set(self._count)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
-        finally:
+        with self._lock:
+            if self._count > self._most:
+                raise RefusedError(
+                    429, "too many images are waiting; try again", {"Retry-After": "1"}
+                )
+            self._count += 1
+            self._gauge.set(self._count)
+        future = self._pool.submit(call)
+        # A request that is given up keeps its place until its work has ended: the core is busy.
+        future.add_done_callback(self._ended)
+        return await asyncio.wrap_future(future)
+
+    def _ended(self, _: object) -> None:
+        with self._lock:
             self._count -= 1
             self._gauge.set(self._count)
 
@@ -120,9 +138,14 @@ def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) 
     seconds = Histogram("litepose_seconds", "Of a prediction.", registry=registry)
     work = Work(settings.queue, Gauge("litepose_waiting", "Images in work.", registry=registry))
     opened: Any = Models(settings.limits) if models is None else models
+    bodies = Bodies(
+        settings.max_bytes, settings.body_seconds, (settings.queue + 1) * settings.max_bytes
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if isinstance(opened, Models):
+            opened.open_default()
         yield
         work.close()  # what was taken is finished
 
@@ -131,11 +154,14 @@ def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) 
     @app.middleware("http")
     async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         try:
-            if request.url.path.startswith("/v1/"):
+            if request.url.path.startswith(("/v1/", "/metrics")):
                 _check_token(request, settings.token)
             response = await go_on(request)
         except RefusedError as refused:
             response = await refuse(request, refused)
+        except Exception as exc:  # a mistake of ours: the others are served on
+            say(f"500 on {request.url.path}: {type(exc).__name__}: {' '.join(str(exc).split())}")
+            response = JSONResponse({"error": "the server made a mistake; its log has it"}, 500)
         requests.labels(str(response.status_code)).inc()
         response.headers.update(_HEADERS)
         return response
@@ -152,7 +178,7 @@ def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) 
     async def poses(request: Request) -> Response:
         """People of the image in the body (or in the form field `file`)."""
         how = _parameters(request)
-        content = await _image(request, settings)
+        content = await bodies.image(request)
         start = time.perf_counter()
 
         def predict() -> Response:
@@ -171,8 +197,14 @@ def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) 
         return {"efforts": {name: effort.model for name, effort in EFFORTS.items()}}
 
     @app.get("/healthz")
-    @app.get("/readyz")
     def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def ready() -> dict[str, str]:
+        """Whether the default model can be used."""
+        if trouble := getattr(opened, "trouble", None):
+            raise RefusedError(503, trouble)
         return {"status": "ok"}
 
     @app.get("/metrics")
@@ -248,47 +280,6 @@ def _parameters(request: Request) -> dict[str, Any]:
             raise RefusedError(422, f"the threshold must be in [0, 1]; got {query['threshold']!r}")
     flips = None if flip is None else flip == "true"
     return {"effort": effort, "format": form, "flip_test": flips, "threshold": threshold}
-
-
-async def _image(request: Request, settings: ServerSettings) -> bytes:
-    """The image's bytes. Raises RefusedError: 400, 408, 413."""
-    try:
-        body = await asyncio.wait_for(_body(request, settings.max_bytes), settings.body_seconds)
-    except ClientDisconnect:
-        raise RefusedError(400, "the sender left before the body was complete") from None
-    except TimeoutError:
-        raise RefusedError(408, f"the body took more than {settings.body_seconds:g} s") from None
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        body = await _file(request, body)
-    if not body:
-        raise RefusedError(400, "no image in the request: send one as the body or as `file`")
-    return body
-
-
-async def _body(request: Request, most: int) -> bytes:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > most:
-            raise RefusedError(413, f"the body is larger than {most / 1e6:g} MB")
-    return bytes(body)
-
-
-async def _file(request: Request, body: bytes) -> bytes:
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    try:
-        form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=8).parse()
-    except (MultiPartException, KeyError, ValueError) as exc:
-        raise RefusedError(400, f"the form cannot be read: {exc}") from None
-    try:
-        upload = form.get("file")
-        if not isinstance(upload, UploadFile):
-            raise RefusedError(400, "the form has no field `file` with an image")
-        return await upload.read()
-    finally:
-        await form.close()
 
 
 def _predicted(
