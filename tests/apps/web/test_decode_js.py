@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.decode.crowd import INPUT_WH, draw_crowd
+from tests.decode.crowd import info as crowd_info
 
 import litepose
 from litepose.core.geometry import Letterbox
@@ -20,8 +22,6 @@ from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17, SKELETONS, Skeleton
 from litepose.decode.decoder import decode
 from litepose.decode.merge import ForwardPass
-from tests.decode.crowd import INPUT_WH, draw_crowd
-from tests.decode.crowd import info as crowd_info
 
 ARM = Skeleton("arm", ("shoulder", "elbow", "wrist"), (("shoulder", "elbow"),), (0.08, 0.07, 0.06))
 STATIC = Path(litepose.__file__).parent / "apps/web/static"
