@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node
 
 
 def drawn(seed: int) -> tuple[Maps, ModelInfo]:
-    """A crowd with noise on its maps, so that tags tangle, peaks double and keypoints are filled."""
+    """A crowd with noise on its maps, so that tags tangle and keypoints are filled."""
     rng = np.random.default_rng(seed)
     skeleton = (COCO17, SKELETONS["crowdpose14"], ARM)[seed % 3]
     strides = ((4,), (4, 2), (8, 4))[seed // 3 % 3]
@@ -46,8 +46,13 @@ def drawn(seed: int) -> tuple[Maps, ModelInfo]:
 
     heatmaps = tuple(noisy(h) for h in crowd.maps.heatmaps)
     maps = crowd.maps._replace(heatmaps=heatmaps, tags=noisy(crowd.maps.tags))
-    settings = dict(person_threshold=float(rng.choice([0.0, 0.2])), fill=bool(rng.random() < 0.8))
-    info = crowd_info(strides, kind, max_candidates=int(rng.choice([5, 40])), **settings)
+    info = crowd_info(
+        strides,
+        kind,
+        person_threshold=float(rng.choice([0.0, 0.2])),
+        fill=bool(rng.random() < 0.8),
+        max_candidates=int(rng.choice([5, 40])),
+    )
     return maps, replace(info, skeleton=skeleton)
 
 
@@ -89,8 +94,8 @@ def check_same(theirs: list[dict[str, Any]], ours: Poses) -> None:
 
 
 def test_same_people_as_python(tmp_path: Path) -> None:
-    # Costs along one tag number can tie exactly, and then rounding decides: not for these seeds, but
-    # for 2 of the first 400.
+    # Costs along one tag number can tie exactly, and then rounding decides: not for these seeds,
+    # but for 2 of the first 400.
     cases = [drawn(seed) for seed in range(100, 172)]
     expected = [decode([ForwardPass(maps, BOX)], info) for maps, info in cases]
     assert sum(map(len, expected)) > 300

@@ -1,4 +1,4 @@
-"""Write the page as a static folder that finds people in the browser: `litepose export --format web`."""
+"""The page as a static folder that finds people in the browser: `litepose export --format web`."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _worker(version: str, kept: list[str]) -> bytes:
 
 
 def runtime_files(package: Path | None) -> dict[str, bytes]:
-    """The files of onnxruntime-web that the page needs. Raises LitePoseError where one is not there."""
+    """The files of onnxruntime-web that the page needs. Raises LitePoseError if one is missing."""
     get = f"`npm install {PACKAGE}@{WANTED}`, then --runtime node_modules/{PACKAGE}"
     if package is None:
         raise LitePoseError(f"the format web needs the npm package {PACKAGE}: {get}")
@@ -143,7 +143,7 @@ def runtime_files(package: Path | None) -> dict[str, bytes]:
 
 
 def model_file(model: str) -> tuple[bytes, ModelInfo]:
-    """An ONNX file of the model, for any input size, with its settings. A checkpoint is converted."""
+    """An ONNX file of the model, for any input size, and its settings; made of a checkpoint."""
     from litepose.inference.onnxruntime_backend import OnnxBackend
     from litepose.models.model_file import resolve_model
 
@@ -174,7 +174,7 @@ def check_folder(target: Path) -> None:
 
 
 def read_folder(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """The files of an exported folder by name, and its settings. Raises LitePoseError for others."""
+    """Files of an exported folder by name, and its settings. Raises LitePoseError for another."""
     try:
         settings = parse_json((folder / SETTINGS).read_text("utf-8"), f"{folder / SETTINGS}")
         found = {

@@ -37,7 +37,7 @@ function choose() {
 // The model of this browser, loaded once; again after a failure.
 function ready() {
   opening ??= openLocal(settings, new URLSearchParams(location.search).get('runtime'), (bytes, all) => {
-    say(`Loading ${(bytes / 1e6).toFixed(1)} of ${(all / 1e6).toFixed(1)} MB …`);
+    if (opening) say(`Loading ${(bytes / 1e6).toFixed(1)} of ${(all / 1e6).toFixed(1)} MB …`);
   }).then((opened) => {
     model = opened;
     const threads = `${model.threads} thread${model.threads > 1 ? 's' : ''}`;

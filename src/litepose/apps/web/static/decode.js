@@ -42,11 +42,17 @@ function mergeMaps(heatmaps, tags, info) {
     for (let y = 0; y < h; y++) {
       cells.set(sum.subarray(y * w, (y + 1) * w), (joint * rows + y + 1) * columns + 1);
     }
-    if (!sum.every(Number.isFinite)) throw new Error('the network gave heatmaps that are not finite');
+    refuseUnlessFinite('heatmap', sum);
   }
-  if (!tags.data.every(Number.isFinite)) throw new Error('the network gave tags that are not finite');
+  refuseUnlessFinite('tag map', tags.data);
   return { cells, w, h, k, columns, rows, summed: heatmaps.length, tags,
     stride: info.strides.at(-1), tagStride: info.tag_stride };
+}
+
+function refuseUnlessFinite(name, values) {
+  let zero = 0; // times 0, all but NaN and infinity are 0
+  for (let i = 0; i < values.length; i++) zero += values[i] * 0;
+  if (zero !== 0) throw new Error(`the network's ${name} holds numbers that are not finite`);
 }
 
 // Bilinear, between the middles of cells, edges repeated.
@@ -73,6 +79,7 @@ function between(place, count) {
 // 3x3 maxima above the threshold, the strongest of each keypoint first: {joint, x, y, score, tags}.
 function findCandidates(field, settings) {
   const { cells, columns, rows } = field, floor = float(settings.heat_threshold * field.summed), found = [];
+  const steps = [1, columns - 1, columns, columns + 1];
   for (let joint = 0; joint < field.k; joint++) {
     const peaks = [];
     for (let y = 0; y < field.h; y++) {
@@ -80,8 +87,9 @@ function findCandidates(field, settings) {
       for (let x = 0; x < field.w; x++, at++) {
         const heat = cells[at];
         // Later neighbors may be equal, earlier ones must be lower: a plateau gives one peak.
-        if (heat > floor && [1, columns - 1, columns, columns + 1]
-          .every((step) => heat >= cells[at + step] && heat > cells[at - step])) peaks.push({ at, x, y, heat });
+        if (heat > floor && steps.every((step) => heat >= cells[at + step] && heat > cells[at - step])) {
+          peaks.push({ at, x, y, heat });
+        }
       }
     }
     peaks.sort((a, b) => b.heat - a.heat || a.at - b.at);
@@ -117,7 +125,9 @@ function nearestTags(field, joint, x, y) {
   const { data, size, w, h } = field.tags, { stride, tagStride } = field;
   const column = Math.min(Math.floor((2 * x + 1) * stride / (2 * tagStride)), w - 1);
   const row = Math.min(Math.floor((2 * y + 1) * stride / (2 * tagStride)), h - 1);
-  return Array.from({ length: size }, (_, t) => data[((joint * size + t) * h + row) * w + column]);
+  const tags = [];
+  for (let t = 0; t < size; t++) tags.push(data[((joint * size + t) * h + row) * w + column]);
+  return tags;
 }
 
 function tagDistance(tags, others) {
@@ -165,36 +175,39 @@ function group(candidates, info) {
 
 // Give each missing keypoint the hottest cell whose tag is the person's, of the hottest blocks.
 function fillMissing(people, field) {
-  const known = new Map();
-  const most = FILL_BLOCKS + 2 * people.length;
+  const known = new Map(), most = FILL_BLOCKS + 2 * people.length;
   for (const person of people) {
     person.scores.forEach((score, joint) => {
       if (score > 0) return;
       if (!known.has(joint)) known.set(joint, hotBlocks(field, joint, most));
-      const better = (best, cell) => {
-        const far = rint(tagDistance(nearestTags(field, joint, cell.x, cell.y), person.tags));
-        const worth = float(cell.heat - far);
-        return !best || worth > best.worth ? { ...cell, far, worth } : best;
-      };
-      const block = known.get(joint).reduce((best, one) => better(best, one), null);
-      const cell = cellsOf(field, joint, block.row, block.column).reduce((best, one) => better(best, one), null);
+      const block = best(known.get(joint), person.tags), cell = best(cellsOf(field, joint, block), person.tags);
       if (cell.heat <= 0) return;
       const at = (joint * field.rows + cell.y + 1) * field.columns + cell.x + 1;
       person.places[joint] = [cell.x + 0.5 + shift(field.cells, at, 1),
         cell.y + 0.5 + shift(field.cells, at, field.columns)];
-      person.scores[joint] = float(cell.heat / (1 + cell.far) ** 2);
+      person.scores[joint] = float(cell.heat / (1 + rint(tagDistance(cell.tags, person.tags))) ** 2);
     });
   }
 }
 
+// Where heat less the rounded distance in tag is most, the first of equals.
+function best(cells, tags) {
+  let most = -Infinity, chosen = cells[0];
+  for (const cell of cells) {
+    const worth = float(cell.heat - rint(tagDistance(cell.tags, tags)));
+    if (worth > most) [most, chosen] = [worth, cell];
+  }
+  return chosen;
+}
+
 const blockSide = (field) => Math.max(1, Math.floor(BLOCK_PX / field.stride));
 
-function cellsOf(field, joint, row, column) {
+function cellsOf(field, joint, { row, column }) {
   const side = blockSide(field), cells = [];
   for (let y = row * side; y < Math.min((row + 1) * side, field.h); y++) {
     for (let x = column * side; x < Math.min((column + 1) * side, field.w); x++) {
       const heat = field.cells[(joint * field.rows + y + 1) * field.columns + x + 1];
-      cells.push({ x, y, heat: float(heat / field.summed) });
+      cells.push({ x, y, heat: float(heat / field.summed), tags: nearestTags(field, joint, x, y) });
     }
   }
   return cells;
@@ -202,14 +215,21 @@ function cellsOf(field, joint, row, column) {
 
 // The hottest cell of each of the hottest blocks, with the block's row and column.
 function hotBlocks(field, joint, most) {
-  const side = blockSide(field), blocks = [];
-  for (let row = 0; row * side < field.h; row++) {
-    for (let column = 0; column * side < field.w; column++) {
-      const hottest = cellsOf(field, joint, row, column).reduce((a, b) => (b.heat > a.heat ? b : a));
-      blocks.push({ ...hottest, row, column });
+  const { w, h, columns, rows, cells, summed } = field, side = blockSide(field), blocks = [];
+  for (let row = 0; row * side < h; row++) {
+    for (let column = 0; column * side < w; column++) {
+      let hottest = -Infinity, x = 0, y = 0;
+      for (let j = row * side; j < Math.min((row + 1) * side, h); j++) {
+        const line = (joint * rows + j + 1) * columns + 1;
+        for (let i = column * side; i < Math.min((column + 1) * side, w); i++) {
+          if (cells[line + i] > hottest) [hottest, x, y] = [cells[line + i], i, j];
+        }
+      }
+      blocks.push({ row, column, x, y, heat: float(hottest / summed) });
     }
   }
-  return blocks.sort((a, b) => b.heat - a.heat).slice(0, most);
+  return blocks.sort((a, b) => b.heat - a.heat).slice(0, most)
+    .map((block) => ({ ...block, tags: nearestTags(field, joint, block.x, block.y) }));
 }
 
 // Object keypoint similarity of two people ({places, scores}), over the keypoints that both have.

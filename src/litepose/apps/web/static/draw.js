@@ -41,14 +41,14 @@ function label(pen, text, [left, top], line) {
   pen.fillText(text, ...place);
 }
 
-// The hottest keypoint of each cell, from transparent to orange, over the image.
+// The hottest keypoint of each cell, from transparent to magenta, over the image.
 export function drawHeat(pen, field, box) {
   const { w, h, columns, rows, cells, k, summed } = field, picture = new ImageData(w, h);
   for (let y = 0; y < h; y++) {
     for (let x = 0; x < w; x++) {
       let most = 0;
       for (let joint = 0; joint < k; joint++) most = Math.max(most, cells[(joint * rows + y + 1) * columns + x + 1]);
-      picture.data.set([255, 90, 0, 230 * Math.min(most / summed, 1)], (y * w + x) * 4);
+      picture.data.set([255, 0, 200, 255 * Math.sqrt(Math.min(most / summed, 1))], (y * w + x) * 4);
     }
   }
   const small = Object.assign(document.createElement('canvas'), { width: w, height: h });
