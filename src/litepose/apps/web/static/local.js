@@ -32,7 +32,8 @@ async function open(settings, runtime, tell) {
   ort.env.wasm.wasmBinary = binary;
   ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   ort.env.logLevel = 'error';
-  const session = await ort.InferenceSession.create(model, { executionProviders: runtime === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'] });
+  const session = await ort.InferenceSession.create(model,
+    { executionProviders: runtime === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'], logSeverityLevel: 3 });
   return new LocalModel(ort, session, settings.model.info, runtime, ort.env.wasm.numThreads);
 }
 
