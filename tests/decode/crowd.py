@@ -17,7 +17,7 @@ BOX = Letterbox(INPUT_WH, INPUT_WH, INPUT_WH)
 
 
 class Crowd(NamedTuple):
-    """points_xy (N, 17, 2) in input pixels, present (N, 17), own_tags (N, T), maps."""
+    """points_xy (N, K, 2) in input pixels, present (N, K), own_tags (N, T), maps."""
 
     points_xy: np.ndarray
     present: np.ndarray
@@ -31,7 +31,13 @@ def info(strides=(4, 2), tag_kind="learned", **decode) -> ModelInfo:
 
 
 def draw_crowd(
-    people: int, seed: int, *, strides=(4, 2), tag_size: int = 1, missing: float = 0.2
+    people: int,
+    seed: int,
+    *,
+    strides=(4, 2),
+    tag_size: int = 1,
+    missing: float = 0.2,
+    keypoints: int = 17,
 ) -> Crowd:
     """People on a grid of 32 px cells, each keypoint somewhere in its person's cell."""
     rng = np.random.default_rng(seed)
@@ -39,16 +45,16 @@ def draw_crowd(
     assert people <= columns * rows
     place = rng.permutation(columns * rows)[:people]
     corner = 32.0 * np.stack([place % columns, place // columns], axis=1)
-    points = corner[:, None] + rng.uniform(11, 21, (people, 17, 2))
-    present = rng.random((people, 17)) >= missing
+    points = corner[:, None] + rng.uniform(11, 21, (people, keypoints, 2))
+    present = rng.random((people, keypoints)) >= missing
     present[:, 0] = True  # somebody without any keypoint is nobody
     own_tags = np.zeros((people, tag_size))
     own_tags[:, 0] = rng.permutation(people) * 3.0
     heatmaps = []
-    tags = np.zeros((1, 17, tag_size, INPUT_WH[1] // 4, INPUT_WH[0] // 4), np.float32)
+    tags = np.zeros((1, keypoints, tag_size, INPUT_WH[1] // 4, INPUT_WH[0] // 4), np.float32)
     for stride in strides:
         y, x = np.mgrid[: INPUT_WH[1] // stride, : INPUT_WH[0] // stride] + 0.5
-        heat = np.zeros((1, 17, *x.shape), np.float32)
+        heat = np.zeros((1, keypoints, *x.shape), np.float32)
         for n, k in np.argwhere(present):
             px, py = points[n, k] / stride
             bump = rng.uniform(0.5, 1) * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 4)

@@ -21,7 +21,7 @@ import pytest
 import litepose
 from litepose.apps.cli.main import main
 from litepose.apps.web.listen import open_port
-from litepose.apps.web.server import PAGE, ServerSettings, make_app
+from litepose.apps.web.server import ServerSettings, make_app, page_files
 from litepose.core.errors import LitePoseError
 
 IMAGE = Path(__file__).parents[3] / "examples/images/astronaut.jpg"
@@ -186,14 +186,18 @@ def test_health_models_metrics_and_openapi(client: Client) -> None:
     assert nothing.status_code == 404 and nothing.json() == {"error": "Not Found"}
 
 
-@pytest.mark.parametrize("path", PAGE)
+@pytest.mark.parametrize("path", page_files(None))
 def test_the_page_asks_nobody_else(client: Client, path: str) -> None:
     answer = client.get(path)
-    assert answer.status_code == 200 and "http://" not in answer.text
-    assert (
-        "https://" not in answer.text
-        and "default-src 'none'" in answer.headers["content-security-policy"]
-    )
+    text = answer.text.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    assert answer.status_code == 200 and "http://" not in text and "https://" not in text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+
+
+def test_the_settings_name_the_server(client: Client) -> None:
+    settings = client.get("/settings.json").json()
+    assert settings["server"]["skeleton"]["name"] == "coco17" and "model" not in settings
 
 
 def test_a_host_beyond_this_machine_needs_a_token(capsys) -> None:

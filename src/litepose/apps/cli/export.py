@@ -9,20 +9,22 @@ from typing import Any
 
 from litepose.apps.cli.options import check_target
 from litepose.core.console import say, tell
+from litepose.core.errors import LitePoseError
 from litepose.core.packages import need
 
-FORMATS = ("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript")
+FORMATS = ("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript", "web")
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "export",
-        help="checkpoint -> ONNX, OpenVINO, ncnn, TorchScript, 8 bits",
+        help="checkpoint -> ONNX, OpenVINO, ncnn, TorchScript, 8 bits, a web page",
         description=(
             "Writes a model for another runtime, with its settings inside, after comparing it with"
             " PyTorch on real images: more than 0.5 px apart, and nothing is written. An 8-bit"
             " model is refused (exit code 1, the numbers in the JSON) where it is less right than"
-            " allowed or not faster on this machine."
+            " allowed or not faster on this machine. The format web writes a folder: a page that"
+            " finds people in the browser, without a server."
         ),
     )
     parser.add_argument("--model", help="checkpoint, official .pth.tar or name (default: p)")
@@ -39,6 +41,9 @@ def add_parser(verbs: Any) -> None:
         "--half", action="store_true", help="store float16 weights: half the file (onnx)"
     )
     parser.add_argument("--images", metavar="DIR", help="images to compare on")
+    parser.add_argument(
+        "--runtime", metavar="DIR", help="web: the unpacked npm package onnxruntime-web"
+    )
     int8 = parser.add_argument_group("8 bits")
     int8.add_argument("--calibration", metavar="DIR", help="images to find the ranges on")
     int8.add_argument("--data", metavar="DIR", help="dataset folder to measure AP on (COCO layout)")
@@ -47,6 +52,10 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.format == "web":
+        return run_web(options)
+    if options.runtime:
+        raise LitePoseError(f"--runtime is for the format web; got --format {options.format}")
     need("this command", "torch", "safetensors", extra="export")
     from litepose.export.export import ExportRequest, check, export_model
     from litepose.export.formats import find_format
@@ -89,10 +98,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_web(options: argparse.Namespace) -> int:
+    from litepose.apps.web.folder import write_folder
+
+    others = ("size", "decoder", "flip_test", "half", "images", "calibration", "data")
+    for name in others:
+        if getattr(options, name):
+            option = f"--{name.replace('_', '-')}"
+            raise LitePoseError(f"{option} is for other formats; leave it out with --format web")
+    target, model = Path(options.output or "litepose-web"), options.model or "p"
+    report = write_folder(model, options.runtime and Path(options.runtime), target)
+    tell(f"wrote {target}; to open it: python -m http.server -d {target}, or litepose serve --web")
+    print(json.dumps({"written": str(target), "model": model, "format": "web", **report}))
+    return 0
+
+
 def parse_size(text: str | None) -> tuple[int, int] | None:
     """`512x384` -> (512, 384). Raises LitePoseError for anything else."""
-    from litepose.core.errors import LitePoseError
-
     if text is None:
         return None
     width, _, height = text.lower().partition("x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 from litepose.apps.cli.parser import number, whole
@@ -40,6 +41,12 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--max-mb", type=number(0.001, 1000), default=20.0, help="largest body (default: 20)"
     )
+    parser.add_argument(
+        "--web",
+        type=Path,
+        metavar="DIR",
+        help="a folder of `litepose export --format web`: the page finds people in the browser too",
+    )
     parser.set_defaults(run=run)
 
 
@@ -61,11 +68,13 @@ def run(options: argparse.Namespace) -> int:
     from litepose.apps.web.listen import listen, open_port
     from litepose.apps.web.server import ServerSettings, make_app
 
-    settings = ServerSettings(int(options.max_mb * 1e6), options.queue, token=token)
+    most = int(options.max_mb * 1e6)
+    settings = ServerSettings(most, options.queue, token=token, web=options.web)
+    app = make_app(settings)
     listener = open_port(options.host, options.port)
     shown = f"[{options.host}]" if ":" in options.host else options.host
     say(f"http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)")
     if options.host not in LOCAL:
         say("browsers give the page a camera over HTTPS only: put a proxy with TLS before it")
-    listen(make_app(settings), listener)
+    listen(app, listener)
     return 0

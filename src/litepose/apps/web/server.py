@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import math
 import threading
 import time
@@ -15,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -24,8 +25,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.exceptions import HTTPException
 
 from litepose.apps.web.body import Bodies, RefusedError
+from litepose.apps.web.folder import KINDS, SETTINGS, read_folder, static_files
 from litepose.core.console import say
 from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.skeleton import COCO17
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.read import ReadLimits, read_image
 from litepose.imaging.write import encode_image
@@ -33,17 +36,17 @@ from litepose.inference.effort import EFFORTS, USUAL
 from litepose.inference.load import open_predictor
 from litepose.inference.predictor import Predictor
 
-PAGE = {
-    "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/style.css": ("style.css", "text/css"),
-}
 DRAWN_FROM = 0.2  # keypoints scoring below are not drawn, as `litepose.draw` does
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-        " img-src 'self' blob: data:; media-src blob:; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self';"
+        " connect-src 'self'; img-src 'self' blob: data:; media-src blob:; worker-src 'self' blob:;"
+        " manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
+    # Cross-origin isolated, so that WebAssembly may use threads.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -52,13 +55,15 @@ _HEADERS = {
 @dataclass(frozen=True)
 class ServerSettings:
     """max_bytes: of a body; queue: images that may wait; body_seconds: to send a body in;
-    token: bearer token that /v1 asks for, None asks for none; limits: of reading images"""
+    token: bearer token that /v1 asks for, None asks for none; limits: of reading images;
+    web: folder of `litepose export --format web`, whose page finds people in the browser as well"""
 
     max_bytes: int = 20_000_000
     queue: int = 16
     body_seconds: float = 30.0
     token: str | None = None
     limits: ReadLimits = field(default_factory=lambda: ReadLimits(max_pixels=50_000_000))
+    web: Path | None = None
 
     def __post_init__(self) -> None:
         if self.max_bytes < 1 or self.queue < 0 or not self.body_seconds > 0:
@@ -211,9 +216,18 @@ def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) 
     def metrics() -> Response:
         return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
 
-    for path, (name, kind) in PAGE.items():
-        app.get(path, include_in_schema=False)(_page(name, kind))
+    for path, (content, kind) in page_files(settings.web).items():
+        app.get(path, include_in_schema=False)(_page(content, kind))
     return app
+
+
+def page_files(web: Path | None) -> dict[str, tuple[bytes, str]]:
+    """Path -> content and type of what the page consists of; its settings name this server."""
+    found, about = (static_files(), {}) if web is None else read_folder(web)
+    about = {**about, "server": {"skeleton": COCO17.to_dict()}}
+    found[SETTINGS] = json.dumps(about).encode()
+    paths = {f"/{name}": (content, KINDS[Path(name).suffix]) for name, content in found.items()}
+    return {"/": paths["/index.html"], **paths}
 
 
 _BODY: dict[str, Any] = {
@@ -238,9 +252,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-def _page(name: str, kind: str) -> Callable[[], Response]:
-    content = (files("litepose.apps.web") / "static" / name).read_bytes()
-
+def _page(content: bytes, kind: str) -> Callable[[], Response]:
     def page() -> Response:
         return Response(content, media_type=kind)
 

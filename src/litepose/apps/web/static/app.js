@@ -1,43 +1,90 @@
-// The page: an image or the camera to the server, its people drawn here, thresholds at once.
-const EDGES = [[0, 1], [0, 2], [1, 3], [2, 4], [3, 5], [4, 6], [5, 6], [5, 7], [7, 9], [6, 8],
-  [8, 10], [5, 11], [6, 12], [11, 12], [11, 13], [13, 15], [12, 14], [14, 16]];
-const LEFT = '#ffb000', RIGHT = '#1f5fd0', MIDDLE = '#ffffff';
+// The page: an image or the camera, its people found here or on the server, drawn here.
+import { drawHeat, drawPerson } from './draw.js';
+import { openLocal } from './local.js';
+import { Tracker } from './track.js';
+
 const $ = (id) => document.getElementById(id);
 const view = $('view'), pen = view.getContext('2d');
-let shown = null, found = null, stream = null;
+let settings = null, model = null, opening = null, stream = null;
+let shown = null, found = null; // what is drawn: the image, and {image_wh, people, field, box, ms}
 
 function say(text, wrong = false) {
   $('message').textContent = text;
   $('message').classList.toggle('error', wrong);
 }
 
+const local = () => $('mode').value === 'browser';
+const skeleton = () => (local() ? settings.model.info.skeleton : settings.server.skeleton);
+
+async function begin() {
+  const reply = await fetch('settings.json').catch(() => null);
+  settings = reply?.ok ? await reply.json() : null;
+  if (!settings) return say('The page has no settings: export it again, or start the server again.', true);
+  $('mode').value = settings.model ? 'browser' : 'server';
+  $('mode-row').hidden = !(settings.model && settings.server);
+  if (settings.model) navigator.serviceWorker?.register('sw.js').catch(() => null); // only offers offline use
+  choose();
+}
+
+function choose() {
+  stop();
+  $('effort-row').hidden = local();
+  for (const row of ['size-row', 'heat-row']) $(row).hidden = !local();
+  $('where').textContent = local() ? 'Images stay in this browser.' : "Images go to this page's server only.";
+  if (local()) ready().catch((wrong) => say(wrong.message, true));
+}
+
+// The model of this browser, loaded once; again after a failure.
+function ready() {
+  opening ??= openLocal(settings, new URLSearchParams(location.search).get('runtime'), (bytes, all) => {
+    if (opening) say(`Loading ${(bytes / 1e6).toFixed(1)} of ${(all / 1e6).toFixed(1)} MB …`);
+  }).then((opened) => {
+    model = opened;
+    const threads = `${model.threads} thread${model.threads > 1 ? 's' : ''}`;
+    say(`Ready: ${model.info.name}, ${model.runtime === 'webgpu' ? 'WebGPU' : `WebAssembly, ${threads}`}. Drop, paste or choose an image.`);
+  }, (wrong) => {
+    opening = null;
+    throw new Error(`The model cannot be opened: ${wrong.message}`);
+  });
+  return opening;
+}
+
 async function ask(blob) {
-  const headers = { 'Content-Type': blob.type || 'application/octet-stream' };
+  const headers = { 'Content-Type': blob.type || 'application/octet-stream' }, start = performance.now();
   if ($('token').value) headers.Authorization = `Bearer ${$('token').value}`;
   // Everybody is asked for; the sliders choose here, without another request.
   const reply = await fetch(`v1/poses?threshold=0&effort=${$('effort').value}`,
-    { method: 'POST', headers, body: blob });
+    { method: 'POST', headers, body: blob }).catch(() => { throw new Error('the server cannot be reached'); });
   const said = await reply.json().catch(() => ({ error: `the server answered ${reply.status}` }));
   if (reply.status === 401) $('token-row').hidden = false;
   if (!reply.ok) throw new Error(said.error || `the server answered ${reply.status}`);
-  return said;
+  return { ...said, ms: { server: performance.now() - start } };
 }
 
 async function open(blob) {
   stop();
   say('Working …');
   try {
-    const image = await createImageBitmap(blob).catch(() => null);
+    if (local()) await ready();
     const start = performance.now();
-    const said = await ask(blob);
+    const image = await createImageBitmap(blob).catch(() => null);
+    const read = performance.now() - start;
+    if (!image && local()) throw new Error('this file is not an image that the browser can read');
+    const said = local() ? await model.predict(image, [image.width, image.height], Number($('size').value), 0) : await ask(blob);
     if (!image) throw new Error('this browser cannot show the image');
-    [shown, found] = [image, said];
-    draw();
-    const ms = Math.round(performance.now() - start);
-    say(`${visible().length} people, ${ms} ms.`);
+    show(image, said, { read, ...said.ms });
   } catch (wrong) {
     say(wrong.message, true);
   }
+}
+
+function show(image, said, ms) {
+  [shown, found] = [image, said];
+  draw();
+  const count = visible().length, all = Object.values(ms).reduce((a, b) => a + b, 0);
+  say(`${count} ${count === 1 ? 'person' : 'people'}, ${Math.round(all)} ms.`);
+  $('stages').hidden = false;
+  $('stages').textContent = Object.entries(ms).map(([stage, one]) => `${stage} ${one.toFixed(1)} ms`).join(' · ');
 }
 
 function visible() {
@@ -47,42 +94,14 @@ function visible() {
 function draw() {
   $('person-out').textContent = Number($('person').value).toFixed(2);
   $('keypoint-out').textContent = Number($('keypoint').value).toFixed(2);
-  $('save-json').disabled = $('save-image').disabled = !found;
+  for (const what of ['json', 'coco', 'image']) $(`save-${what}`).disabled = !found;
   if (!shown || !found) return;
-  const [width, height] = found.image_wh;
-  view.width = width;
-  view.height = height;
+  const [width, height] = found.image_wh, line = Math.max(2, Math.hypot(width, height) / 300);
+  if (view.width !== width || view.height !== height) [view.width, view.height] = [width, height];
   pen.drawImage(shown, 0, 0, width, height);
-  const least = Number($('keypoint').value);
-  for (const person of visible()) skeleton(person, least, Math.max(2, Math.hypot(width, height) / 300));
+  if ($('heat').checked && found.field) drawHeat(pen, found.field, found.box);
+  for (const person of visible()) drawPerson(pen, person, skeleton(), Number($('keypoint').value), line);
   list();
-}
-
-function skeleton(person, least, line) {
-  const points = person.keypoints, seen = (k) => points[k] && points[k][2] >= least && points[k][2] > 0;
-  const color = (a, b) => (a % 2 === b % 2 && a > 0 ? (a % 2 ? LEFT : RIGHT) : MIDDLE);
-  pen.lineCap = 'round';
-  for (const [a, b] of points.length === 17 ? EDGES : []) {
-    if (!seen(a) || !seen(b)) continue;
-    for (const [wide, ink] of [[line * 1.8, '#000000'], [line, color(a, b)]]) {
-      pen.strokeStyle = ink;
-      pen.lineWidth = wide;
-      pen.beginPath();
-      pen.moveTo(points[a][0], points[a][1]);
-      pen.lineTo(points[b][0], points[b][1]);
-      pen.stroke();
-    }
-  }
-  points.forEach(([x, y], k) => {
-    if (!seen(k)) return;
-    pen.fillStyle = k === 0 ? MIDDLE : k % 2 ? LEFT : RIGHT;
-    pen.strokeStyle = '#000000';
-    pen.lineWidth = line / 2;
-    pen.beginPath();
-    pen.arc(x, y, line * 1.2, 0, 7);
-    pen.fill();
-    pen.stroke();
-  });
 }
 
 function angle(points, a, b, c) {
@@ -93,13 +112,13 @@ function angle(points, a, b, c) {
 }
 
 function list() {
-  const joints = { 'left elbow': [5, 7, 9], 'right elbow': [6, 8, 10], 'left knee': [11, 13, 15],
-    'right knee': [12, 14, 16] };
+  const limbs = ['left', 'right'].flatMap((side) => [['shoulder', 'elbow', 'wrist'], ['hip', 'knee', 'ankle']]
+    .map((parts) => [`${side} ${parts[1]}`, parts.map((part) => skeleton().keypoints.indexOf(`${side}_${part}`))]));
   $('people').replaceChildren(...visible().map((person) => {
-    const angles = Object.entries(joints).map(([name, [a, b, c]]) => [name, angle(person.keypoints, a, b, c)])
+    const angles = limbs.map(([name, [a, b, c]]) => [name, angle(person.keypoints, a, b, c)])
       .filter(([, degrees]) => degrees !== null).map(([name, degrees]) => `${name} ${degrees}°`);
-    const item = document.createElement('li');
-    item.textContent = [`score ${person.score.toFixed(2)}`, ...angles].join(', ');
+    const item = document.createElement('li'), id = person.id === undefined ? [] : [`id ${person.id}`];
+    item.textContent = [...id, `score ${person.score.toFixed(2)}`, ...angles].join(', ');
     return item;
   }));
 }
@@ -113,24 +132,18 @@ function stop() {
 async function camera() {
   if (stream) return stop();
   try {
+    if (local()) await ready();
     stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } });
   } catch (wrong) {
     return say(`The camera cannot be used: ${wrong.message}`, true);
   }
   $('camera').textContent = 'Stop camera';
-  const video = Object.assign(document.createElement('video'), { srcObject: stream, muted: true });
+  const own = stream, video = Object.assign(document.createElement('video'), { srcObject: own, muted: true });
+  const frame = document.createElement('canvas'), tracker = new Tracker(skeleton().oks_sigmas);
   await video.play();
-  const frame = document.createElement('canvas');
-  while (stream) {
-    [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
-    frame.getContext('2d').drawImage(video, 0, 0);
-    const blob = await new Promise((done) => frame.toBlob(done, 'image/jpeg', 0.9));
+  while (stream === own) {
     try {
-      const start = performance.now();
-      found = await ask(blob);
-      shown = await createImageBitmap(blob);
-      if (stream) draw();
-      say(`${visible().length} people, ${Math.round(performance.now() - start)} ms a frame.`);
+      await nextFrame(video, frame, tracker, own);
     } catch (wrong) {
       say(wrong.message, true);
       await new Promise((done) => setTimeout(done, 1000));
@@ -138,17 +151,52 @@ async function camera() {
   }
 }
 
+async function nextFrame(video, frame, tracker, own) {
+  await new Promise((done) => requestAnimationFrame(done)); // also lets the page be drawn
+  const start = performance.now();
+  [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
+  frame.getContext('2d').drawImage(video, 0, 0);
+  const blob = local() ? null : await new Promise((done) => frame.toBlob(done, 'image/jpeg', 0.9));
+  const read = performance.now() - start, least = Number($('person').value);
+  const said = local()
+    ? await model.predict(frame, [frame.width, frame.height], Number($('size').value), least) : await ask(blob);
+  if (stream !== own) return;
+  tracker.assign(said.people.filter((person) => person.score >= least));
+  show(frame, said, { read, ...said.ms });
+}
+
+const rounded = (value, digits) => Number(value.toFixed(digits));
+
+// The people that are shown, as `litepose predict` prints them.
+function record() {
+  const { keypoints, name } = skeleton();
+  return { schema: 2, image_wh: found.image_wh, skeleton: name, keypoint_names: keypoints, people: visible().map((person) => ({
+    ...person, score: rounded(person.score, 4), box_xyxy: person.box_xyxy.map((value) => rounded(value, 2)),
+    ...(person.center && { center: person.center.map((value) => rounded(value, 2)) }),
+    keypoints: person.keypoints.map(([x, y, score]) => [rounded(x, 2), rounded(y, 2), rounded(score, 4)]) })) };
+}
+
+// COCO results: what `Poses.to_coco` gives.
+const coco = () => record().people.map(({ keypoints, score }) => (
+  { image_id: 1, category_id: 1, keypoints: keypoints.flat(), score }));
+
 function save(blob, name) {
   const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-$('file').addEventListener('change', () => $('file').files[0] && open($('file').files[0]));
+const saveJson = (value, name) => save(new Blob([JSON.stringify(value)], { type: 'application/json' }), name);
+
+$('file').addEventListener('change', () => {
+  if ($('file').files[0]) open($('file').files[0]);
+  $('file').value = ''; // the same file may be chosen again
+});
 $('camera').addEventListener('click', camera);
-for (const id of ['person', 'keypoint']) $(id).addEventListener('input', draw);
-$('save-json').addEventListener('click', () => save(
-  new Blob([JSON.stringify({ ...found, people: visible() })], { type: 'application/json' }), 'people.json'));
+$('mode').addEventListener('change', choose);
+for (const id of ['person', 'keypoint', 'heat']) $(id).addEventListener('input', draw);
+$('save-json').addEventListener('click', () => saveJson(record(), 'people.json'));
+$('save-coco').addEventListener('click', () => saveJson(coco(), 'people.coco.json'));
 $('save-image').addEventListener('click', () => view.toBlob((blob) => save(blob, 'people.png')));
 addEventListener('paste', (event) => event.clipboardData.files[0] && open(event.clipboardData.files[0]));
 addEventListener('dragover', (event) => { event.preventDefault(); document.body.classList.add('drop'); });
@@ -158,3 +206,4 @@ addEventListener('drop', (event) => {
   document.body.classList.remove('drop');
   if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
 });
+begin();
