@@ -130,6 +130,14 @@ def test_another_search_in_the_folder(settings, threads_as_before) -> None:
         search(read_search(settings), Limit.parse("params<10M"))
 
 
+def test_a_file_that_is_no_study(settings, threads_as_before) -> None:
+    folder = settings.parent / "search"
+    folder.mkdir()
+    (folder / "study.db").write_bytes(b"no database" * 100)
+    with pytest.raises(LitePoseError, match=r"study\.db is damaged, or no study"):
+        search(read_search(settings))
+
+
 def test_limit_that_none_meets_says_the_nearest(settings, threads_as_before) -> None:
     with pytest.raises(LitePoseError, match=r"below 0\.001 GMACs; the smallest has 0\.0\d+ GMACs"):
         search(read_search(settings), Limit.parse("macs<0.001G"))

@@ -37,10 +37,12 @@ def search(
     limit: Limit | None = None,
     say: Say = lambda text: None,
     step: Callable[[int], None] = lambda done: None,
+    opened: Callable[[], None] = lambda: None,
 ) -> list[Candidate]:
     """Evaluate candidates until there are `config.evaluations`; the Pareto front, cheapest first.
 
-    The study in the output folder is resumed where there is one. step: told how many are done.
+    The study in the output folder is resumed where there is one. step: told how many are done;
+    opened: called once other processes can join.
     Raises LitePoseError where the folder holds another search, or the limit cannot be met.
     """
     need("a search", "optuna", "matplotlib", extra="search")
@@ -53,6 +55,7 @@ def search(
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
     study = _open_study(config, supernet, kind, limit)
+    opened()
     say(f"{len(supernet.space.genes())} genes; AP against {kind}, {folder}")
     _evolve(study, evaluator, config, limit, step)
     front = _front(study)
@@ -91,23 +94,7 @@ def _open_study(
         },
         sort_keys=True,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of parts of optuna that are called experimental
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
-        )
-        study = optuna.create_study(
-            study_name=STUDY, storage=storage, load_if_exists=True,
-            directions=["maximize", "minimize"],
-        )  # fmt: skip
-        # Taken up, the sampler must not go through the same random numbers again.
-        seed = config.seed + 1000 * len(study.trials)
-        if config.sampler == "random":
-            study.sampler = optuna.samplers.RandomSampler(seed=seed)
-        else:
-            study.sampler = optuna.samplers.NSGAIISampler(
-                population_size=config.population, seed=seed, constraints_func=_excess
-            )
+    study = _stored_study(path, config)
     known = study.user_attrs.get("settings")
     if known is None:
         study.set_user_attr("settings", settings)
@@ -120,6 +107,37 @@ def _open_study(
             f"{config.output} holds a search with another {' and '.join(other)}; give another"
             " output, or the settings of that search"
         )
+    return study
+
+
+def _stored_study(path: Path, config: SearchConfig) -> optuna.Study:
+    """Raises LitePoseError where the file is no study."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of parts of optuna that are called experimental
+        try:
+            storage = optuna.storages.RDBStorage(
+                f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
+            )
+            study = optuna.create_study(
+                study_name=STUDY, storage=storage, load_if_exists=True,
+                directions=["maximize", "minimize"],
+            )  # fmt: skip
+        except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as exc:
+            raise LitePoseError(
+                f"{path} is damaged, or no study of a search; move it away to begin again:"
+                f" {type(exc).__name__}"
+            ) from None
+        # Resumed, the sampler must not go through the same random numbers again.
+        seed = config.seed + 1000 * len(study.trials)
+        if config.sampler == "random":
+            study.sampler = optuna.samplers.RandomSampler(seed=seed)
+        else:
+            study.sampler = optuna.samplers.NSGAIISampler(
+                population_size=config.population, seed=seed, constraints_func=_excess
+            )
     return study
 
 

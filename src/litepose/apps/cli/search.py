@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +54,21 @@ def run(options: argparse.Namespace) -> int:
     config = read_search(options.config, options.overrides)
     limit = None if options.limit is None else Limit.parse(options.limit)
     progress = Progress(config.evaluations, "evaluations", options.quiet)
-    helpers = _start_helpers(options)
+    helpers: list[subprocess.Popen[bytes]] = []
+
+    def start_helpers() -> None:
+        helpers.extend(_helper(options) for _ in range(options.processes - 1))
+
+    def step(done: int) -> None:
+        if done:
+            progress.step(done)
+
     try:
-        front = search(config, limit, say, lambda done: progress.step(done) if done else None)
+        front = search(config, limit, say, step, start_helpers)
+    except BaseException:
+        for helper in helpers:
+            helper.terminate()
+        raise
     finally:
         progress.clear()
         for helper in helpers:
@@ -74,13 +88,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _start_helpers(options: argparse.Namespace) -> list[Any]:
-    """The other processes: the same command, alone; the study on disk is what they share."""
-    import subprocess
-    import sys
-
+def _helper(options: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """Another process with the same command; the study on disk is what they share."""
     command = [sys.executable, "-m", "litepose", "search", options.config, *options.overrides]
     command += ["--quiet", *(["--limit", options.limit] if options.limit else [])]
-    return [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(options.processes - 1)
-    ]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
