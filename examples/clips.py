@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from litepose.core.skeleton import COCO17
-from litepose.data.stick_figure import FOREARM, UPPER_ARM, Canvas, Figure, paint, random_figure
+from litepose.data.synthetic.figure import FOREARM, UPPER_ARM, Canvas, Figure, paint, random_figure
 from litepose.imaging.read import read_image
 from litepose.video import VideoWriter
 

@@ -28,6 +28,7 @@ MAY_IMPORT = {
         "export",
     ),
 }  # fmt: skip
+MOST_LINES = 3200  # of the files directly in a folder
 # The inference install has none of these.
 HEAVY = ("torch", "scipy", "pydantic", "safetensors", "onnx", "faster_coco_eval", "matplotlib")
 
@@ -101,3 +102,11 @@ def test_predicting_needs_only_the_inference_install(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_no_folder_is_too_large() -> None:
+    lines: dict[Path, int] = {}
+    for path in modules().values():
+        lines[path.parent] = lines.get(path.parent, 0) + len(path.read_text().splitlines())
+    large = {str(folder.relative_to(SRC)): n for folder, n in lines.items() if n > MOST_LINES}
+    assert not large, f"split or shrink, above {MOST_LINES} lines: {large}"

@@ -16,7 +16,7 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
-from litepose.data.stick_figure import (
+from litepose.data.synthetic.figure import (
     FOREARM,
     HEAD,
     HIP,
@@ -32,7 +32,7 @@ from litepose.data.stick_figure import (
     random_color,
     random_figure,
 )  # fmt: skip
-from litepose.data.synthetic import FURNITURE_OWNER
+from litepose.data.synthetic.scene import FURNITURE_OWNER
 
 STRIDE = 0.85  # heights walked in one full swing of both legs
 AREA = 0.2  # of a person's paint, in squared heights

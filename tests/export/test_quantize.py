@@ -68,7 +68,7 @@ def test_not_faster_is_refused_with_the_numbers(gate) -> None:
 
 
 def test_a_gain_that_noise_could_be_is_none(gate, monkeypatch) -> None:
-    monkeypatch.setattr(q, "measure", lambda calls: {"float": 10.0, "int8": 9.6})
+    monkeypatch.setattr(q, "medians_in_turns_ms", lambda calls: {"float": 10.0, "int8": 9.6})
     with pytest.raises(q.RefusedError, match=r"9\.6 ms against 10\.0 ms"):
         gate(Converter(0.0))
 

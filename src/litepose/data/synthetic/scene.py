@@ -1,4 +1,4 @@
-"""Synthetic people with labels in COCO layout, for smoke tests and demos.
+"""Draw scenes of synthetic people, and write them with their labels in COCO layout.
 
 Scenes with a wall and a floor, furniture that hides people, and crowds in the distance as one
 crowd region; visibility, boxes and areas are counted from the pixels that were really painted.
@@ -20,7 +20,7 @@ from litepose.core.names import local_path
 from litepose.core.skeleton import COCO17
 from litepose.data.layouts import check_unused
 from litepose.data.masks import encode_rle
-from litepose.data.stick_figure import Canvas, Figure, paint, random_color, random_figure, shade
+from litepose.data.synthetic.figure import Canvas, Figure, paint, random_color, random_figure, shade
 from litepose.imaging.write import save_image
 
 CROWD_OWNER = 255
