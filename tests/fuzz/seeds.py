@@ -29,6 +29,8 @@ from litepose.models.checkpoint import save_checkpoint
 from litepose.models.higherhrnet import official_name as higherhrnet_name
 from litepose.models.higherhrnet_arch import HIGHER_W32
 from litepose.models.official import official_name
+from litepose.models.space import Space
+from litepose.models.supernet import Supernet, save_supernet
 from tests.clips import make_video
 
 SPLIT = "val"
@@ -111,6 +113,14 @@ def checkpoint(folder: Path) -> bytes:
     network = build_network(INFO_TRAINED)
     save_checkpoint(folder / "a.safetensors", network, INFO_TRAINED)
     return (folder / "a.safetensors").read_bytes()
+
+
+def supernet(folder: Path) -> bytes:
+    space = Space(TINY, widths=(1.0, 0.5), fewer_blocks=1, expansions=(3,), sizes=(64,))
+    save_supernet(
+        folder / "s.safetensors", Supernet(build_network(INFO_TRAINED), INFO_TRAINED, space), {}
+    )
+    return (folder / "s.safetensors").read_bytes()
 
 
 INFO_TRAINED = ModelInfo(

@@ -36,6 +36,7 @@ from litepose.inference.predictor import Predictor
 from litepose.models.checkpoint import load_checkpoint
 from litepose.models.model_file import ModelFile
 from litepose.models.official import load_official
+from litepose.models.supernet import load_supernet
 from litepose.training.config_file import config_from_dict, read_config
 from litepose.training.run_checkpoint import Progress, load_state, restore
 from tests.fuzz import seeds, services
@@ -59,6 +60,7 @@ class Subjects:
         self.annotations = seeds.dataset(good / "set")
         self.packed = seeds.packed(good / "set")
         self.onnx, self.checkpoint = seeds.onnx_model(), seeds.checkpoint(good)
+        self.supernet = seeds.supernet(good)
         self.zip, self.heatmaps = seeds.zipped(), seeds.heatmaps()
         (good / "a.png").write_bytes(self.images["png"])
 
@@ -134,6 +136,20 @@ class Subjects:
             data = len(content).to_bytes(8, "little") + content + self.checkpoint[8 + length :]
         (folder / "a.safetensors").write_bytes(data)
         load_checkpoint(folder / "a.safetensors")
+
+    def supernet_file(self, rng: random.Random, folder: Path) -> None:
+        """A damaged file, or a whole one whose space was damaged."""
+        data = damaged_bytes(rng, self.supernet)
+        if rng.random() < 0.6:
+            length = int.from_bytes(self.supernet[:8], "little")
+            header = json.loads(self.supernet[8 : 8 + length])
+            space = json.loads(header["__metadata__"]["litepose_space"])
+            text = damaged_json(rng, space).decode("utf-8", "replace")
+            header["__metadata__"]["litepose_space"] = text
+            content = json.dumps(header).encode()
+            data = len(content).to_bytes(8, "little") + content + self.supernet[8 + length :]
+        (folder / "a.safetensors").write_bytes(data)
+        load_supernet(folder / "a.safetensors")
 
     def official_file(self, rng: random.Random, folder: Path) -> None:
         state = dict(self.official)
@@ -290,6 +306,7 @@ SHARES: dict[str, tuple[Subject, int]] = {
     "poses": (Subjects.poses, 5),
     "ONNX file": (Subjects.onnx_file, 5),
     "checkpoint": (Subjects.checkpoint_file, 6),
+    "supernet": (Subjects.supernet_file, 3),
     "official checkpoint": (Subjects.official_file, 3),
     "HigherHRNet": (Subjects.higherhrnet_file, 1),
     "map": (Subjects.map, 2),

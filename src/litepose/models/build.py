@@ -52,6 +52,8 @@ def arch_from_dict(data: Mapping[str, Any]) -> Arch:
 
 def space_from_dict(data: Mapping[str, Any]) -> Space:
     """The inverse of `Space.to_dict`. Raises LitePoseError for a missing or unknown field."""
+    if not isinstance(data, Mapping):
+        raise LitePoseError(f"a space is a table of fields; got {type(data).__name__}")
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
     fields["largest"] = arch_from_dict(fields.get("largest", {}))
     try:
