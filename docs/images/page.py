@@ -1,8 +1,8 @@
 """Make the screenshots of the page: docs/images/page.png and page-phone.png.
 
-    pip install playwright && npm install --no-save onnxruntime-web@1.30
-    litepose export --format web --runtime node_modules/onnxruntime-web --output out/web
-    python docs/images/page.py out/web
+pip install playwright && npm install --no-save onnxruntime-web@1.30
+litepose export --format web --runtime node_modules/onnxruntime-web --output out/web
+python docs/images/page.py out/web
 """
 
 from __future__ import annotations
