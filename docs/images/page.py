@@ -39,7 +39,7 @@ def main() -> None:
             expect(message).to_have_text(re.compile("^Ready"), timeout=60_000)
             page.select_option("#size", "384")
             page.set_checked("#heat", heat)
-            for _ in range(2):  # the first image also waits for WebAssembly to be compiled
+            for _ in range(12):  # the first ones also wait for WebAssembly to be compiled
                 page.set_input_files("#file", SCENE)
                 expect(message).to_have_text(re.compile(r"ms\.$"), timeout=60_000)
             page.screenshot(path=HERE / name)

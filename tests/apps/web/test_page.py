@@ -200,6 +200,15 @@ def test_the_same_people_as_in_python(page: Page, plain: str) -> None:
         assert np.median(apart) < 1.5, "a canvas resizes otherwise than OpenCV"
 
 
+def test_the_newest_image_wins(page: Page, plain: str) -> None:
+    page.open(plain)
+    for name in ("scene.jpg", "scene.jpg", "astronaut.jpg"):
+        page.page.set_input_files("#file", IMAGES / name)
+    page.says("^1 person, ")
+    page.page.wait_for_timeout(2000)
+    assert page.people() == 1
+
+
 def test_a_pasted_image(opened: Page) -> None:
     data = base64.b64encode((IMAGES / "astronaut.jpg").read_bytes()).decode()
     opened.page.evaluate(

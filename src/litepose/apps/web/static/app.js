@@ -6,7 +6,8 @@ import { Tracker } from './track.js';
 const $ = (id) => document.getElementById(id);
 const view = $('view'), pen = view.getContext('2d');
 let settings = null, model = null, opening = null, stream = null;
-let shown = null, found = null; // what is drawn: the image, and {image_wh, people, field, box, ms}
+let shown = null, found = null; // what is drawn: the image, and {image_wh, people, skeleton, field, box}
+let asked = 0; // images so far: a late answer is not drawn over a newer one
 
 function say(text, wrong = false) {
   $('message').textContent = text;
@@ -64,6 +65,7 @@ async function ask(blob) {
 async function open(blob) {
   stop();
   say('Working …');
+  const own = ++asked;
   try {
     if (local()) await ready();
     const start = performance.now();
@@ -72,14 +74,14 @@ async function open(blob) {
     if (!image && local()) throw new Error('this file is not an image that the browser can read');
     const said = local() ? await model.predict(image, [image.width, image.height], Number($('size').value), 0) : await ask(blob);
     if (!image) throw new Error('this browser cannot show the image');
-    show(image, said, { read, ...said.ms });
+    if (own === asked) show(image, said, { read, ...said.ms });
   } catch (wrong) {
-    say(wrong.message, true);
+    if (own === asked) say(wrong.message, true);
   }
 }
 
 function show(image, said, ms) {
-  [shown, found] = [image, said];
+  [shown, found] = [image, { ...said, skeleton: skeleton() }];
   draw();
   const count = visible().length, all = Object.values(ms).reduce((a, b) => a + b, 0);
   say(`${count} ${count === 1 ? 'person' : 'people'}, ${Math.round(all)} ms.`);
@@ -100,7 +102,7 @@ function draw() {
   if (view.width !== width || view.height !== height) [view.width, view.height] = [width, height];
   pen.drawImage(shown, 0, 0, width, height);
   if ($('heat').checked && found.field) drawHeat(pen, found.field, found.box);
-  for (const person of visible()) drawPerson(pen, person, skeleton(), Number($('keypoint').value), line);
+  for (const person of visible()) drawPerson(pen, person, found.skeleton, Number($('keypoint').value), line);
   list();
 }
 
@@ -113,7 +115,7 @@ function angle(points, a, b, c) {
 
 function list() {
   const limbs = ['left', 'right'].flatMap((side) => [['shoulder', 'elbow', 'wrist'], ['hip', 'knee', 'ankle']]
-    .map((parts) => [`${side} ${parts[1]}`, parts.map((part) => skeleton().keypoints.indexOf(`${side}_${part}`))]));
+    .map((parts) => [`${side} ${parts[1]}`, parts.map((part) => found.skeleton.keypoints.indexOf(`${side}_${part}`))]));
   $('people').replaceChildren(...visible().map((person) => {
     const angles = limbs.map(([name, [a, b, c]]) => [name, angle(person.keypoints, a, b, c)])
       .filter(([, degrees]) => degrees !== null).map(([name, degrees]) => `${name} ${degrees}°`);
@@ -131,6 +133,7 @@ function stop() {
 
 async function camera() {
   if (stream) return stop();
+  asked += 1;
   try {
     if (local()) await ready();
     stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } });
@@ -169,7 +172,7 @@ const rounded = (value, digits) => Number(value.toFixed(digits));
 
 // The people that are shown, as `litepose predict` prints them.
 function record() {
-  const { keypoints, name } = skeleton();
+  const { keypoints, name } = found.skeleton;
   return { schema: 2, image_wh: found.image_wh, skeleton: name, keypoint_names: keypoints, people: visible().map((person) => ({
     ...person, score: rounded(person.score, 4), box_xyxy: person.box_xyxy.map((value) => rounded(value, 2)),
     ...(person.center && { center: person.center.map((value) => rounded(value, 2)) }),

@@ -48,7 +48,7 @@ export function drawHeat(pen, field, box) {
     for (let x = 0; x < w; x++) {
       let most = 0;
       for (let joint = 0; joint < k; joint++) most = Math.max(most, cells[(joint * rows + y + 1) * columns + x + 1]);
-      picture.data.set([255, 0, 200, 255 * Math.sqrt(Math.min(most / summed, 1))], (y * w + x) * 4);
+      picture.data.set([255, 0, 200, 255 * Math.min(most / summed, 1)], (y * w + x) * 4);
     }
   }
   const small = Object.assign(document.createElement('canvas'), { width: w, height: h });

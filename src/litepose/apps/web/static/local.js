@@ -39,12 +39,18 @@ async function open(settings, runtime, tell) {
 
 class LocalModel {
   constructor(ort, session, info, runtime, threads) {
-    Object.assign(this, { ort, session, info, runtime, threads });
+    Object.assign(this, { ort, session, info, runtime, threads, turn: Promise.resolve() });
   }
 
-  // People of what a canvas can draw, of size `image_wh`; ms: of each stage.
-  async predict(source, image_wh, size, threshold) {
-    const { input, strides } = this.info, start = performance.now();
+  // People of what a canvas can draw, of size `image_wh`; ms: of each stage. One image after the other.
+  predict(...given) {
+    const turn = this.turn.then(() => this.run(...given));
+    this.turn = turn.catch(() => null);
+    return turn;
+  }
+
+  async run(source, image_wh, size, threshold) {
+    const { input } = this.info, start = performance.now();
     const box = letterbox(image_wh, size, input.multiple);
     const pixels = new this.ort.Tensor('float32', toInput(source, box, input), [1, 3, ...box.input_wh.toReversed()]);
     const resized = performance.now();
@@ -54,7 +60,7 @@ class LocalModel {
     const found = decode(
       heatmaps.reverse().map(({ data, dims }) => ({ data, h: dims[2], w: dims[3] })),
       { data: tags.data, size: tags.dims[2], h: tags.dims[3], w: tags.dims[4] }, box,
-      { ...this.info, strides, decode: { ...this.info.decode, person_threshold: threshold } });
+      { ...this.info, decode: { ...this.info.decode, person_threshold: threshold } });
     const done = performance.now();
     return { image_wh, people: found.people, field: found.field, box,
       ms: { resize: resized - start, network: ran - resized, grouping: done - ran } };
