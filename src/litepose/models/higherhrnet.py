@@ -203,7 +203,7 @@ class HigherHRNet(Network):
             x = F.relu(up + self.skip(first))
         coarse = self.final_layers[0](x)
         x = self.deconv_layers[0](torch.cat([x, coarse], dim=1))
-        heatmaps, tags = coarse.tensor_split([self.num_keypoints], dim=1)
+        heatmaps, tags = coarse[:, : self.num_keypoints], coarse[:, self.num_keypoints :]
         return Maps((heatmaps, self.final_layers[1](x)), (COARSE, FINE), tags[:, :, None], COARSE)
 
     def _stages(self, features: dict[int, Tensor]) -> Tensor:
