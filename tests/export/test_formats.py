@@ -138,6 +138,34 @@ def test_a_graph_of_other_weights_is_noticed(tiny: Source, images) -> None:
     assert alike.ok and alike.keypoint_px == 0 and alike.images == 1
 
 
+def test_a_converter_that_pins_others_is_sent_into_an_environment_of_its_own(monkeypatch) -> None:
+    monkeypatch.setattr("litepose.export.formats.missing", lambda _: ["litert_torch"])
+    line = r"python -m venv (\S+) && \1/bin/pip install 'litepose\[litert\]'$"
+    with pytest.raises(LitePoseError, match=line):
+        find_format("litert").check_installed("litert")
+
+
+def test_a_file_that_cannot_run_here_is_written_without_a_comparison(
+    tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(tiny, monkeypatch)
+    monkeypatch.setattr(torchscript, "open_runner", lambda source, path: None)
+    report = export_model(ExportRequest("tiny", "torchscript", tmp_path / "net.torchscript"))
+    assert report.written[0].is_file()
+    assert report.to_dict()["parity"] is None and report.difference is None
+
+
+def test_a_package_that_is_a_folder_is_replaced(tmp_path: Path) -> None:
+    staged, target = tmp_path / "a" / "net.mlpackage", tmp_path / "net.mlpackage"
+    for folder, text in ((staged, "new"), (target, "old")):
+        folder.mkdir(parents=True)
+        (folder / "Manifest.json").write_text(text)
+    (target / "stale").touch()
+    export.put_in_place(staged, target, [".mlpackage"])
+    assert [each.name for each in target.iterdir()] == ["Manifest.json"]
+    assert (target / "Manifest.json").read_text() == "new"
+
+
 @pytest.mark.parametrize("name", ["openvino", "ncnn", "int8-openvino"])
 def test_the_module_of_each_format_is_there(name) -> None:
     missing = [p for p in FORMATS[name].packages if importlib.util.find_spec(p) is None]

@@ -50,10 +50,6 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="in 2 of 6 runs torchrun's restart met addresses of dead processes (Gloo) and gave up",
-    strict=False,
-)
 def test_a_killed_process_costs_less_than_an_epoch(people: Path, tmp_path: Path) -> None:
     outputs = {name: tmp_path / f"{name}-run" for name in ("calm", "disturbed")}
     settings = {name: runs.table(people, output, epochs=4) for name, output in outputs.items()}

@@ -5,6 +5,7 @@ Nothing appears under the target's name before the comparison is passed.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +18,7 @@ from litepose.core.errors import LitePoseError
 from litepose.data.layouts import find_dataset
 from litepose.data.synthetic import SceneSettings, draw_scene
 from litepose.export.exportable import load_source
-from litepose.export.formats import Format, find_format
+from litepose.export.formats import FORMATS, Format, find_format
 from litepose.export.parity import HALF_TOLERANCE, TOLERANCE, Parity, check_graph, compare
 from litepose.export.quantize import QuantizeReport, Say, quantize
 from litepose.imaging.find_images import list_images
@@ -33,9 +34,10 @@ class ExportRequest:
     """What is wanted.
 
     model: name, checkpoint or official file;  format: a key of FORMATS;  target: file to write
-    size_wh: the only input size of the file; None leaves it open (ncnn: a square of the model's)
+    size_wh: the only input size of the file; None leaves it open (ncnn, coreml: a square of
+             the model's own)
     decoder, flip: the decoder's first half, and the flip test, inside the graph
-    half: weights are stored as float16 (onnx)
+    half: weights are stored as float16 (onnx, coreml)
     images: folder, pattern or file to compare on; None: the examples of a checkout, else drawn ones
     calibration: the same, for int8;  data, split: annotated images to evaluate int8 on
     """
@@ -57,6 +59,7 @@ class ExportRequest:
 class ExportReport:
     """What was written, and how it compares.
 
+    parity: None where this machine cannot run the file, whose form and weights were checked then
     difference: largest on noise, as a share of an output's largest value; None where it says
     nothing (8 bits; candidates, whose order noise decides)
     """
@@ -65,12 +68,14 @@ class ExportReport:
     model: str
     format: str
     images: str
-    parity: Parity
+    parity: Parity | None
     int8: QuantizeReport | None = None
     difference: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        parity = {key: round(value, 6) for key, value in asdict(self.parity).items()}
+        parity = None
+        if self.parity is not None:
+            parity = {key: round(value, 6) for key, value in asdict(self.parity).items()}
         return {
             "written": str(self.written[0]),
             "files": [str(path) for path in self.written],
@@ -101,8 +106,9 @@ def check(request: ExportRequest) -> Format:
             )
     if request.decoder and not form.decoder:
         raise LitePoseError(f"the format {request.format} cannot hold the decoder; leave it out")
-    if request.half and request.format != "onnx":
-        raise LitePoseError(f"half weights are for onnx; {request.format} stores its own way")
+    if request.half and not form.half:
+        able = " and ".join(name for name, each in FORMATS.items() if each.half)
+        raise LitePoseError(f"half weights are for {able}; {request.format} stores its own way")
     if form.int8 and request.calibration is None:
         raise LitePoseError(
             f"the format {request.format} needs images like those to come, to find the ranges of"
@@ -148,9 +154,10 @@ def export_model(request: ExportRequest, say: Say = lambda text: None) -> Export
             module.write(source, staged)
             run = module.open_runner(source, staged)
             tolerance = HALF_TOLERANCE if source.half else TOLERANCE
-            apart = None if source.decoder else check_graph(source, run, tolerance)
-        parity = compare(source, run, images)
-        if not form.int8 and not parity.ok:
+            if run is not None and not source.decoder:
+                apart = check_graph(source, run, tolerance)
+        parity = None if run is None else compare(source, run, images)
+        if parity is not None and not form.int8 and not parity.ok:
             raise LitePoseError(
                 f"the exported file is too far from PyTorch: {parity.text()}; allowed are 0.5 px,"
                 " a score of 0.02 and the same people. Nothing was written"
@@ -164,6 +171,8 @@ def put_in_place(staged: Path, target: Path, suffixes: Sequence[str]) -> tuple[P
     written = []
     for suffix in (*suffixes[1:], suffixes[0]):
         written.append(target.with_suffix(suffix))
+        if written[-1].is_dir():  # a .mlpackage of before; a folder cannot be replaced
+            shutil.rmtree(written[-1])
         staged.with_suffix(suffix).replace(written[-1])
     return tuple(reversed(written))
 

@@ -1,7 +1,8 @@
 """Table of export formats: one line and one module each.
 
-A module has `write(source, path)` and `open_runner(source, path)`; those that quantize have
-`quantize(...)` too. Converters are optional installs: a module is imported only when it is wanted.
+A module has `write(source, path)` and `open_runner(source, path)`, which is None where the file was
+checked and this machine cannot run it; those that quantize have `quantize(...)` too. Converters are
+optional installs: a module is imported only when it is wanted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from litepose.core.errors import LitePoseError, did_you_mean
-from litepose.core.packages import need
+from litepose.core.packages import missing, need
 
 _NETWORK = ("torch", "safetensors")
 _ONNX = (*_NETWORK, "onnx", "onnxscript", "onnxslim")
@@ -25,7 +26,8 @@ class Format:
     suffixes: of the files it consists of, the first is the one that is named
     packages, extra: what must be installed, and the extra that installs it
     decoder: can hold the decoder's first half;  fixed: takes one input size only
-    int8: arithmetic in 8 bits, after calibration
+    int8: arithmetic in 8 bits, after calibration;  half: can store float16 weights
+    own: its converter needs an environment of its own, since it pins what others need newer
     mark: stands before the suffix in the default name, so that formats do not overwrite each other
     """
 
@@ -36,10 +38,20 @@ class Format:
     decoder: bool = False
     fixed: bool = False
     int8: bool = False
+    half: bool = False
+    own: bool = False
     mark: str = ""
 
     def check_installed(self, name: str) -> None:
         """Raise LitePoseError that names what is not installed and the line that installs it."""
+        absent = missing(self.packages)
+        if absent and self.own:
+            place = f"litepose-{name}"
+            raise LitePoseError(
+                f"the format {name} needs {', '.join(absent)}, not installed here, and an"
+                f" environment of its own: python -m venv {place} && {place}/bin/pip install"
+                f" 'litepose[{self.extra}]'"
+            )
         need(f"the format {name}", *self.packages, extra=self.extra)
 
     def open_module(self) -> Any:
@@ -47,7 +59,7 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "onnx": Format("onnx", (".onnx",), _ONNX, "export", decoder=True),
+    "onnx": Format("onnx", (".onnx",), _ONNX, "export", decoder=True, half=True),
     "openvino": Format(
         "openvino", (".xml", ".bin"), (*_ONNX, "openvino"), "export,openvino", decoder=True
     ),
@@ -69,6 +81,20 @@ FORMATS: Mapping[str, Format] = {
         mark=".int8",
     ),
     "torchscript": Format("torchscript", (".torchscript",), _NETWORK, "torch", decoder=True),
+    "coreml": Format(
+        "coreml", (".mlpackage",), (*_NETWORK, "coremltools"), "coreml", fixed=True, half=True
+    ),
+    "litert": Format(
+        "litert",
+        (".tflite", ".tflite.json"),
+        (*_NETWORK, "ai_edge_litert", "litert_torch"),
+        "litert",
+        fixed=True,
+        own=True,
+    ),
+    "executorch": Format(
+        "executorch", (".pte",), (*_NETWORK, "executorch"), "executorch", fixed=True, own=True
+    ),
 }
 
 

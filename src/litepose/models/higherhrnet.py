@@ -205,7 +205,7 @@ class HigherHRNet(Network):
             x = F.relu(up + self.skip(first))
         coarse = self.final_layers[0](x)
         x = self.deconv_layers[0](torch.cat([x, coarse], dim=1))
-        heatmaps, tags = coarse.tensor_split([self.num_keypoints], dim=1)
+        heatmaps, tags = coarse[:, : self.num_keypoints], coarse[:, self.num_keypoints :]
         tags = tags.unflatten(1, (self.num_keypoints, -1))  # (B, K, T, H, W)
         if self.tag_kind == "positional":
             tags = add_position(tags, COARSE)

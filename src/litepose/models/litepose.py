@@ -110,7 +110,7 @@ class LitePose(Network):
         for stage in self.stages:
             features.append(stage(features[-1]))
         coarse, fine = self.head(features)
-        heatmaps, tags = coarse.tensor_split([self.num_keypoints], dim=1)
+        heatmaps, tags = coarse[:, : self.num_keypoints], coarse[:, self.num_keypoints :]
         tags = tags.unflatten(1, (self.num_keypoints, -1))  # (B, K, T, H, W)
         if self.tag_kind == "positional":
             tags = add_position(tags, COARSE)

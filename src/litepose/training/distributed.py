@@ -75,12 +75,25 @@ def open_processes(device: str) -> Iterator[Processes]:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if world > 1:
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        _join("nccl" if chosen.type == "cuda" else "gloo", rank, world)
     try:
         yield Processes(rank, world, chosen)
     finally:
         if world > 1:
             dist.destroy_process_group()
+
+
+def _join(backend: str, rank: int, world: int) -> None:
+    """Meet the other processes of this start.
+
+    torchrun keeps one store over its restarts, in which the addresses of dead processes still
+    stand: who reads one before its successor has written gives up or waits. So each start has keys
+    of its own.
+    """
+    store, _, _ = next(dist.rendezvous("env://", rank, world))
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    own = dist.PrefixStore(f"litepose/start-{start}", store)
+    dist.init_process_group(backend, store=own, rank=rank, world_size=world)
 
 
 def _device(name: str, local_rank: int) -> torch.device:

@@ -12,13 +12,16 @@ from litepose.core.console import say, tell
 from litepose.core.errors import LitePoseError
 from litepose.core.packages import need
 
-FORMATS = ("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript", "web")
+FORMATS = (
+    *("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript"),
+    *("coreml", "litert", "executorch", "web"),
+)
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "export",
-        help="checkpoint -> ONNX, OpenVINO, ncnn, TorchScript, 8 bits, a web page",
+        help="checkpoint -> ONNX, OpenVINO, ncnn, Core ML, LiteRT, ExecuTorch, a web page",
         description=(
             "Writes a model for another runtime, with its settings inside, after comparing it with"
             " PyTorch on real images: more than 0.5 px apart, and nothing is written. An 8-bit"
@@ -38,7 +41,7 @@ def add_parser(verbs: Any) -> None:
         "--flip-test", action="store_true", help="with --decoder: include the mirrored forward pass"
     )
     parser.add_argument(
-        "--half", action="store_true", help="store float16 weights: half the file (onnx)"
+        "--half", action="store_true", help="store float16 weights: half the file (onnx, coreml)"
     )
     parser.add_argument("--images", metavar="DIR", help="images to compare on")
     parser.add_argument(
@@ -92,7 +95,10 @@ def run(options: argparse.Namespace) -> int:
         return 1
     if report.int8 is not None:
         tell(report.int8.text())
-    tell(f"{report.images}: {report.parity.text()}")
+    if report.parity is None:
+        tell(f"{options.format} does not run here: form and weights were compared, not people")
+    else:
+        tell(f"{report.images}: {report.parity.text()}")
     tell(f"wrote {', '.join(map(str, report.written))}")
     print(json.dumps(report.to_dict()))
     return 0

@@ -172,7 +172,7 @@ def check_target(target: Path, suffix: str) -> None:
 
     if target.suffix != suffix:
         raise LitePoseError(f"the name of what is written must end in {suffix}; got {target}")
-    if target.is_dir():
+    if target.is_dir() and not (target / "Manifest.json").is_file():  # as in a .mlpackage of ours
         raise LitePoseError(f"cannot write {target}: it is a folder; name a file in it")
     try:
         with tempfile.TemporaryFile(dir=target.parent):
