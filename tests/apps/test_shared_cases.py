@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 
 from litepose.apps.cli.main import main
+from litepose.core.errors import LitePoseError
+from litepose.data.packed import PackedDataset
+from litepose.imaging.read import ReadLimits, read_image
 
 MODELS = (
     "deep-settings.onnx", "5000-digits.onnx", "nul-location.onnx", "long-location.onnx",
@@ -59,3 +62,15 @@ def test_annotations_nested_without_end(cases: Path, tmp_path: Path, capsys) -> 
     shutil.copyfile(found, tmp_path / "annotations" / name)
     assert main(["data", "check", str(tmp_path), "--split", "val"]) == 2
     assert "is nested more than 64 levels deep" in says(capsys)
+
+
+def test_packed_dataset_with_a_deep_header(cases: Path) -> None:
+    with pytest.raises(LitePoseError, match=r"deep-header\.lpc"):
+        PackedDataset(cases / "deep-header.lpc")
+
+
+@pytest.mark.parametrize("name", ["rgba9990.webp", "anim9900.webp"])
+def test_small_files_of_huge_images_meet_the_budget(cases: Path, name: str) -> None:
+    """34 bytes that are a hundred million pixels: no more memory than all images may have."""
+    with pytest.raises(LitePoseError, match="MB"):
+        read_image(cases / name, ReadLimits(max_memory=300 << 20))
