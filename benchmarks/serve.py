@@ -1,0 +1,132 @@
+"""The server under load: 64 clients for a minute on loopback, against the folder rate of predict.
+
+    python benchmarks/serve.py [--seconds 60] [--clients 64] [--effort fast]
+
+Each client posts the same image again and again; one that is told 429 waits as Retry-After says.
+Prints images/s, the latency of answers, how soon 429s come, memory growth after the first quarter,
+and whether each accepted request was answered. Last line: JSON. Exit code 1 where one was lost, the
+memory grew by 5 % or more, or a 429 in twenty took 50 ms or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+import litepose
+from litepose.apps.bench.folder import measure_folder
+
+IMAGE = Path(__file__).resolve().parents[1] / "examples" / "images" / "astronaut.jpg"
+COPIES = 60  # of the image in the folder
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--effort", default="fast")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [Path(folder) / f"{i}.jpg" for i in range(COPIES)]
+        for copy in copies:
+            shutil.copyfile(IMAGE, copy)
+        folder_rate = measure_folder(litepose.load(effort=options.effort), copies).many
+    server = subprocess.Popen(
+        [sys.executable, "-m", "litepose", "serve", "--port", "0", "--queue", "16"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stderr is not None
+        address = server.stderr.readline().split()[0]
+        found = asyncio.run(load(address, server.pid, options))
+    finally:
+        server.terminate()
+        server.wait()
+    found |= {"benchmark": "serve", "folder_rate": folder_rate,
+              "of_folder_rate": found["images_per_second"] / folder_rate}  # fmt: skip
+    for key, value in found.items():
+        print(f"{key:18} {value:.3f}" if isinstance(value, float) else f"{key:18} {value}")
+    print(json.dumps(found))
+    quick = found["refused_p95_ms"] is None or found["refused_p95_ms"] < 50
+    return 0 if found["lost"] == 0 and found["memory_growth"] < 0.05 and quick else 1
+
+
+async def load(address: str, pid: int, options: argparse.Namespace) -> dict[str, Any]:
+    """What `clients` saw in `seconds`."""
+    content = IMAGE.read_bytes()
+    url = f"{address}/v1/poses?effort={options.effort}"
+    answered: list[float] = []
+    refused: list[float] = []
+    lost = 0
+    limits = httpx.Limits(max_connections=options.clients)
+    async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+        headers = {"Content-Type": "image/jpeg"}
+        await client.post(url, content=content, headers=headers)  # the model is opened
+        end = time.monotonic() + options.seconds
+        memory: list[tuple[float, float]] = []
+
+        async def visit() -> None:
+            nonlocal lost
+            while time.monotonic() < end:
+                began = time.perf_counter()
+                try:
+                    reply = await client.post(url, content=content, headers=headers)
+                except httpx.HTTPError:
+                    lost += 1
+                    continue
+                took = 1e3 * (time.perf_counter() - began)
+                if reply.status_code == 429:
+                    refused.append(took)
+                    await asyncio.sleep(float(reply.headers["Retry-After"]))
+                elif reply.status_code == 200 and len(reply.json()["people"]) == 1:
+                    answered.append(took)
+                else:
+                    lost += 1
+
+        async def watch() -> None:
+            while time.monotonic() < end:
+                memory.append((time.monotonic(), resident_mb(pid)))
+                await asyncio.sleep(0.5)
+
+        await asyncio.gather(watch(), *(visit() for _ in range(options.clients)))
+    warm = [mb for at, mb in memory if at > end - 0.75 * options.seconds]
+    third = max(1, len(warm) // 3)
+    growth = statistics.median(warm[-third:]) / statistics.median(warm[:third]) - 1
+    p50, p95, p99 = (percentile(answered, share) for share in (50, 95, 99))
+    return {
+        "images_per_second": len(answered) / options.seconds,
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "answered": len(answered),
+        "refused": len(refused),
+        "refused_p95_ms": percentile(refused, 95) if refused else None,
+        "lost": lost,
+        "memory_mb": warm[-1],
+        "memory_growth": growth,
+    }
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share / 100))]
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
