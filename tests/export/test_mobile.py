@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-from litepose.core.errors import LitePoseError  # noqa: E402
-from litepose.core.model_info import ModelInfo  # noqa: E402
-from litepose.export.export import ExportRequest, export_model  # noqa: E402
-from litepose.export.exportable import Source  # noqa: E402
+from litepose.core.errors import LitePoseError
+from litepose.core.model_info import ModelInfo
+from litepose.export.export import ExportRequest, export_model
+from litepose.export.exportable import Source
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # the converters warn
 SIZE = (256, 192)

@@ -1,7 +1,8 @@
 """Table of export formats: one line and one module each.
 
-A module has `write(source, path)` and `open_runner(source, path)`, which is None where the file was
-checked and this machine cannot run it; those that quantize have `quantize(...)` too. Converters are optional installs: a module is imported only when it is wanted.
+A module has `write(source, path)` and `open_runner(source, path)`, which is None where the file
+was checked and this machine cannot run it; those that quantize have `quantize(...)` too. Converters
+are optional installs: a module is imported only when it is wanted.
 """
 
 from __future__ import annotations
