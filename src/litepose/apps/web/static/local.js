@@ -71,7 +71,7 @@ class LocalModel {
 async function load(name, version, tell) {
   const cache = await globalThis.caches?.open(version).catch(() => null);
   const kept = await cache?.match(name);
-  const reply = kept ?? await fetch(name);
+  const reply = kept ?? await fetch(name, { cache: 'no-cache' }); // the browser may hold an older export's
   if (!reply.ok) throw new Error(`${name} is not in this folder (status ${reply.status}): export it again`);
   const pieces = [], reader = reply.body.getReader();
   let size = 0;
