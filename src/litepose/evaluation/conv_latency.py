@@ -24,7 +24,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.files import write_atomically
 from litepose.core.model_info import ModelInfo
 from litepose.core.packages import need
-from litepose.core.read_text import read_json
+from litepose.core.read_text import parse_json, read_json
 from litepose.core.timing import median_ms
 from litepose.inference.backend import RuntimeOptions
 from litepose.inference.load import open_predictor
@@ -207,7 +207,7 @@ def _time(convolutions: Sequence[Convolution], threads: int) -> list[float]:
         }
         for _ in range(RUNS):
             session.run(None, images)
-        events = json.loads(Path(session.end_profiling()).read_text())
+        events = parse_json(Path(session.end_profiling()).read_bytes(), "the profile")
     times: dict[int, list[float]] = {i: [] for i in range(len(convolutions))}
     for event in events:
         # Named by the convolution, or by its output where the runtime has fused the ReLU in.

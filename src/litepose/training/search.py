@@ -18,6 +18,7 @@ import torch
 from litepose.core.errors import LitePoseError
 from litepose.core.files import sha256_of, write_atomically
 from litepose.core.packages import need
+from litepose.core.read_text import parse_json
 from litepose.models.checkpoint import save_checkpoint
 from litepose.models.space import describe
 from litepose.models.supernet import Supernet, load_supernet
@@ -101,7 +102,7 @@ def _open_study(
         for genes in (supernet.space.largest_genes(), supernet.space.smallest_genes()):
             study.enqueue_trial(genes)
     elif known != settings:
-        before, now = json.loads(known), json.loads(settings)
+        before, now = parse_json(known, "the study's settings"), parse_json(settings, "settings")
         other = [name for name in now if before.get(name) != now[name]]
         raise LitePoseError(
             f"{config.output} holds a search with another {' and '.join(other)}; give another"

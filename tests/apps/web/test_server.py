@@ -95,7 +95,7 @@ def _huge_png() -> bytes:
         ("", b"not an image at all", 422, "is not a JPEG"),
         ("", IMAGE.read_bytes()[:300], 422, ""),
         ("", _huge_png(), 422, "pixels"),
-        ("?threshold=nan", b"x", 422, r"lies in [0, 1]; got 'nan'"),
+        ("?threshold=nan", b"x", 422, r"must be in [0, 1]; got 'nan'"),
         ("?threshold=2", b"x", 422, "got '2'"),
         ("?effort=bset", b"x", 422, "fast, usual, best"),
         ("?format=gif", b"x", 422, "json or image"),

@@ -14,7 +14,7 @@ from typing import Any
 from litepose.core.errors import LitePoseError
 from litepose.core.files import write_atomically
 from litepose.core.model_info import ModelInfo
-from litepose.core.read_text import parse_json
+from litepose.core.read_text import parse_json, read_json
 
 PACKAGE = "onnxruntime-web"
 WANTED = "1.30"
@@ -72,7 +72,11 @@ def write_folder(model: str, runtime: Path | None, target: Path) -> dict[str, An
     version = "litepose-" + _digest(written, info)
     settings = {
         "version": version,
-        "model": {"file": name, "bytes": len(content), "info": json.loads(info.to_json())},
+        "model": {
+            "file": name,
+            "bytes": len(content),
+            "info": parse_json(info.to_json(), "settings"),
+        },
         "runtimes": {
             kind: {
                 "script": script,
@@ -128,17 +132,16 @@ def runtime_files(package: Path | None) -> dict[str, bytes]:
     if package is None:
         raise LitePoseError(f"the format web needs the npm package {PACKAGE}: {get}")
     try:
-        about = json.loads((package / "package.json").read_text("utf-8"))
+        about = read_json(package / "package.json", "the package's description")
         names = [name for three in RUNTIMES.values() for name in three]
         found = {name: (package / "dist" / name).read_bytes() for name in names}
-    except (OSError, ValueError) as exc:
+    except (OSError, LitePoseError) as exc:
         raise LitePoseError(
             f"{package} is not the unpacked npm package {PACKAGE} ({exc}): {get}"
         ) from None
-    if about.get("name") != PACKAGE:
-        raise LitePoseError(
-            f"{package} is the npm package {about.get('name')!r}, not {PACKAGE}: {get}"
-        )
+    name = about.get("name") if isinstance(about, dict) else None
+    if name != PACKAGE:
+        raise LitePoseError(f"{package} is the npm package {name!r}, not {PACKAGE}: {get}")
     return found
 
 
