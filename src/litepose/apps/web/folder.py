@@ -70,12 +70,13 @@ def write_folder(model: str, runtime: Path | None, target: Path) -> dict[str, An
             gzip.compress(data, 9, mtime=0) if packed else data
         )
     version = "litepose-" + _digest(written, info)
+    own = parse_json(info.to_json(), "settings")
     settings = {
         "version": version,
         "model": {
             "file": name,
             "bytes": len(content),
-            "info": parse_json(info.to_json(), "settings"),
+            "info": own,
         },
         "runtimes": {
             kind: {
