@@ -37,12 +37,13 @@ function choose() {
 
 // The model of this browser, loaded once; again after a failure.
 function ready() {
+  const before = asked; // what is said of an image since then stays
   opening ??= openLocal(settings, new URLSearchParams(location.search).get('runtime'), (bytes, all) => {
-    if (opening) say(`Loading ${(bytes / 1e6).toFixed(1)} of ${(all / 1e6).toFixed(1)} MB …`);
+    if (opening && local()) say(`Loading ${(bytes / 1e6).toFixed(1)} of ${(all / 1e6).toFixed(1)} MB …`);
   }).then((opened) => {
     model = opened;
     const threads = `${model.threads} thread${model.threads > 1 ? 's' : ''}`;
-    say(`Ready: ${model.info.name}, ${model.runtime === 'webgpu' ? 'WebGPU' : `WebAssembly, ${threads}`}. Drop, paste or choose an image.`);
+    if (local() && asked === before) say(`Ready: ${model.info.name}, ${model.runtime === 'webgpu' ? 'WebGPU' : `WebAssembly, ${threads}`}. Drop, paste or choose an image.`);
   }, (wrong) => {
     opening = null;
     throw new Error(`The model cannot be opened: ${wrong.message}`);
