@@ -53,7 +53,8 @@ def main() -> int:
     extracted = _evaluate(network, images, output / "extracted")
     _litepose(
         "train", CONFIGS / "tiny.toml", f"output={tuned}", drawn, "model.name=",
-        f"model.init={network}", "epochs=1", "optimizer.lr=1e-3", "optimizer.warmup=0.2", "run.evaluate_every=1",
+        f"model.init={network}", "epochs=1", "optimizer.lr=1e-3", "optimizer.warmup=0.2",
+        "run.evaluate_every=1",
     )  # fmt: skip
     final = _evaluate(tuned / "best.safetensors", images, output / "final")
     result = {
