@@ -39,7 +39,6 @@ def run(options: argparse.Namespace) -> int:
         "pydantic",
         "safetensors",
         "tensorboard",
-        "rich",
         "faster_coco_eval",
         extra="train",
     )
