@@ -32,7 +32,7 @@ def module_names() -> list[str]:
     return names
 
 
-def open_face(module: ModuleType) -> None:
+def open_face(module: ModuleType, absent: set[str]) -> None:
     """Resolve a package's lazy names, and list its files beside them, so that pdoc shows both."""
     public = list(getattr(module, "__all__", []))
     for name in public:
@@ -40,7 +40,8 @@ def open_face(module: ModuleType) -> None:
     here = Path(str(module.__file__)).parent
     files = [path.stem for path in sorted(here.glob("[a-z]*.py"))]
     folders = [path.parent.name for path in sorted(here.glob("*/__init__.py"))]
-    module.__all__ = sorted({*public, *files, *folders})
+    shown = {name for name in files if f"{module.__name__}.{name}" not in absent}
+    module.__all__ = sorted({*public, *shown, *folders})
 
 
 def resolve_tuples(module: ModuleType) -> None:
@@ -58,19 +59,26 @@ def with_lists(docstring: str) -> str:
 
 def write(folder: Path) -> int:
     """Write all pages into `folder`; returns how many."""
-    names = module_names()
-    for name in names:
-        module = import_module(name)
+    modules, absent = [], set()
+    for name in module_names():
+        try:
+            modules.append(import_module(name))
+        except ModuleNotFoundError as exc:  # a converter that wants an environment of its own
+            if str(exc.name).startswith("litepose"):
+                raise
+            absent.add(name)
+            print(f"left out: {name}, which needs {exc.name}")
+    for module in modules:
         if Path(str(module.__file__)).name == "__init__.py":
-            open_face(module)
+            open_face(module, absent)
         resolve_tuples(module)
     to_html = pdoc.render.env.filters["to_html"]
     pdoc.render.env.filters["to_html"] = lambda text: to_html(with_lists(text))
     pdoc.render.configure(docformat="markdown", show_source=True, math=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pdoc.pdoc("litepose", output_directory=folder)
-    return len(names)
+        pdoc.pdoc("litepose", *(f"!{name}" for name in absent), output_directory=folder)
+    return len(modules)
 
 
 if __name__ == "__main__":
