@@ -50,6 +50,19 @@ CONFIG = {
 CONFIG["data"]["val"] = {"split": "val"}  # type: ignore[index]
 
 
+def damaged_tensors(rng: random.Random, good: bytes, key: str) -> bytes:
+    """A damaged safetensors file, or a whole one whose JSON behind `key` was damaged."""
+    data = damaged_bytes(rng, good)
+    if rng.random() < 0.6:
+        length = int.from_bytes(good[:8], "little")
+        header = json.loads(good[8 : 8 + length])
+        value = json.loads(header["__metadata__"][key])
+        header["__metadata__"][key] = damaged_json(rng, value).decode("utf-8", "replace")
+        content = json.dumps(header).encode()
+        data = len(content).to_bytes(8, "little") + content + good[8 + length :]
+    return data
+
+
 class Subjects:
     """`image`, `video`, ...: each damages an input with `rng` in `folder`, and has it read."""
 
@@ -125,29 +138,11 @@ class Subjects:
         model.predict(seeds.noise(), views=(64,))
 
     def checkpoint_file(self, rng: random.Random, folder: Path) -> None:
-        data = damaged_bytes(rng, self.checkpoint)
-        if rng.random() < 0.6:  # a whole file with damaged settings
-            length = int.from_bytes(self.checkpoint[:8], "little")
-            header = json.loads(self.checkpoint[8 : 8 + length])
-            info = json.loads(header["__metadata__"]["litepose"])
-            text = damaged_json(rng, info).decode("utf-8", "replace")
-            header["__metadata__"]["litepose"] = text
-            content = json.dumps(header).encode()
-            data = len(content).to_bytes(8, "little") + content + self.checkpoint[8 + length :]
-        (folder / "a.safetensors").write_bytes(data)
+        (folder / "a.safetensors").write_bytes(damaged_tensors(rng, self.checkpoint, "litepose"))
         load_checkpoint(folder / "a.safetensors")
 
     def supernet_file(self, rng: random.Random, folder: Path) -> None:
-        """A damaged file, or a whole one whose space was damaged."""
-        data = damaged_bytes(rng, self.supernet)
-        if rng.random() < 0.6:
-            length = int.from_bytes(self.supernet[:8], "little")
-            header = json.loads(self.supernet[8 : 8 + length])
-            space = json.loads(header["__metadata__"]["litepose_space"])
-            text = damaged_json(rng, space).decode("utf-8", "replace")
-            header["__metadata__"]["litepose_space"] = text
-            content = json.dumps(header).encode()
-            data = len(content).to_bytes(8, "little") + content + self.supernet[8 + length :]
+        data = damaged_tensors(rng, self.supernet, "litepose_space")
         (folder / "a.safetensors").write_bytes(data)
         load_supernet(folder / "a.safetensors")
 

@@ -28,6 +28,7 @@ from litepose.core.read_text import parse_json, read_json
 from litepose.core.timing import median_ms
 from litepose.inference.backend import RuntimeOptions
 from litepose.inference.load import open_predictor
+from litepose.inference.onnxruntime_backend import session_settings
 from litepose.inference.system import cache_folder, cpu_name, usable_cores
 
 RUNS = 9  # of each convolution, the median counts
@@ -190,10 +191,7 @@ def _time(convolutions: Sequence[Convolution], threads: int) -> list[float]:
     """Milliseconds of each, by the runtime's profiler: without the copies at a graph's edges."""
     import onnxruntime
 
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as we deploy it
-    settings.log_severity_level = 4
+    settings = session_settings(threads)
     settings.enable_profiling = True
     with tempfile.TemporaryDirectory() as folder:
         settings.profile_file_prefix = str(Path(folder) / "profile")

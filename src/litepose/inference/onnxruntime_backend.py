@@ -46,13 +46,7 @@ class OnnxBackend:
         name, metadata = name_for_c(path), read_metadata(path)
         self.file = self._file = file
         self._options, self.threads = options, options.cores
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = self.threads
-        # Threads that wait spinning take the cores from all else: from other models in this process
-        # and from other programs. On a busy machine of 2 cores P took 26 ms without and 47 with it;
-        # right after five other models had run, 25 and 90.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        settings.log_severity_level = 4  # errors reach the user as exceptions
+        settings = session_settings(self.threads)
         try:
             self._session = onnxruntime.InferenceSession(
                 name, settings, providers=list(options.providers)
@@ -85,6 +79,20 @@ class OnnxBackend:
     def clone_for(self, workers: int) -> OnnxBackend:
         threads = max(1, self.threads // workers)
         return OnnxBackend(self._file, replace(self._options, threads=threads))
+
+
+def session_settings(threads: int) -> Any:
+    """onnxruntime's settings for every session of ours."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    # Threads that wait spinning take the cores from all else: from other models in this process
+    # and from other programs. On a busy machine of 2 cores P took 26 ms without and 47 with it;
+    # right after five other models had run, 25 and 90.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings.log_severity_level = 4  # errors reach the user as exceptions
+    return settings
 
 
 def _reopened(place: Place, options: RuntimeOptions) -> OnnxBackend:

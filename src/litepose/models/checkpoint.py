@@ -46,14 +46,20 @@ def save_checkpoint(
     Raises LitePoseError, leaving any old file as it was, where the weights are not those of the
     network that `info` describes, the folder cannot be written or the disk is too full.
     """
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-    }
+    state = model.state_dict()
     _check_fit(state, info, f"cannot save {path}")
     if half:
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
-    metadata = {**(extra or {}), METADATA_KEY: info.to_json()}
-    write_atomically(path, _in_order(save(state, metadata=metadata)))
+    write_tensors(path, state, info, extra or {})
+
+
+def write_tensors(
+    path: str | Path, state: Mapping[str, Tensor], info: ModelInfo, extra: Mapping[str, str]
+) -> None:
+    """One safetensors file with settings and further text in its header, all or nothing."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    metadata = {**extra, METADATA_KEY: info.to_json()}
+    write_atomically(path, _in_order(save(plain, metadata=metadata)))
 
 
 def load_checkpoint(path: str | Path) -> tuple[Network, ModelInfo]:
@@ -62,18 +68,28 @@ def load_checkpoint(path: str | Path) -> tuple[Network, ModelInfo]:
     Raises LitePoseError for a file that is missing, damaged or not ours.
     """
     info = read_header(path).info
-    try:
-        with safe_open(path, "pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as exc:
-        raise LitePoseError(f"{path} is damaged or cut short: {exc}") from None
+    state = read_tensors(path)
     _check_fit(state, info, str(path))
     model = build_network(info)
+    take_tensors(model, state, path)
+    return model.eval(), info
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file. Raises LitePoseError for a damaged one."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as exc:
+        raise LitePoseError(f"{path} is damaged or cut short: {exc}") from None
+
+
+def take_tensors(model: nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Copy tensors whose names and shapes fit. Raises LitePoseError for those of odd kinds."""
     try:
         model.load_state_dict(state)
     except RuntimeError as exc:  # a kind of tensor that numbers cannot be copied from
         raise LitePoseError(f"{path} holds weights that are no plain numbers: {exc}") from None
-    return model.eval(), info
 
 
 def read_header(path: str | Path) -> Header:

@@ -15,28 +15,32 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from litepose.core.errors import LitePoseError
-from litepose.core.files import write_atomically
 from litepose.core.maps import Maps
-from litepose.core.model_info import METADATA_KEY, ModelInfo
+from litepose.core.model_info import ModelInfo
 from litepose.core.read_text import parse_json
 from litepose.models.arch import Arch
 from litepose.models.build import build_network, space_from_dict
-from litepose.models.checkpoint import read_header
+from litepose.models.checkpoint import read_header, read_tensors, take_tensors, write_tensors
 from litepose.models.network import Network
 from litepose.models.space import Space
 
 SPACE_KEY = "litepose_space"  # of the space in a supernet's file
 MOST_PLAINS = 256  # architectures whose empty networks are kept
+
+
+class Plain(NamedTuple):
+    """A smaller network without numbers; sources: the names of its modules and tensors in the
+    largest."""
+
+    network: Network
+    sources: dict[str, str]
 
 
 class Supernet(nn.Module):
@@ -57,7 +61,7 @@ class Supernet(nn.Module):
             for kernel in genes[f"stages.{i}.kernel"][1:]:
                 for block in range(stage.depth):
                     self.transforms[f"{i}_{block}_{kernel}"] = _identity(kernel * kernel)
-        self._plains: OrderedDict[Arch, Network] = OrderedDict()
+        self._plains: OrderedDict[Arch, Plain] = OrderedDict()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Supernet:
         from copy import deepcopy
@@ -71,27 +75,27 @@ class Supernet(nn.Module):
         if arch is None or arch == self.space.largest:
             maps: Maps = self.network(images)
             return maps
-        plain = self._plain(arch)
+        plain, sources = self._plain(arch)
         for name, module in plain.named_modules():
-            module.training = self.network.get_submodule(self._source(plain, name)).training
+            module.training = self.network.get_submodule(sources[name]).training
         weights = self.weights(arch)
         result: Maps = functional_call(plain, weights, (images,), strict=True)
         return result
 
     def weights(self, arch: Arch) -> dict[str, Tensor]:
         """The state dict of that architecture; parameters are views, buffers are copies."""
-        plain = self._plain(arch)
+        plain, sources = self._plain(arch)
         own: dict[str, Tensor] = {
             **dict(self.network.named_parameters()),
             **dict(self.network.named_buffers()),
         }
         weights: dict[str, Tensor] = {}
         for name, parameter in plain.named_parameters():
-            source = self._source(plain, name)
+            source = sources[name]
             part = _first_channels(own[source], parameter.shape)
             weights[name] = self._transformed(part, own[source], source)
         for name, buffer in plain.named_buffers():
-            weights[name] = _first_channels(own[self._source(plain, name)], buffer.shape).clone()
+            weights[name] = _first_channels(own[sources[name]], buffer.shape).clone()
         return weights
 
     def settings(self, arch: Arch) -> ModelInfo:
@@ -109,11 +113,14 @@ class Supernet(nn.Module):
         network.load_state_dict(weights)
         return network.eval()
 
-    def _plain(self, arch: Arch) -> Network:
+    def _plain(self, arch: Arch) -> Plain:
         """The network of that architecture without numbers, kept for the next time."""
         if arch not in self._plains:
             with torch.device("meta"):
-                self._plains[arch] = build_network(self.settings(arch))
+                network = build_network(self.settings(arch))
+            names = [*(name for name, _ in network.named_modules()), *network.state_dict()]
+            sources = {name: self._source(network, name) for name in names}
+            self._plains[arch] = Plain(network, sources)
             if len(self._plains) > MOST_PLAINS:
                 self._plains.popitem(last=False)
         self._plains.move_to_end(arch)
@@ -183,10 +190,8 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
 def save_supernet(path: str | Path, supernet: Supernet, extra: Mapping[str, str]) -> None:
     """Write weights, settings and space to one safetensors file, whole or not at all."""
-    state = {k: v.detach().cpu().contiguous() for k, v in supernet.state_dict().items()}
     space = json.dumps(supernet.space.to_dict(), separators=(",", ":"))
-    metadata = {**extra, SPACE_KEY: space, METADATA_KEY: supernet.info.to_json()}
-    write_atomically(path, save(state, metadata=metadata))
+    write_tensors(path, supernet.state_dict(), supernet.info, {**extra, SPACE_KEY: space})
 
 
 def load_supernet(path: str | Path) -> Supernet:
@@ -200,10 +205,7 @@ def load_supernet(path: str | Path) -> Supernet:
         )
     space = space_from_dict(parse_json(header.extra[SPACE_KEY], f"the space in {path}"))
     supernet = Supernet(build_network(header.info), header.info, space)
-    try:
-        state = load_tensors(Path(path).read_bytes())
-    except (SafetensorError, OSError) as exc:
-        raise LitePoseError(f"{path} is damaged or cut short: {exc}") from None
+    state = read_tensors(path)
     expected = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     for name in sorted(expected.keys() | found.keys()):
@@ -212,5 +214,5 @@ def load_supernet(path: str | Path) -> Supernet:
                 f"{path} does not fit its space: {name} should have shape {expected.get(name)};"
                 f" got {found.get(name)}"
             )
-    supernet.load_state_dict(state)
+    take_tensors(supernet, state, path)
     return supernet.eval()

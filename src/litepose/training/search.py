@@ -209,6 +209,11 @@ def _front(study: optuna.Study) -> list[Candidate]:
     return front
 
 
+def network_name(number: int) -> str:
+    """The file of a network of the front, in the output folder."""
+    return f"network-{number:02d}.safetensors"
+
+
 def _write_results(
     folder: Path,
     evaluator: CandidateEvaluator,
@@ -223,7 +228,7 @@ def _write_results(
     rows = []
     for number, one in enumerate(front):
         arch = evaluator.supernet.space.arch(one.genes)
-        name = f"network-{number:02d}.safetensors"
+        name = network_name(number)
         extra = {"validation_ap": f"{one.ap:.3f}"}
         save_checkpoint(
             folder / name, evaluator.network(arch), evaluator.supernet.settings(arch), extra

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from litepose.inference.results import How
 
 
+def add_config_options(parser: argparse.ArgumentParser, examples: str) -> None:
+    """A TOML file and the words that change it."""
+    parser.add_argument("config", help=f"TOML file, see {examples}")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="change the configuration"
+    )
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from litepose.apps.cli.options import add_config_options
 from litepose.apps.cli.parser import whole
 from litepose.core.console import say
 from litepose.core.packages import need
@@ -25,10 +26,7 @@ def add_parser(verbs: Any) -> None:
             " the same command goes on. docs/search.md"
         ),
     )
-    parser.add_argument("config", help="TOML file, see configs/search.toml")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="change the configuration"
-    )
+    add_config_options(parser, "configs/search.toml")
     parser.add_argument(
         "--limit",
         metavar="COST<MOST",
@@ -48,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     need("this command", "torch", "pydantic", "optuna", "matplotlib", extra="search")
     from litepose.core.progress import Progress
     from litepose.training.config_file import read_search
-    from litepose.training.search import search
+    from litepose.training.search import network_name, search
     from litepose.training.search_config import Limit
 
     config = read_search(options.config, options.overrides)
@@ -78,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
             {
                 "output": config.output,
                 "front": [
-                    {"file": str(Path(config.output) / f"network-{i:02d}.safetensors"), "ap": c.ap,
+                    {"file": str(Path(config.output) / network_name(i)), "ap": c.ap,
                      "macs": c.macs, "params": c.params, "cost": c.cost}
                     for i, c in enumerate(front)
                 ],

@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+from litepose.apps.cli.options import add_config_options
 from litepose.apps.cli.parser import number
 from litepose.core.packages import need
 
@@ -21,10 +22,7 @@ def add_parser(verbs: Any) -> None:
             " torchrun, one process per device: torchrun --nproc-per-node=8 -m litepose train ..."
         ),
     )
-    parser.add_argument("config", help="TOML file, see configs/")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="change the configuration"
-    )
+    add_config_options(parser, "configs/")
     parser.add_argument("--resume", action="store_true", help="go on with the run in its folder")
     parser.add_argument(
         "--stop-after", type=number(0), metavar="MINUTES", help="save and leave then"
