@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+from litepose.apps.cli.main import main  # noqa: E402
 from litepose.core.errors import LitePoseError  # noqa: E402
 from litepose.core.model_info import ModelInfo  # noqa: E402
 from litepose.core.poses import Poses  # noqa: E402
@@ -25,9 +26,19 @@ from litepose.export.parity import Parity, check_graph, compare, difference, eag
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_absent_converter_is_named_with_its_pip_line(name, monkeypatch) -> None:
     monkeypatch.setattr("litepose.core.packages.find_spec", lambda _: None)
+    monkeypatch.setattr("litepose.export.formats._has_gpu", lambda: True)
     package, extra = FORMATS[name].packages[-1], FORMATS[name].extra
     with pytest.raises(LitePoseError, match=rf"{name} needs .*{package}.*litepose\[{extra}\]"):
         find_format(name).check_installed(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
+def test_a_format_of_gpus_is_refused_without_one(capsys, tmp_path: Path) -> None:
+    target = tmp_path / "p.engine"
+    assert main(["export", "--format", "tensorrt", "--output", str(target)]) == 2
+    said = capsys.readouterr().err
+    assert "made on the NVIDIA GPU that will run it" in said and "--format onnx" in said
+    assert not target.exists()
 
 
 def test_an_unknown_format_is_answered_with_the_nearest() -> None:

@@ -34,8 +34,8 @@ class ExportRequest:
     """What is wanted.
 
     model: name, checkpoint or official file;  format: a key of FORMATS;  target: file to write
-    size_wh: the only input size of the file; None leaves it open (ncnn, coreml: a square of
-             the model's own)
+    size_wh: the only input size of the file; None leaves it open; formats that have one size
+             only take a square of the model's own
     decoder, flip: the decoder's first half, and the flip test, inside the graph
     half: weights are stored as float16 (onnx, coreml)
     images: folder, pattern or file to compare on; None: the examples of a checkout, else drawn ones

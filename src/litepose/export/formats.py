@@ -27,6 +27,7 @@ class Format:
     packages, extra: what must be installed, and the extra that installs it
     decoder: can hold the decoder's first half;  fixed: takes one input size only
     int8: arithmetic in 8 bits, after calibration;  half: can store float16 weights
+    gpu: is made on the NVIDIA GPU that will run it
     own: its converter needs an environment of its own, since it pins what others need newer
     mark: stands before the suffix in the default name, so that formats do not overwrite each other
     """
@@ -40,11 +41,18 @@ class Format:
     int8: bool = False
     half: bool = False
     own: bool = False
+    gpu: bool = False
     mark: str = ""
 
     def check_installed(self, name: str) -> None:
         """Raise LitePoseError that names what is not installed and the line that installs it."""
         absent = missing(self.packages)
+        if self.gpu and not _has_gpu():
+            raise LitePoseError(
+                f"the format {name} is made on the NVIDIA GPU that will run it, and PyTorch finds"
+                " none on this machine: run the command there, or take --format onnx, which"
+                " onnxruntime's TensorRT provider runs as it is"
+            )
         if absent and self.own:
             place = f"litepose-{name}"
             raise LitePoseError(
@@ -95,7 +103,23 @@ FORMATS: Mapping[str, Format] = {
     "executorch": Format(
         "executorch", (".pte",), (*_NETWORK, "executorch"), "executorch", fixed=True, own=True
     ),
+    "tensorrt": Format(
+        "tensorrt",
+        (".engine", ".engine.json"),
+        (*_ONNX, "tensorrt"),
+        "export,tensorrt",
+        fixed=True,
+        gpu=True,
+    ),
 }
+
+
+def _has_gpu() -> bool:
+    if missing(("torch",)):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def find_format(name: str) -> Format:

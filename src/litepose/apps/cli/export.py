@@ -14,14 +14,14 @@ from litepose.core.packages import need
 
 FORMATS = (
     *("onnx", "openvino", "ncnn", "int8-onnx", "int8-openvino", "torchscript"),
-    *("coreml", "litert", "executorch", "web"),
+    *("coreml", "litert", "executorch", "tensorrt", "web"),
 )
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "export",
-        help="checkpoint -> ONNX, OpenVINO, ncnn, Core ML, LiteRT, ExecuTorch, a web page",
+        help="checkpoint -> ONNX, OpenVINO, ncnn, Core ML, LiteRT, TensorRT, ..., a web page",
         description=(
             "Writes a model for another runtime, with its settings inside, after comparing it with"
             " PyTorch on real images: more than 0.5 px apart, and nothing is written. An 8-bit"
