@@ -16,8 +16,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses
 from litepose.inference import deadline
 from litepose.inference.deadline import candidates
-from litepose.inference.predictor import Predictor
-from litepose.inference.results import PredictOptions
+from litepose.inference.predictor import Predictor, options_for
 
 IMAGE = np.full((60, 80, 3), 90, np.uint8)
 
@@ -57,18 +56,18 @@ def clock(model: Predictor, monkeypatch) -> Clock:
 
 
 def test_the_candidates_get_dearer(model: Predictor) -> None:
-    found = candidates(model, PredictOptions(threshold=0.4))
+    found = candidates(model, options_for(model, threshold=0.4))
     sizes = [one.views for one in found]
     assert sizes[:4] == [(128,), (192,), (256,), (320,)]
-    assert sizes[-3:] == [(512,), (256, 512), (256, 512)] and found[-1].flip_test
+    assert sizes[-3:] == [(512,), (256, 384, 512), (256, 384, 512)] and found[-1].flip_test
     assert all(one.threshold == 0.4 and one.deadline_ms is None for one in found)
 
 
 def test_more_time_gives_more_views(model: Predictor, clock: Clock) -> None:
-    used = [model.predict(IMAGE, deadline_ms=ms).used for ms in (120, 450, 2400, 99999)]
+    used = [model.predict(IMAGE, deadline_ms=ms).used for ms in (120, 450, 3400, 99999)]
     assert all(one is not None for one in used)
     assert [(one["views"], one["flip_test"]) for one in used if one] == [
-        ([128], False), ([256], False), ([256, 512], False), ([256, 512], True),
+        ([128], False), ([256], False), ([256, 384, 512], False), ([256, 384, 512], True),
     ]  # fmt: skip
 
 

@@ -11,7 +11,6 @@ import litepose
 from litepose.core.errors import LitePoseError
 from litepose.inference.effort import EFFORTS
 from litepose.inference.predictor import options_for
-from litepose.inference.results import PredictOptions
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 SCENE = EXAMPLES / "scene.jpg"
@@ -22,9 +21,9 @@ def usual() -> litepose.Predictor:
     return litepose.load(threads=1)
 
 
-def test_the_usual_effort_merges_two_views(usual) -> None:
+def test_the_usual_effort_merges_three_views(usual) -> None:
     poses, views, timings = usual.inspect(SCENE)
-    assert [round(v.box.zoom * 560) for v in views] == [256, 512]
+    assert [round(v.box.zoom * 560) for v in views] == [256, 384, 512]
     assert len(poses) >= max(len(v.poses) for v in views)
     assert timings.net > 0
     assert usual.predict(SCENE).to_json() == poses.to_json()
@@ -33,18 +32,18 @@ def test_the_usual_effort_merges_two_views(usual) -> None:
 def test_an_empty_image_is_looked_at_once(usual) -> None:
     gray = np.full((300, 400, 3), 127, np.uint8)
     assert len(usual.inspect(gray).views) == 1
-    assert len(usual.inspect(gray, PredictOptions(focus=False)).views) == 2
+    assert len(usual.inspect(gray, options_for(usual, focus=False)).views) == 3
 
 
 def test_a_part_gives_about_what_the_whole_gives(usual) -> None:
     focused = usual.predict(SCENE)
-    whole = usual.inspect(SCENE, PredictOptions(focus=False)).poses
+    whole = usual.predict(SCENE, focus=False)
     assert len(focused) == len(whole)
     assert np.abs(focused.person_scores - whole.person_scores).max() < 0.05
 
 
 def test_flip_test_works_in_each_view(usual) -> None:
-    assert len(usual.inspect(SCENE, options_for(usual, flip_test=True)).views) == 2
+    assert len(usual.inspect(SCENE, options_for(usual, flip_test=True)).views) == 3
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -66,7 +65,7 @@ def test_what_is_given_wins_over_the_effort() -> None:
 
 def test_scales_average_maps_of_one_view(usual) -> None:
     assert len(usual.inspect(SCENE, options_for(usual, scales=(1.0, 0.5))).views) == 1
-    assert len(usual.inspect(SCENE, options_for(usual, scales=1.0, views=None)).views) == 2
+    assert len(usual.inspect(SCENE, options_for(usual, scales=1.0, views=None)).views) == 3
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 import litepose
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ReadLimits
+from litepose.inference.travel import place_of
 from litepose.models import zoo
 
 ASTRONAUT = str(Path(__file__).parents[2] / "examples" / "images" / "astronaut.jpg")
@@ -110,3 +111,9 @@ def test_a_forked_process_predicts(backend: str) -> None:
     parent.start()
     assert answer.get(timeout=90)
     parent.join()
+
+
+def test_a_bundled_model_travels_by_its_place_in_the_package() -> None:
+    """The package may lie elsewhere in the other process."""
+    file = litepose.load("p", threads=1).backend.file
+    assert place_of(file) == ("litepose-p", True, "weights/litepose_p_coco17.onnx")

@@ -194,14 +194,17 @@ def test_weights_are_found_where_the_user_puts_them(
     assert zoo.find_weights("xs-crowdpose") == tmp_path / "litepose_xs_crowdpose14.onnx"
 
 
-def test_a_bundled_onnx_file_stands_in_for_its_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["p", "pm"])
+def test_a_bundled_onnx_file_stands_in_for_its_checkpoint(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("onnx")
-    wanted, info = zoo.load("p")
-    exported = zoo.find_weights("p")
+    wanted, info = zoo.load(name)
+    exported = zoo.find_weights(name)
     monkeypatch.setattr(
         zoo, "find_weights", lambda name, suffix=".onnx": exported if suffix == ".onnx" else None
     )
-    network, same = zoo.load("p")
+    network, same = zoo.load(name)
     assert same == info and not network.training
     folded, expected = (fold_batch_norms(n).state_dict() for n in (network, wanted))
     assert folded.keys() == expected.keys()

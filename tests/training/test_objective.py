@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
+from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
 from litepose.core.skeleton import COCO17
 from litepose.data.sample import Batch
 from litepose.models import zoo
 from litepose.training.config import TeacherConfig
 from litepose.training.config_file import config_from_dict
+from litepose.training.features import feature_loss
 from litepose.training.objective import Objective, Teacher, normalized
 
 TABLE = {
@@ -59,8 +63,8 @@ def test_pixels_are_normalized_as_the_network_wants(tiny):
 def test_a_flipping_teacher_sees_the_mirrored_image_mirrored(tiny):
     teacher = Teacher(*tiny, TeacherConfig(model="tiny", flip=True))
     sizes = [(16, 16), (32, 32)]
-    seen = teacher.heatmaps(images(), sizes)
-    mirrored = teacher.heatmaps(images().flip(-1), sizes)
+    seen = teacher(images(), sizes).heatmaps
+    mirrored = teacher(images().flip(-1), sizes).heatmaps
     flip_index = torch.from_numpy(COCO17.flip_index)
     for one, other, size in zip(seen, mirrored, sizes, strict=True):
         assert one.shape == (2, 17, *size)
@@ -120,9 +124,53 @@ def test_a_teacher_of_two_strides_is_asked_at_both():
 
     info = zoo.find_model("higherhrnet-w32").info
     teacher = Teacher(Two(), info, TeacherConfig(model="higherhrnet-w32"))
-    seen = teacher.heatmaps(
+    seen = teacher(
         torch.zeros(2, 3, 64, 64, dtype=torch.uint8), [(16, 16), (32, 32), (8, 8)]
-    )
+    ).heatmaps
     assert torch.equal(seen[0], coarse)
     assert torch.equal(seen[1], fine)
     assert seen[2].shape == (2, 17, 8, 8)
+
+
+def with_features(**teacher):
+    table = TABLE | {
+        "teacher": {"model": "tiny", "features": ["blocks.1", "tag"], **teacher},
+        "loss": {"heatmap": "focal", "feature_weight": 2.0},
+    }
+    return config_from_dict(table)
+
+
+def test_features_are_pulled_toward_the_teachers(tiny):
+    """Equal networks have no difference; another one has, and its gradient reaches the layers."""
+    model, info = tiny
+    config = with_features()
+    batch = batch_of_two(images())
+    same = Objective(config, info, Teacher(deepcopy(model), info, config.teacher), model)
+    losses = same(model, batch)
+    assert losses.features == 0 and torch.isfinite(losses.total)
+    other, _ = zoo.create("tiny")
+    taught = Objective(config, info, Teacher(model, info, config.teacher), other)
+    losses = taught(other, batch)
+    parts = losses._replace(total=0 * losses.total)
+    assert losses.features > 0.01
+    assert losses.total.item() == pytest.approx(
+        (parts.heatmap + 1e-3 * (parts.pull + parts.push) + 2 * parts.features).item(), rel=1e-4
+    )
+    losses.total.backward()
+    assert other.blocks[1].project.weight.grad.abs().max() > 0
+    # A network that is not the trained one, as in validation, has no features to compare.
+    assert taught(deepcopy(model), batch).features >= 0
+
+
+@pytest.mark.parametrize(
+    ("features", "message"), [(["blocks.99"], "no layer 'blocks.99'"), (["tags"], "mean 'tag'")]
+)
+def test_a_layer_that_is_not_there_is_named(tiny, features, message):
+    config = with_features(features=features)
+    with pytest.raises(LitePoseError, match=message):
+        Teacher(deepcopy(tiny[0]), tiny[1], config.teacher)
+
+
+def test_features_of_other_widths_are_refused():
+    with pytest.raises(LitePoseError, match="equal width"):
+        feature_loss([torch.zeros(1, 2, 4, 4)], [torch.zeros(1, 3, 4, 4)])

@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tests.training.runs import config, finish, metrics, same, start_process, ta
 from litepose.core.errors import LitePoseError
 from litepose.training import run as run_module
 from litepose.training.objective import Objective
+from litepose.training.run_checkpoint import Progress, load_state
 from litepose.training.signals import ASKING, Signals
 from litepose.training.trainer import Trainer, train
 
@@ -50,6 +52,30 @@ def test_an_epoch_that_ended_is_kept_whatever_comes_then(
     assert len(metrics(tmp_path / "run")) == 1
     assert train(config(people, tmp_path / "run"), resume=True).finished
     assert same(weights(tmp_path / "run"), weights(undisturbed))
+
+
+class Harmful:
+    """Pickled, it makes a file when it is read as pickles are."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.target,)
+
+
+def test_pickled_code_in_a_state_is_not_run(people, tmp_path):
+    state, harm = tmp_path / "resume.pt", tmp_path / "harm"
+    torch.save({"version": 1, "more": Harmful(harm)}, state)
+    with pytest.raises(LitePoseError, match="no state of a run, or damaged"):
+        load_state(state, config(people, tmp_path))
+    assert not harm.exists()
+
+
+def test_a_state_of_a_program_with_fewer_losses_is_read():
+    assert Progress(loss_sums=[1.0, 2.0]).loss_sums == [1.0, 2.0, 0.0, 0.0, 0.0, 0.0]
+    with pytest.raises(LitePoseError, match="a run has 6 sums; got 7"):
+        Progress(loss_sums=[0.0] * 7)
 
 
 def test_random_numbers_go_on_where_they_were(people, tmp_path, monkeypatch):

@@ -112,7 +112,7 @@ def candidates(predictor: Predictor, options: PredictOptions) -> list[PredictOpt
         one = replace(plain, views=None)
         return [one, replace(one, flip_test=True)]
     rule = predictor.info.input
-    own = replace(plain, views=None).view_sizes(rule)
+    own = plain.view_sizes(rule)
     sizes = [size for size in SIZES if size < own[-1] and size % rule.multiple == 0]
     single = [replace(plain, views=(size,)) for size in (*sizes, own[-1])]
     several = [replace(plain, views=own)] if len(own) > 1 else []

@@ -23,7 +23,7 @@ class Effort(NamedTuple):
 
 EFFORTS: Mapping[str, Effort] = {
     "fast": Effort("litepose-p", one_view=True),
-    "usual": Effort("litepose-pm"),
+    "usual": Effort("litepose-pm", views=(256, 384, 512)),
     "best": Effort("litepose-pm", views=(256, 384, 512, 704), flip_test=True, focus=False),
 }
 USUAL = "usual"

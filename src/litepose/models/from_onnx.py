@@ -7,15 +7,19 @@ one that does nothing but add the folded bias, so the network can be exported or
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from litepose.core.errors import LitePoseError
 from litepose.core.model_info import METADATA_KEY, ModelInfo
 from litepose.models.build import build_network
 from litepose.models.layers import ConvNorm
 from litepose.models.network import Network
+
+if TYPE_CHECKING:
+    import onnx
 
 HALF_SUFFIX = ".half"  # of the weights' names where they are stored as float16
 _PREFIX = "network."  # of the weights' names in our graphs
@@ -47,7 +51,7 @@ def load_exported(path: Path) -> tuple[Network, ModelInfo]:
         if entry.name.startswith(_PREFIX)
     }
     network = build_network(info)
-    weights = _with_norms(network, weights)
+    weights = _with_norms(network, weights | _zero_biases(file.graph, network))
     if weights.keys() != network.state_dict().keys():
         odd = min(weights.keys() ^ network.state_dict().keys())
         raise LitePoseError(
@@ -56,6 +60,21 @@ def load_exported(path: Path) -> tuple[Network, ModelInfo]:
         )
     network.load_state_dict(weights)
     return network.eval(), info
+
+
+def _zero_biases(graph: onnx.GraphProto, network: Network) -> dict[str, Tensor]:
+    """Biases of convolutions that have none in the graph: the exporter leaves out zeros."""
+    layers = dict(network.named_modules())
+    found = {}
+    for node in graph.node:
+        if node.op_type != "Conv" or len(node.input) > 2:
+            continue
+        name = node.input[1].removeprefix(_PREFIX).removesuffix(".weight")
+        layer = layers.get(name)
+        folded = isinstance(layer, ConvNorm) and layer.norm is not None
+        if isinstance(layer, nn.Conv2d) and (folded or layer.bias is not None):
+            found[f"{name}.bias"] = torch.zeros(layer.out_channels)
+    return found
 
 
 def _with_norms(network: Network, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -140,11 +140,14 @@ class TeacherConfig(Section):
     flip: with flip test
     ignore_above: cells hotter than this in its heatmaps, where no person is labeled, are ignored
         in images whose people are not all labeled; 0 is off
+    features: layers that both networks have in equal width, as `blocks.4` or `tag`, whose outputs
+        are compared; `loss.feature_weight` is their weight
     """
 
     model: str = ""
     flip: bool = False
     ignore_above: Share = 0.0
+    features: list[str] = Field(default_factory=list)
 
 
 class OptimizerConfig(Section):
@@ -288,6 +291,11 @@ class TrainConfig(Section):
             raise ValueError(
                 "loss.dense_weight and teacher.ignore_above need a teacher.model or data.train"
                 " sources with teacher_maps"
+            )
+        compared = self.loss.feature_weight > 0
+        if compared != bool(self.teacher.features) or (compared and not self.teacher.model):
+            raise ValueError(
+                "to compare features give teacher.model, teacher.features and loss.feature_weight"
             )
         return self
 

@@ -30,17 +30,19 @@ class Losses(NamedTuple):
     pull: Tensor
     push: Tensor
     dense: Tensor
+    features: Tensor
 
 
 @dataclass(frozen=True)
 class LossRule:
-    """Weights of the parts: total = heatmap + pull_weight * pull + push_weight * push + dense.
+    """Weights of the parts of the total: each part times its weight, and the heatmap loss.
 
     heatmap:    "mse" (linear heads), "focal" (heads that end in a sigmoid)
     foreground: extra weight of a cell whose target is 1; official 0. A large one makes every
                 doubtful place hot
     push:       "exp" or "max", the two official forms
     dense_weight: weight of the heatmap loss against a teacher's heatmaps
+    feature_weight: weight of the difference from a teacher's features
     """
 
     heatmap: Literal["mse", "focal"] = "mse"
@@ -49,6 +51,7 @@ class LossRule:
     pull_weight: float = 1e-3
     push_weight: float = 1e-3
     dense_weight: float = 0.0
+    feature_weight: float = 0.0
 
 
 def pose_losses(
@@ -76,7 +79,7 @@ def pose_losses(
     tags = gather_tags(maps.tags.float(), targets.tag_cells)  # (B, P, K, T)
     pull, push = (part.mean() for part in pull_push(tags, targets.tag_labeled, rule.push))
     total = heatmap + rule.pull_weight * pull + rule.push_weight * push + rule.dense_weight * dense
-    return Losses(total, heatmap, pull, push, dense)
+    return Losses(total, heatmap, pull, push, dense, zero)
 
 
 def heatmap_mse(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:

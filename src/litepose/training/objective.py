@@ -15,6 +15,7 @@ from litepose.core.skeleton import Skeleton
 from litepose.data.sample import Batch
 from litepose.data.teacher_maps import SCALE as TEACHER_SCALE
 from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
+from litepose.training.features import FeatureTap, feature_loss
 from litepose.training.losses import Losses, LossRule, cell_weights, pose_losses, unlabeled_cells
 from litepose.training.targets import Targets, make_targets
 
@@ -32,20 +33,33 @@ def computes_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and ask is not None and bool(ask())
 
 
+class Taught(NamedTuple):
+    """What a teacher says of a batch: heatmaps (B, K, H, W) of each size asked for, and the outputs
+    (B, C, ...) of each layer compared."""
+
+    heatmaps: tuple[Tensor, ...]
+    features: tuple[Tensor, ...]
+
+
 class Teacher:
-    """A trained network whose heatmaps of the same images are targets."""
+    """A trained network whose heatmaps and features of the same images are targets."""
 
     def __init__(self, model: nn.Module, info: ModelInfo, config: TeacherConfig) -> None:
+        """Raises LitePoseError where it has no layer of `config.features`."""
         self.model = model.eval().requires_grad_(False)
         self.info = info
         self.config = config
+        self.tap = FeatureTap(model, config.features, f"the teacher {info.name}")
 
     @torch.no_grad()
-    def heatmaps(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
+    def __call__(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> Taught:
         """Heatmaps in 0..1, (B, K, H, W) for each (H, W): the teacher's own where it has one of
-        that size, else its finest resized. images: uint8."""
+        that size, else its finest resized; and its features. images: uint8."""
         pixels = normalized(images, self.info.input)
         found = self._heatmaps(pixels)
+        features = self.tap.take()
+        if not sizes:
+            return Taught((), features)
         if self.config.flip:
             flip_index = torch.from_numpy(self.info.skeleton.flip_index).to(images.device)
             mirrored = self._heatmaps(pixels.flip(-1))
@@ -54,7 +68,10 @@ class Teacher:
             ]
         own = {tuple(heat.shape[-2:]): heat.clamp(0, 1) for heat in found}
         finest = found[-1].clamp(0, 1)
-        return tuple(own[size] if size in own else _resized(finest, [size])[0] for size in sizes)
+        heatmaps = tuple(
+            own[size] if size in own else _resized(finest, [size])[0] for size in sizes
+        )
+        return Taught(heatmaps, features)
 
     def _heatmaps(self, pixels: Tensor) -> list[Tensor]:
         return [heat.float() for heat in self.model(pixels).heatmaps]
@@ -64,19 +81,33 @@ class Expected(NamedTuple):
     """Targets of a batch; heatmaps and weights (B, K, H, W), one for each stride.
 
     teacher_heatmaps, trusted: None without a teacher
+    features: of the teacher, one (B, C, ...) for each layer compared; empty without
     """
 
     targets: Targets
     weights: tuple[Tensor, ...]
     teacher_heatmaps: tuple[Tensor, ...] | None
     trusted: tuple[Tensor, ...] | None
+    features: tuple[Tensor, ...] = ()
 
 
 class Objective:
-    """Losses of a network on batches, by one configuration."""
+    """Losses of a network on batches, by one configuration.
 
-    def __init__(self, config: TrainConfig, info: ModelInfo, teacher: Teacher | None) -> None:
+    network: the one that is trained, where its features are compared with the teacher's.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        info: ModelInfo,
+        teacher: Teacher | None,
+        network: nn.Module | None = None,
+    ) -> None:
+        """Raises LitePoseError where the network has no layer of `teacher.features`."""
         self.config = config
+        names = config.teacher.features
+        self.tap = FeatureTap(network, names, info.name) if names and network is not None else None
         self.info = info
         self.teacher = teacher
         self.sigma = sigma_of(config.targets, info.skeleton)
@@ -88,31 +119,45 @@ class Objective:
     def maps(self, model: Callable[[Tensor], Maps], batch: Batch) -> Maps:
         """What the network says of a batch. Autocast covers it; losses are float32."""
         pixels = normalized(batch.images, self.info.input)
-        precision = PRECISIONS[self.config.run.precision]
-        with torch.autocast(pixels.device.type, precision, enabled=precision != torch.float32):
+        with self._autocast(pixels):
             return model(pixels)
+
+    def _autocast(self, images: Tensor) -> torch.autocast:
+        precision = PRECISIONS[self.config.run.precision]
+        return torch.autocast(images.device.type, precision, enabled=precision != torch.float32)
 
     def expected(self, batch: Batch) -> Expected:
         """What it should say: of the labels, and of the teacher if there is one."""
         targets = self.targets(batch)
         sizes = [(h.shape[2], h.shape[3]) for h in targets.heatmaps]
         weights = [cell_weights(batch.valid_mask, batch.labeled, s) for s in sizes]
-        teacher_heatmaps = None
+        teacher_heatmaps: tuple[Tensor, ...] | None = None
+        features: tuple[Tensor, ...] = ()
         if batch.teacher_heatmaps is not None:
             teacher_heatmaps = _resized(batch.teacher_heatmaps.float() / TEACHER_SCALE, sizes)
+            if self.teacher is not None and self.tap is not None:
+                with self._autocast(batch.images):
+                    features = self.teacher(batch.images, ()).features
         elif self.teacher is not None:
-            teacher_heatmaps = self.teacher.heatmaps(batch.images, sizes)
+            with self._autocast(batch.images):
+                teacher_heatmaps, features = self.teacher(batch.images, sizes)
         trusted = None
         if teacher_heatmaps is not None:
             trusted = self._teacher_weights(teacher_heatmaps, targets, batch)
             if self.config.teacher.ignore_above:
                 weights = self._without_unlabeled(weights, teacher_heatmaps, targets, batch)
-        return Expected(targets, tuple(weights), teacher_heatmaps, trusted)
+        return Expected(targets, tuple(weights), teacher_heatmaps, trusted, features)
 
     def losses(self, maps: Maps, expected: Expected, rule: LossRule | None = None) -> Losses:
         """rule: in place of the configuration's."""
-        targets, weights, teacher, trusted = expected
-        return pose_losses(maps, targets, weights, rule or self.config.loss, teacher, trusted)
+        targets, weights, teacher, trusted, taught = expected
+        rule = rule or self.config.loss
+        found = pose_losses(maps, targets, weights, rule, teacher, trusted)
+        own = self.tap.take() if self.tap is not None else ()
+        if not (own and taught):  # another network than the trained one, as in validation
+            return found
+        apart = feature_loss(own, taught)
+        return found._replace(total=found.total + rule.feature_weight * apart, features=apart)
 
     def targets(self, batch: Batch) -> Targets:
         height, width = batch.images.shape[-2:]

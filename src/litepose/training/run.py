@@ -66,7 +66,7 @@ class Run:
             start = self._elastic(start, config.supernet)
         self.info, self.notes = start.info, [*start.notes, *self._box_notes()]
         self.model = start.model.to(group.device)
-        self.objective = Objective(config, start.info, self._teacher())
+        self.objective = Objective(config, start.info, self._teacher(), self.model)
         self.start_weights = None
         if config.model.weight_interpolation < 1:
             self.start_weights = {k: v.clone() for k, v in self.model.state_dict().items()}

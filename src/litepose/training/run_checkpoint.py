@@ -20,6 +20,7 @@ from litepose.core.kinds import check_kinds
 from litepose.core.read_text import check_regular, parse_json
 from litepose.training.config import TrainConfig
 from litepose.training.distributed import Processes
+from litepose.training.losses import Losses
 
 VERSION = 1
 # What may differ between a run and its continuation: where things lie and how they are computed.
@@ -39,7 +40,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     best_ap: float | None = None
-    loss_sums: list[float] = field(default_factory=lambda: [0.0] * 5)
+    loss_sums: list[float] = field(default_factory=list)
     images: int = 0
     train_seconds: float = 0.0
     wait_seconds: float = 0.0
@@ -49,10 +50,14 @@ class Progress:
         check_kinds(self)
         if min(self.epoch, self.batch, self.step, self.images, self.unreadable) < 0:
             raise LitePoseError("counts of a run are 0 or more")
+        new = len(Losses._fields) - len(self.loss_sums)  # a run begun when there were fewer
+        if new < 0:
+            raise LitePoseError(f"a run has {len(Losses._fields)} sums; got {len(self.loss_sums)}")
+        self.loss_sums = [*self.loss_sums, *[0.0] * new]
 
     def next_epoch(self) -> None:
         self.epoch, self.batch = self.epoch + 1, 0
-        self.loss_sums, self.images = [0.0] * 5, 0
+        self.loss_sums, self.images = [0.0] * len(Losses._fields), 0
         self.train_seconds = self.wait_seconds = 0.0
 
 

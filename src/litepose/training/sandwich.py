@@ -43,7 +43,7 @@ def sandwich(
     maps = objective.maps(supernet, batch)
     yield objective.losses(maps, expected)
     seen = tuple(heat.detach().float().clamp(0, 1) for heat in maps.heatmaps)
-    taught = expected._replace(teacher_heatmaps=seen, trusted=None)
+    taught = expected._replace(teacher_heatmaps=seen, trusted=None, features=())
     rule = replace(objective.config.loss, dense_weight=config.distill_weight)
     rng, space = random.Random(seed), supernet.space
     genes = [space.smallest_genes(), *(space.sample(rng) for _ in range(config.samples))]
