@@ -116,4 +116,4 @@ def test_a_forked_process_predicts(backend: str) -> None:
 def test_a_bundled_model_travels_by_its_place_in_the_package() -> None:
     """The package may lie elsewhere in the other process."""
     file = litepose.load("p", threads=1).backend.file
-    assert place_of(file) == ("litepose-p", True, "weights/litepose_p_coco17.onnx")
+    assert place_of(file) == ("p", True, "weights/litepose_p_coco17.onnx")
