@@ -2,10 +2,10 @@
 
     python benchmarks/map.py [--images 300] [--effort fast] [--size N] [--repeats 2]
 
-Two rates: by the clock, from the first finished part to the last, so that opening the model does
-not count; and by the CPU time of the workers, which is what two would reach with two cores to
-themselves, also where other programs keep the cores busy. The best of the repeats is taken. Exit
-code 1 where by neither two workers are 1.7 times one. Last line: JSON.
+Rates are by the clock, from the first finished part to the last, so that opening the model does not
+count; the best of the repeats is taken. Images for each CPU second are printed beside them, to tell
+a busy machine from a slow program. Exit code 1 where two workers are less than 1.7 times one by the
+clock. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> int:
         tables = Path(folder, "out0")
         size = sum(path.stat().st_size for path in tables.glob("*/*.parquet"))
     speedup, cpu_speedup = rates[2] / rates[1], cpu_rates[2] / cpu_rates[1]
-    good = max(speedup, cpu_speedup) >= LEAST_SPEEDUP
+    good = speedup >= LEAST_SPEEDUP
     print(
         f"two workers are {speedup:.2f} times one, by CPU time {cpu_speedup:.2f}:"
         f" {'good' if good else 'NOT GOOD'}"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from litepose.inference.backend import Precision
     from litepose.inference.one_euro import Smoother as Smoother
     from litepose.inference.predictor import Predictor as Predictor
+    from litepose.inference.probabilities import probabilities as probabilities
     from litepose.inference.tracker import Tracker as Tracker
 
 __version__ = "0.2.0"
@@ -40,6 +41,7 @@ __all__ = [
     "draw",
     "list_models",
     "load",
+    "probabilities",
     "video",
 ]
 
@@ -48,6 +50,7 @@ _LAZY = {  # importing the package costs nothing; numpy and friends come with th
     "Poses": "core.poses",
     "Predictor": "inference.predictor",
     "Skeleton": "core.skeleton",
+    "probabilities": "inference.probabilities",
     "Smoother": "inference.one_euro",
     "Tracker": "inference.tracker",
 }

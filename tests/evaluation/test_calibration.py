@@ -13,20 +13,20 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.synthetic import synthesize
 from litepose.evaluation.calibration import (
-    Judged,
+    Scored,
     calibrate,
     calibration_error,
     fit_isotonic,
-    judge_scores,
+    score_predictions,
 )
 from litepose.evaluation.ground_truth import group_results, read_truth
 
 
-def drawn(truth_of_score, n: int = 20000, seed: int = 0) -> Judged:
+def drawn(truth_of_score, n: int = 20000, seed: int = 0) -> Scored:
     """Scores with that true probability."""
     rng = np.random.default_rng(seed)
     scores = rng.random(n)
-    return Judged(scores, rng.random(n) < truth_of_score(scores), rng.integers(0, 1000, n))
+    return Scored(scores, rng.random(n) < truth_of_score(scores), rng.integers(0, 1000, n))
 
 
 def test_isotonic_equals_the_definition() -> None:
@@ -53,19 +53,19 @@ def test_scores_that_are_too_low_become_probabilities() -> None:
 
 
 def test_what_is_calibrated_stays_so() -> None:
-    judged = drawn(lambda scores: scores)
-    assert calibration_error(judged.scores, judged.right) < 0.02
-    assert calibrate(judged, "tests").after < 0.03
+    scored = drawn(lambda scores: scores)
+    assert calibration_error(scored.scores, scored.right) < 0.02
+    assert calibrate(scored, "tests").after < 0.03
 
 
-def test_people_and_keypoints_of_a_scene_are_judged() -> None:
+def test_people_and_keypoints_of_a_scene_are_scored() -> None:
     truth, results = make_scene(40, 1)
     truths = read_truth(truth, COCO17)
-    judged = judge_scores(truths, group_results(results, truths, COCO17), COCO17)
-    for kind in judged.values():
+    scored = score_predictions(truths, group_results(results, truths, COCO17), COCO17)
+    for kind in scored.values():
         assert 0 < kind.right.mean() < 1 and ((kind.scores >= 0) & (kind.scores <= 1)).all()
     complete = {i for i, one in enumerate(truths) if one.people_complete}
-    assert set(judged["people"].image.tolist()) <= complete
+    assert set(scored["people"].image.tolist()) <= complete
 
 
 def test_too_few_scores_are_a_sentence() -> None:

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 ray = pytest.importorskip("ray")
 from litepose.apps.map.job import Job, Outcome  # noqa: E402
-from litepose.apps.map.on_ray import RayPool, ray_pool  # noqa: E402
+from litepose.apps.map.on_ray import MISSED, RayPool, ray_pool  # noqa: E402
 from litepose.apps.map.run import run_map  # noqa: E402
 from litepose.core.errors import LitePoseError  # noqa: E402
 
@@ -56,3 +56,24 @@ def test_an_unreachable_cluster_is_a_sentence(folder: Path, job: Job) -> None:
             run_map(str(folder), job, ray_pool(1, address))
     with pytest.raises(LitePoseError, match="HOST:PORT"):
         run_map(str(folder), job, ray_pool(1, "head"))
+
+
+class Deaf:
+    """Ray's module, of a cluster whose tasks never end."""
+
+    @staticmethod
+    def wait(tasks: list, **_: object) -> tuple[list, list]:
+        return [], tasks
+
+
+def test_a_cluster_that_is_gone_is_a_sentence() -> None:
+    pool = object.__new__(RayPool)
+    pool._ray, pool._idle, pool._busy, pool._missed = Deaf(), [], {}, 0
+    with socket.socket() as head:
+        head.bind(("127.0.0.1", 0))
+        head.listen()
+        pool._head = f"127.0.0.1:{head.getsockname()[1]}"
+        assert [pool.next() for _ in range(2 * MISSED)] == [None] * 2 * MISSED  # long tasks
+    assert [pool.next() for _ in range(MISSED - 1)] == [None] * (MISSED - 1)
+    with pytest.raises(LitePoseError, match="is gone; what is finished is kept"):
+        pool.next()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from litepose.core.errors import LitePoseError
+from litepose.core.score_maps import ScoreMap
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record
 from litepose.evaluation.ground_truth import ImageFound, ImageTruth, group_results, truth_of
@@ -24,42 +25,29 @@ BINS = 10
 FEWEST = 100  # scores; a map fitted to fewer follows chance
 
 
-class Judged(NamedTuple):
+class Scored(NamedTuple):
     """Scores (N,) in [0, 1], whether each was right (N,) bool, and the image (N,) of each."""
 
     scores: np.ndarray
     right: np.ndarray
     image: np.ndarray
 
-    def only(self, which: np.ndarray) -> Judged:
+    def only(self, which: np.ndarray) -> Scored:
         """Those of a mask (N,) bool."""
-        return Judged(self.scores[which], self.right[which], self.image[which])
-
-
-@dataclass(frozen=True, eq=False)
-class ScoreMap:
-    """A rising curve from a score to a probability: linear between knots, flat outside.
-
-    scores, probabilities: (M,) rising
-    """
-
-    scores: np.ndarray
-    probabilities: np.ndarray
-
-    def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """Probabilities of scores of any shape."""
-        return np.interp(scores, self.scores, self.probabilities)
+        return Scored(self.scores[which], self.right[which], self.image[which])
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Calibration of one kind of score, measured on images that the map was not fitted to.
+    """Calibration of one kind of score.
 
-    before, after: expected calibration error in [0, 1]; held_out: the scores they are of
+    map: fitted to all images; before, after: expected calibration error in [0, 1] on every second
+    image, `held_out`, of the scores and of a map fitted to the other images alone, `held_out_map`
     """
 
     map: ScoreMap
-    held_out: Judged
+    held_out_map: ScoreMap
+    held_out: Scored
     before: float
     after: float
 
@@ -69,19 +57,17 @@ class Calibration:
             "scores": len(self.held_out.scores),
             "ece_before": round(self.before, 4),
             "ece_after": round(self.after, 4),
-            "map": [
-                [round(float(s), 4), round(float(p), 4)]
-                for s, p in zip(self.map.scores, self.map.probabilities, strict=True)
-            ],
+            "map": self.map.knots(),
         }
 
 
 def fit_isotonic(scores: np.ndarray, right: np.ndarray) -> ScoreMap:
     """Least-squares monotonic curve of `right` (N,) bool over `scores` (N,)."""
-    order = np.argsort(scores, kind="stable")
+    values, place = np.unique(scores, return_inverse=True)
+    counts, rights = np.bincount(place), np.bincount(place, weights=right)
     pools: list[list[float]] = []  # right ones, all, sum of scores
-    for score, good in zip(scores[order], right[order], strict=True):
-        pools.append([float(good), 1.0, float(score)])
+    for value, count, good in zip(values, counts, rights, strict=True):
+        pools.append([float(good), float(count), float(value * count)])
         while len(pools) > 1 and pools[-2][0] * pools[-1][1] >= pools[-1][0] * pools[-2][1]:
             last = pools.pop()
             pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
@@ -102,8 +88,8 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
     return float((np.abs(said - true) * count).sum() / count.sum())
 
 
-def calibrate(evaluated: Judged, what: str) -> Calibration:
-    """Fit on every second image, evaluate on the others.
+def calibrate(evaluated: Scored, what: str) -> Calibration:
+    """Fit on every second image, evaluate on the others, then fit on all.
 
     Raises LitePoseError where there are too few scores; `what` names them.
     """
@@ -116,19 +102,20 @@ def calibrate(evaluated: Judged, what: str) -> Calibration:
     known, held_out = evaluated.only(fitted), evaluated.only(~fitted)
     curve = fit_isotonic(known.scores, known.right)
     before = calibration_error(held_out.scores, held_out.right)
+    after = calibration_error(curve(held_out.scores), held_out.right)
     return Calibration(
-        curve, held_out, before, calibration_error(curve(held_out.scores), held_out.right)
+        fit_isotonic(evaluated.scores, evaluated.right), curve, held_out, before, after
     )
 
 
-def _is_enough(evaluated: Judged) -> bool:
+def _is_enough(evaluated: Scored) -> bool:
     fitted = int((evaluated.image % 2 == 0).sum())
     return min(fitted, len(evaluated.image) - fitted) >= FEWEST
 
 
-def judge_scores(
+def score_predictions(
     truths: Sequence[ImageTruth], found: Sequence[ImageFound], skeleton: Skeleton
-) -> dict[str, Judged]:
+) -> dict[str, Scored]:
     """Scores of `people` (right: OKS from 0.5) and of `keypoints` of right people.
 
     A keypoint is right where its own term of OKS is 0.5 or more; unlabeled ones are left out, as
@@ -152,7 +139,7 @@ def judge_scores(
                 rows["keypoints"].append((float(scores[k]), bool(likeness[k] >= RIGHT_FROM), place))
     tables = {name: np.array(kind).reshape(-1, 3) for name, kind in rows.items()}
     return {
-        name: Judged(table[:, 0], table[:, 1] > 0, table[:, 2].astype(int))
+        name: Scored(table[:, 0], table[:, 1] > 0, table[:, 2].astype(int))
         for name, table in tables.items()
     }
 
@@ -166,6 +153,6 @@ def calibrate_results(
     """
     seen = {entry["image_id"] for entry in results}
     truths = [truth_of(record) for record in records if record.image_id in seen]
-    evaluated = judge_scores(truths, group_results(results, truths, skeleton), skeleton)
+    evaluated = score_predictions(truths, group_results(results, truths, skeleton), skeleton)
     enough = {name: scores for name, scores in evaluated.items() if _is_enough(scores)}
     return {name: calibrate(scores, name) for name, scores in (enough or evaluated).items()}

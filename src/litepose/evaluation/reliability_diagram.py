@@ -24,7 +24,7 @@ def draw_reliability(found: Mapping[str, Calibration]) -> np.ndarray:
         panel.plot([0, 1], [0, 1], color="gray", linewidth=1)
         for values, what, error in (
             (scores, "score as it is", one.before),
-            (one.map(scores), "mapped", one.after),
+            (one.held_out_map(scores), "mapped", one.after),
         ):
             said, true, _ = reliability(values, right).T
             panel.plot(said, true, marker="o", label=f"{what}, error {error:.3f}")

@@ -11,6 +11,7 @@ from litepose.apps.cli.parser import whole
 from litepose.core.console import say
 
 if TYPE_CHECKING:
+    from litepose.core.score_maps import ScoreMaps
     from litepose.data.datasets import CocoDataset
     from litepose.evaluation.keypoint_overlap import MissingKeypoints
     from litepose.imaging.read import ReadLimits
@@ -134,6 +135,20 @@ def predict_keywords(options: argparse.Namespace) -> How:
         max_people=options.max_people,
         deadline_ms=getattr(options, "deadline", None),
     )
+
+
+def score_maps(options: argparse.Namespace, predictor: Predictor) -> ScoreMaps | None:
+    """What --probabilities puts in place of scores; None without it.
+
+    Raises LitePoseError where there are no maps for the model, or the file has none.
+    """
+    from litepose.core.score_maps import read_score_maps
+    from litepose.inference.probabilities import bundled_maps
+
+    if options.probabilities is None:
+        return None
+    given = options.probabilities
+    return read_score_maps(given) if given else bundled_maps(predictor)
 
 
 def read_limits(options: argparse.Namespace) -> ReadLimits:

@@ -18,6 +18,7 @@ from litepose.apps.cli.options import (
     open_predictor,
     predict_options,
     read_limits,
+    score_maps,
 )
 from litepose.apps.cli.output import MARK, OutputPaths, open_report, print_record
 from litepose.apps.cli.parser import whole
@@ -25,6 +26,7 @@ from litepose.apps.cli.stopping import stopping, until
 from litepose.core.console import say
 
 if TYPE_CHECKING:
+    from litepose.core.score_maps import ScoreMaps
     from litepose.inference.predictor import PredictOptions, Predictor
     from litepose.inference.results import View
 
@@ -84,6 +86,14 @@ def add_parser(verbs: Any) -> None:
         help="time for an image or frame: sizes and mirrored views are chosen to meet it in 95 of"
         " 100, from latencies measured first; `used` in the JSON says which",
     )
+    parser.add_argument(
+        "--probabilities",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="print probabilities of being right in place of scores; thresholds stay those of"
+        " scores. FILE: calibration.json of litepose evaluate --calibration, for your own model",
+    )
     _add_video_options(parser)
     add_model_options(parser)
     add_predict_options(parser)
@@ -135,6 +145,7 @@ def run(options: argparse.Namespace) -> int:
     predictor = open_predictor(options)
     predictor.limits = read_limits(options)
     how = predict_options(options, predictor)
+    maps = score_maps(options, predictor)
     report = open_report(options.json, sources)
     progress = Progress(len(sources), "images", options.quiet)
     records: list[dict[str, Any]] = []
@@ -143,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
             records.append(record)
             print_record(record, report)
         with stopping(interrupt) as caught:  # no slow server is waited for
-            for record in _records(predictor, sources, how, places, options, caught):
+            for record in _records(predictor, sources, how, places, options, caught, maps):
                 records.append(record)
                 progress.clear()
                 print_record(record, report)
@@ -228,6 +239,7 @@ def _records(
     places: OutputPaths,
     options: argparse.Namespace,
     caught: list[int],
+    maps: ScoreMaps | None,
 ) -> Iterator[dict[str, Any]]:
     """The record of each image, in order; many are processed in parallel."""
     from litepose.inference.parallel import ordered_map
@@ -242,14 +254,18 @@ def _records(
         worker, workers = divided(predictor, how)
 
     def attempt(job: _Job) -> dict[str, Any] | None:  # None: taken ahead and not begun
-        return None if caught else _one(worker, job, how, options)
+        return None if caught else _one(worker, job, how, options, maps)
 
     done = ordered_map(attempt, until(caught, jobs), workers)
     return (record for record in done if record is not None)
 
 
 def _one(
-    predictor: Predictor, job: _Job, how: PredictOptions, options: argparse.Namespace
+    predictor: Predictor,
+    job: _Job,
+    how: PredictOptions,
+    options: argparse.Namespace,
+    maps: ScoreMaps | None,
 ) -> dict[str, Any]:
     """Predict and draw one image; returns its record, with the `error` if it failed."""
     from litepose.core.errors import LitePoseError
@@ -263,7 +279,7 @@ def _one(
     try:
         image = read_image(job.source, predictor.limits)
         poses, views, _ = predictor.inspect(image, how)
-        record |= poses.to_dict()
+        record |= (maps(poses) if maps else poses).to_dict()
         if job.drawn is not None:
             drawn = draw_poses(image, poses, threshold=options.keypoint_threshold)
             record["drawn"] = str(save_image(job.drawn, drawn))

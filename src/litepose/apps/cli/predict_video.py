@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 
-from litepose.apps.cli.options import predict_options, read_limits
+from litepose.apps.cli.options import predict_options, read_limits, score_maps
 from litepose.apps.cli.output import MARK, OutputPaths, Report, open_report, print_record
 from litepose.apps.cli.stopping import stopping
 from litepose.apps.cli.video_display import Screen, check_window
@@ -22,6 +22,7 @@ from litepose.core.console import is_terminal, say
 from litepose.core.errors import LitePoseError
 from litepose.core.names import is_url, local_path, split_url, without_password
 from litepose.core.progress import Progress
+from litepose.core.score_maps import ScoreMaps
 from litepose.imaging.video_open import is_camera, is_video, list_videos
 from litepose.imaging.video_reader import Frames, frames
 from litepose.imaging.video_writer import SLOWEST, check_video
@@ -45,6 +46,7 @@ def run_videos(options: argparse.Namespace) -> int:
     predictor = open_for_video(options)
     predictor.limits = read_limits(options)
     how = predict_options(options, predictor)
+    maps = score_maps(options, predictor)
     report = open_report(options.json, sources)
     records = []
     try:
@@ -53,7 +55,7 @@ def run_videos(options: argparse.Namespace) -> int:
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
         for source, target in zip(sources, targets, strict=True):
-            record = _video(predictor, source, target, report, how, options)
+            record = _video(predictor, source, target, report, how, options, maps)
             records.append(record)
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
@@ -131,6 +133,7 @@ def _video(
     report: Report | None,
     how: PredictOptions,
     options: argparse.Namespace,
+    maps: ScoreMaps | None,
 ) -> dict[str, Any]:
     """Process one video; returns its record, with the `error` if it failed."""
     shown = without_password(source)
@@ -141,7 +144,7 @@ def _video(
         )
     except LitePoseError as exc:
         return record | {"error": str(exc)}
-    tally = _Tally(shown, opened)
+    tally = _Tally(shown, opened, maps)
     try:
         with stopping(opened.stop) as caught, Screen(target, opened, options) as screen:
             _work(predictor, opened, screen, tally, report, how, options)
@@ -181,8 +184,8 @@ def _work(
 class _Tally:
     """Counts for the summary of a video."""
 
-    def __init__(self, source: str, opened: Frames) -> None:
-        self._source, self._opened = source, opened
+    def __init__(self, source: str, opened: Frames, maps: ScoreMaps | None) -> None:
+        self._source, self._opened, self._maps = source, opened, maps
         self.frames = self._most = 0
         self._seconds, self._ids = 0.0, set[int]()
         self._start = time.monotonic()
@@ -195,7 +198,7 @@ class _Tally:
         if frame.poses.track_ids is not None:
             self._ids.update(frame.poses.track_ids.tolist())
         where = {"source": self._source, "frame": frame.number, "seconds": round(frame.seconds, 4)}
-        return where | frame.poses.to_dict()
+        return where | (self._maps(frame.poses) if self._maps else frame.poses).to_dict()
 
     def record(self) -> dict[str, Any]:
         spent = max(time.monotonic() - self._start, 1e-3)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import sys
 import time
 from contextlib import suppress
 from typing import IO, Any
@@ -18,6 +19,7 @@ from litepose.core.read_text import parse_json
 
 STALE_SECONDS = 120.0  # a remote lock that was not renewed for so long belongs to a dead run
 RENEW_SECONDS = 20.0
+BEYOND = 1 << 30  # the byte of the lock file that Windows locks; the file is shorter
 
 
 class OutputFolder:
@@ -58,11 +60,9 @@ class OutputFolder:
 
     def _claim_local(self) -> None:
         """A lock of the operating system: it goes when its process dies, however it dies."""
-        import fcntl
-
         file = open(f"{self.root}/_map/lock", "a+", encoding="utf-8")  # noqa: PTH123, SIM115
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except OSError:
             file.seek(0)
             holder = file.read().strip()
@@ -187,6 +187,20 @@ class OutputFolder:
                 sums[name] += note[name]
             sums["parts"] += 1
         return sums
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file until it is closed. Raises OSError where another process has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(BEYOND)  # what is locked cannot be read there, and the holder's name should be
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _who() -> str:

@@ -14,6 +14,7 @@ from litepose.core.errors import LitePoseError
 
 WAIT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
+MISSED = 3  # knocks in a row, one every WAIT_SECONDS, that a head does not hear when it is gone
 
 
 def ray_pool(workers: int, address: str | None) -> Callable[[Job], RayPool]:
@@ -38,6 +39,8 @@ class RayPool:
         self._begun = not ray.is_initialized()
         if self._begun:
             _connect(address)
+        self._head: str = ray.get_runtime_context().gcs_address
+        self._missed = 0
         self._threads = max(1, job.runtime.threads)
         cores = int(ray.cluster_resources().get("CPU", 0))
         self.size = workers or cores // self._threads
@@ -62,8 +65,13 @@ class RayPool:
         self._busy[actor.run.remote(task)] = (actor, task)
 
     def next(self) -> Outcome | None:
+        """The next finished task, None where none ended in a while.
+
+        Raises LitePoseError where the cluster failed, or its head is not reached any more.
+        """
         ready, _ = self._ray.wait(list(self._busy), num_returns=1, timeout=WAIT_SECONDS)
         if not ready:
+            self._check_head()
             return None
         actor, task = self._busy.pop(ready[0])
         try:
@@ -77,6 +85,21 @@ class RayPool:
             raise LitePoseError(f"the Ray cluster failed at {task.part.name}: {first}") from None
         self._idle.append(actor)
         return outcome
+
+    def _check_head(self) -> None:
+        """Ray itself would end this process, after a minute, with lines of its own."""
+        try:
+            knock(self._head)
+            self._missed = 0
+        except LitePoseError:
+            self._missed += 1
+            if self._missed < MISSED:
+                return
+            self._idle, self._busy = [], {}
+            raise LitePoseError(
+                f"the Ray cluster {self._head} is gone; what is finished is kept, and the same"
+                " command goes on when the cluster is back"
+            ) from None
 
     def close(self) -> None:
         for actor in self.actors:
@@ -117,7 +140,7 @@ def _connect(address: str | None) -> None:
 
     address = address or os.environ.get("RAY_ADDRESS")
     if address not in (None, "auto", "local"):
-        _knock(address)
+        knock(address)
     here: dict[str, Any] = {"include_dashboard": False} if address in (None, "local") else {}
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
@@ -129,7 +152,7 @@ def _connect(address: str | None) -> None:
         ) from None
 
 
-def _knock(address: str) -> None:
+def knock(address: str) -> None:
     """Ray itself waits for minutes for a host that is not there; a socket says so at once."""
     host, _, port = address.rpartition("://")[2].rstrip("/").rpartition(":")
     if not host or not port.isdecimal():
