@@ -31,10 +31,11 @@ import torch
 from litepose.core.timing import median_ms
 from litepose.evaluation.conv_latency import LatencyTable
 from litepose.models import zoo
-from litepose.models.arch import PM, XS, Arch
+from litepose.models.arch import Arch
 from litepose.models.build import build_network
 from litepose.models.space import Space
 from litepose.models.supernet import Supernet
+from litepose.models.zoo_archs import PM, XS
 
 NETWORKS, EVALUATIONS, SEEDS = 6, 40, 5
 
