@@ -110,8 +110,8 @@ def step(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def evolution(options: argparse.Namespace) -> dict[str, Any]:
-    from litepose.training.config_file import read_search
-    from litepose.training.search import search
+    from litepose.search.config import read_search
+    from litepose.search.evolution import search
 
     config = Path(__file__).resolve().parents[1] / "configs" / "tiny_search.toml"
     areas: dict[str, list[float]] = {"evolution": [], "random": []}
