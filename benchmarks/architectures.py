@@ -26,8 +26,8 @@ from litepose.core.skeleton import COCO17
 from litepose.evaluation.conv_latency import LatencyTable
 from litepose.evaluation.cost import network_cost
 from litepose.models import zoo
-from litepose.models.arch import TINY
 from litepose.models.higherhrnet_arch import HigherHRNetArch, higherhrnet_info
+from litepose.models.zoo_archs import TINY
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "tiny.toml"
 SIZE = 128

@@ -31,10 +31,11 @@ import torch
 from litepose.core.timing import median_ms
 from litepose.evaluation.conv_latency import LatencyTable
 from litepose.models import zoo
-from litepose.models.arch import PM, XS, Arch
+from litepose.models.arch import Arch
 from litepose.models.build import build_network
 from litepose.models.space import Space
 from litepose.models.supernet import Supernet
+from litepose.models.zoo_archs import PM, XS
 
 NETWORKS, EVALUATIONS, SEEDS = 6, 40, 5
 
@@ -109,8 +110,8 @@ def step(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def evolution(options: argparse.Namespace) -> dict[str, Any]:
-    from litepose.training.config_file import read_search
-    from litepose.training.search import search
+    from litepose.search.config import read_search
+    from litepose.search.evolution import search
 
     config = Path(__file__).resolve().parents[1] / "configs" / "tiny_search.toml"
     areas: dict[str, list[float]] = {"evolution": [], "random": []}

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-FOLDERS = ("data", "decode", "evaluation", "export", "inference", "models", "training")
+FOLDERS = ("data", "decode", "evaluation", "export", "inference", "models", "search", "training")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -22,10 +22,11 @@ MAY_IMPORT = {
     "data": ("core", "imaging"),
     "evaluation": ("core", "imaging", "models", "data", "inference"),
     "training": ("core", "imaging", "models", "decode", "inference", "data", "evaluation"),
+    "search": ("core", "models", "inference", "data", "evaluation", "training"),
     "export": ("core", "imaging", "models", "decode", "inference", "data", "evaluation"),
     "apps": (
         "core", "imaging", "models", "decode", "inference", "data", "evaluation", "training",
-        "export",
+        "search", "export",
     ),
 }  # fmt: skip
 MOST_LINES = 3200  # of the files directly in a folder

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from litepose.core.skeleton import COCO17
-from litepose.models.arch import LitePoseArch, P, PyramidArch, S
+from litepose.models.arch import LitePoseArch, PyramidArch
+from litepose.models.zoo_archs import P, S
 
 WIDTH, HEIGHT = 1000, 1112
 BOX_W, BOX_H = 134, 42

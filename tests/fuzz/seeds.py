@@ -23,14 +23,13 @@ from litepose.core.skeleton import COCO17
 from litepose.data.layouts import find_dataset
 from litepose.data.pack import pack
 from litepose.data.synthetic import SceneSettings, synthesize
-from litepose.models.arch import TINY, XS
 from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
 from litepose.models.higherhrnet import official_name as higherhrnet_name
-from litepose.models.higherhrnet_arch import HIGHER_W32
 from litepose.models.official import official_name
 from litepose.models.space import Space
 from litepose.models.supernet import Supernet, save_supernet
+from litepose.models.zoo_archs import HIGHER_W32, TINY, XS
 from tests.clips import make_video
 
 SPLIT = "val"

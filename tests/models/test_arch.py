@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from litepose.core.errors import LitePoseError
-from litepose.models.arch import TINY, XS, L, LitePoseArch, M, P, PyramidArch, S, Stage
+from litepose.models.arch import LitePoseArch, PyramidArch, Stage
 from litepose.models.build import arch_from_dict
+from litepose.models.zoo_archs import TINY, XS, L, M, P, S
 
 OFFICIAL_XS_STAGE = {"num_blocks": 2, "stride": 2, "channel": 16, "block_setting": [[6, 7], [4, 5]]}
 

@@ -18,8 +18,9 @@ from litepose.models import zoo
 from litepose.models.build import build_network
 from litepose.models.checkpoint import load_checkpoint
 from litepose.models.higherhrnet import HigherHRNet, official_name, our_name
-from litepose.models.higherhrnet_arch import HIGHER_W32, HigherHRNetArch, higherhrnet_info
+from litepose.models.higherhrnet_arch import HigherHRNetArch, higherhrnet_info
 from litepose.models.official import convert_official, load_official
+from litepose.models.zoo_archs import HIGHER_W32
 
 SHRUNK = [(0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 2), (1, 2, 3)]
 

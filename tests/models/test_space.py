@@ -8,10 +8,10 @@ import random
 import pytest
 
 from litepose.core.errors import LitePoseError
-from litepose.models.arch import PM, TINY, XS, LitePoseArch, Stage
+from litepose.models.arch import LitePoseArch, Stage
 from litepose.models.build import space_from_dict
-from litepose.models.higherhrnet_arch import HIGHER_W32
 from litepose.models.space import Space, describe
+from litepose.models.zoo_archs import HIGHER_W32, PM, TINY, XS
 
 OFFICIAL = LitePoseArch(
     512, 24, (Stage(6, 32, 2), Stage(8, 64, 2), Stage(10, 96, 2), Stage(10, 160, 1)), (64, 48, 32)

@@ -177,8 +177,8 @@ def test_plain_network_is_no_supernet(tmp_path) -> None:
 
 
 def test_norms_given_back_change_nothing_and_restore_cut_networks() -> None:
-    from litepose.models.arch import TINY
     from litepose.models.renorm import with_norms
+    from litepose.models.zoo_archs import TINY
 
     info = replace(INFOS["pyramid"], arch=replace(TINY, norm=False).to_dict())
     torch.manual_seed(0)

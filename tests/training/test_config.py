@@ -9,8 +9,9 @@ import pytest
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.models import zoo
+from litepose.search.config import read_search
 from litepose.training.config import TargetConfig, TrainConfig
-from litepose.training.config_file import config_from_dict, read_config, read_search
+from litepose.training.config_file import config_from_dict, read_config
 from litepose.training.init_weights import make_start
 from litepose.training.objective import sigma_of
 from litepose.training.sandwich import space_of

@@ -1,8 +1,7 @@
 """Architectures as plain data, without torch.
 
-Source: the paper's table of XS, S, M, L; P is described in its model card. Ours differs from the
-official code in that an architecture is a frozen value which travels inside the checkpoint, instead
-of a JSON file beside it. `LitePoseArch.from_official_json` reads theirs.
+In the official code an architecture is a JSON file beside the checkpoint; here it is a frozen value
+inside it. `LitePoseArch.from_official_json` reads the official files.
 """
 
 from __future__ import annotations
@@ -226,85 +225,6 @@ class PyramidArch(Arch):
                 "a pyramid network has six stages of strides 2, 2, 2, 1, 2, 1; got"
                 f" {[s.stride for s in self.stages]}"
             )
-
-
-# fmt: off
-XS = LitePoseArch(
-    input_size=256, stem=16, deconv=(16, 24, 24),
-    stages=(Stage(6, 16, 2), Stage(8, 32, 2), Stage(10, 48, 2), Stage(10, 80, 1)),
-)
-S = LitePoseArch(
-    input_size=448, stem=16, deconv=(32, 24, 32),
-    stages=(Stage(6, 16, 2), Stage(8, 32, 2), Stage(10, 48, 2), Stage(10, 120, 1)),
-)
-M = LitePoseArch(
-    input_size=448, stem=16, deconv=(64, 40, 32),
-    stages=(Stage(6, 24, 2), Stage(8, 48, 2), Stage(10, 72, 2), Stage(10, 120, 1)),
-)
-L = LitePoseArch(
-    input_size=512, stem=24, deconv=(64, 40, 32),
-    stages=(Stage(6, 24, 2), Stage(8, 64, 2), Stage(10, 96, 2), Stage(10, 160, 1)),
-)
-# fmt: on
-
-
-P = PyramidArch(
-    input_size=384,
-    stem=(32, 16),
-    stages=(
-        Stage(2, 24, 2, kernel=3),
-        Stage(3, 32, 2, kernel=3),
-        Stage(4, 64, 2, kernel=3),
-        Stage(3, 96, 1, kernel=3),
-        Stage(3, 160, 2, kernel=3),
-        Stage(1, 320, 1, kernel=3),
-    ),
-    top=1280,
-    pyramid=(64, 32, 24),
-    heatmap=96,
-    tag_width=96,
-    tag_depth=4,
-    tag_skips=(48, 64),
-    norm=False,
-)
-
-PM = PyramidArch(
-    input_size=384,
-    stem=(48, 24),
-    stages=(
-        Stage(2, 40, 2, kernel=3),
-        Stage(3, 48, 2, kernel=3),
-        Stage(4, 96, 2, kernel=3),
-        Stage(3, 144, 1, kernel=3),
-        Stage(3, 240, 2, kernel=3),
-        Stage(1, 480, 1, kernel=3),
-    ),
-    top=1280,
-    pyramid=(64, 32, 24),
-    heatmap=96,
-    tag_width=128,
-    tag_depth=4,
-    tag_skips=(48, 64),
-    norm=False,
-)
-TINY = PyramidArch(
-    input_size=128,
-    stem=(16, 8),
-    stages=(
-        Stage(1, 16, 2, kernel=3),
-        Stage(2, 24, 2, kernel=3),
-        Stage(2, 32, 2, kernel=3),
-        Stage(1, 48, 1, kernel=3),
-        Stage(2, 64, 2, kernel=3),
-        Stage(1, 96, 1, kernel=3),
-    ),
-    top=192,
-    pyramid=(32, 24, 24),
-    heatmap=48,
-    tag_width=48,
-    tag_depth=2,
-    tag_skips=(24, 24),
-)
 
 
 def litepose_info(size: str, arch: LitePoseArch, skeleton: Skeleton) -> ModelInfo:

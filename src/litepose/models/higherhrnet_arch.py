@@ -54,10 +54,6 @@ class HigherHRNetArch(Arch):
         ]
 
 
-HIGHER_W32 = HigherHRNetArch(input_size=512, width=32)
-HIGHER_W48 = HigherHRNetArch(input_size=640, width=48)
-
-
 def higherhrnet_info(arch: HigherHRNetArch, skeleton: Skeleton) -> ModelInfo:
     """Settings of a network with the official input rule and decoding."""
     source = "HigherHRNet (Cheng et al., CVPR 2020)"

@@ -25,13 +25,14 @@ from litepose.core.model_info import ModelInfo
 from litepose.core.read_text import check_regular
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
 from litepose.models import higherhrnet
-from litepose.models.arch import XS, L, LitePoseArch, M, S, Stage, litepose_info
+from litepose.models.arch import LitePoseArch, Stage, litepose_info
 from litepose.models.build import build_network
 from litepose.models.checkpoint import save_checkpoint
-from litepose.models.higherhrnet_arch import HIGHER_W32, HIGHER_W48, higherhrnet_info
+from litepose.models.higherhrnet_arch import higherhrnet_info
 from litepose.models.network import Network
 from litepose.models.space import Space
 from litepose.models.supernet import Supernet, save_supernet
+from litepose.models.zoo_archs import HIGHER_W32, HIGHER_W48, XS, L, M, S
 
 FIRST = "first.0.0.weight"
 FIRST_HIGHER = "stage2.0.branches.0.0.conv1.weight"

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo
 from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.models.arch import PM, PREFIX, TINY, XS, L, M, P, S, litepose_info
-from litepose.models.higherhrnet_arch import HIGHER_W32, HIGHER_W48, higherhrnet_info
+from litepose.models.arch import PREFIX, litepose_info
+from litepose.models.higherhrnet_arch import higherhrnet_info
+from litepose.models.zoo_archs import HIGHER_W32, HIGHER_W48, PM, TINY, XS, L, M, P, S
 
 if TYPE_CHECKING:
     from litepose.models.network import Network

@@ -13,7 +13,6 @@ from litepose.core.names import local_path
 from litepose.core.read_text import parse_toml, read_toml
 from litepose.imaging.find_images import missing_message
 from litepose.training.config import TrainConfig
-from litepose.training.search_config import SearchConfig
 from litepose.training.section import Section
 
 Config = TypeVar("Config", bound=Section)
@@ -25,11 +24,6 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Values are TOML; other values are text. Raises LitePoseError that lists every mistake.
     """
     return config_from_dict(read_table(path, overrides), str(path))
-
-
-def read_search(path: str | Path, overrides: Sequence[str] = ()) -> SearchConfig:
-    """As `read_config`, of a search."""
-    return _checked(SearchConfig, read_table(path, overrides), str(path))
 
 
 def read_table(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -49,10 +43,11 @@ def read_table(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 def config_from_dict(table: Mapping[str, Any], where: str = "the configuration") -> TrainConfig:
     """Raises LitePoseError that lists every mistake, unknown keys with the nearest known one."""
-    return _checked(TrainConfig, table, where)
+    return checked(TrainConfig, table, where)
 
 
-def _checked(kind: type[Config], table: Mapping[str, Any], where: str) -> Config:
+def checked(kind: type[Config], table: Mapping[str, Any], where: str) -> Config:
+    """A table as a configuration of that kind. Raises LitePoseError that lists every mistake."""
     try:
         return kind.model_validate(table)
     except ValidationError as exc:

@@ -45,9 +45,9 @@ def add_parser(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     need("this command", "torch", "pydantic", "optuna", "matplotlib", extra="search")
     from litepose.core.progress import Progress
-    from litepose.training.config_file import read_search
-    from litepose.training.search import network_name, search
-    from litepose.training.search_config import Limit
+    from litepose.search.config import read_search
+    from litepose.search.evolution import network_name, search
+    from litepose.search.limit import Limit
 
     config = read_search(options.config, options.overrides)
     limit = None if options.limit is None else Limit.parse(options.limit)

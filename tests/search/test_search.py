@@ -16,9 +16,9 @@ from tests.training.runs import config
 
 from litepose.core.errors import LitePoseError
 from litepose.models.checkpoint import load_checkpoint
-from litepose.training.config_file import read_search
-from litepose.training.search import search
-from litepose.training.search_config import Limit
+from litepose.search.config import read_search
+from litepose.search.evolution import search
+from litepose.search.limit import Limit
 from litepose.training.trainer import train
 
 SUPERNET = {"widths": [1.0, 0.5], "fewer_blocks": 1, "expansions": [3], "samples": 0}
@@ -66,7 +66,7 @@ def test_front(settings, threads_as_before) -> None:
 
 
 def test_nothing_is_evaluated_twice(settings, monkeypatch, threads_as_before) -> None:
-    from litepose.training import candidate
+    from litepose.search import candidate
 
     search(read_search(settings))
     calls = []

@@ -25,10 +25,11 @@ from litepose.models.checkpoint import read_header
 from litepose.models.network import Network
 from litepose.models.space import Genes
 from litepose.models.supernet import Supernet, recalibrate
+from litepose.search.config import SearchConfig
+from litepose.search.limit import CostKind
 from litepose.training.config_file import config_from_dict
 from litepose.training.datasets import open_source
 from litepose.training.objective import normalized
-from litepose.training.search_config import CostKind, SearchConfig
 from litepose.training.validation import measure_ap
 
 

@@ -22,8 +22,9 @@ from litepose.core.read_text import parse_json
 from litepose.models.checkpoint import save_checkpoint
 from litepose.models.space import describe
 from litepose.models.supernet import Supernet, load_supernet
-from litepose.training.candidate import Candidate, CandidateEvaluator
-from litepose.training.search_config import CostKind, Limit, SearchConfig, written
+from litepose.search.candidate import Candidate, CandidateEvaluator
+from litepose.search.config import SearchConfig
+from litepose.search.limit import CostKind, Limit, written
 
 if TYPE_CHECKING:
     import optuna
@@ -222,7 +223,7 @@ def _write_results(
     kind: CostKind,
 ) -> None:
     """front.json and its plot, all evaluations, and each network of the front."""
-    from litepose.training.search_plot import draw_front
+    from litepose.search.plot import draw_front
 
     everybody = list(_evaluated(study).values())
     rows = []

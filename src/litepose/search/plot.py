@@ -1,4 +1,4 @@
-"""The plot of a search: AP over cost, every candidate and the front."""
+"""Draw the plot of a search: AP over cost, every candidate and the front."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from litepose.training.search_config import CostKind
+from litepose.search.limit import CostKind
 
 _UNITS = {"macs": (1e9, "GMACs"), "params": (1e6, "million weights"), "latency": (1.0, "ms")}
 
