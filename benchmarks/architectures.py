@@ -1,11 +1,13 @@
-"""The paper's two comparisons of architectures, on the data at hand: table, JSON and plot.
+"""The paper's comparisons, on the data at hand: table, JSON and plot.
 
-    python benchmarks/architectures.py kernels|shrink [--epochs 4] [--images 1000] [--output DIR]
-        [--data FOLDER --split train2017 --val val2017]
+    python benchmarks/architectures.py kernels|shrink|distill [--epochs 4] [--images 1000]
+        [--output DIR] [--data FOLDER --split train2017 --val val2017] [--teacher MODEL]
 
 kernels: one pyramid network with kernels of 3, 5, 7 and 9 in its blocks (paper, table 2)
 shrink:  a narrow HigherHRNet whose finest branches are taken away one by one, until a single branch
          is left (paper, figure 3)
+distill: the smallest of these networks by labels alone, and by labels and a teacher's heatmaps
+         (the paper distills likewise); --teacher is any model of the same keypoints
 
 Each is trained from random weights with the same seed and budget. Without --data, on drawn people.
 AP is that of the validation images; MACs and the latency of the runtime are those of a square of
@@ -54,22 +56,38 @@ def shrink() -> dict[str, ModelInfo]:
     return found
 
 
+def distill(teacher: str) -> dict[str, tuple[ModelInfo, list[str]]]:
+    info = zoo.find_model("tiny").info
+    stages = tuple(replace(stage, width=stage.width // 2) for stage in TINY.stages)
+    info = replace(info, arch=replace(TINY, stages=stages).to_dict())
+    taught = [f"teacher.model={teacher}", "loss.dense_weight=1", "teacher.ignore_above=0.2"]
+    return {"labels": (info, []), "labels and teacher": (info, taught)}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("experiment", choices=["kernels", "shrink"])
+    parser.add_argument("experiment", choices=["kernels", "shrink", "distill"])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--images", type=int, default=1000, help="drawn images")
     parser.add_argument("--data", help="dataset folder in place of drawn people")
     parser.add_argument("--split", default="train2017")
     parser.add_argument("--val", default="val2017")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--teacher", help="for distill: a name or a checkpoint")
     options = parser.parse_args()
+    if (options.experiment == "distill") != (options.teacher is not None):
+        parser.error("distill needs --teacher, the others take none")
     output = options.output or Path("out") / options.experiment
     output.mkdir(parents=True, exist_ok=True)
     table = LatencyTable()
     rows = []
-    for name, info in {"kernels": kernels, "shrink": shrink}[options.experiment]().items():
-        ap, ap50 = train(info, output / name.replace(" ", "-"), options)
+    if options.experiment == "distill":
+        networks = distill(options.teacher)
+    else:
+        found = {"kernels": kernels, "shrink": shrink}[options.experiment]()
+        networks = {name: (info, []) for name, info in found.items()}
+    for name, (info, more) in networks.items():
+        ap, ap50 = train(info, output / name.replace(" ", "-"), options, more)
         info = info.with_input_size(SIZE)
         cost = network_cost(info)
         rows.append({"name": name, "ap": ap, "ap50": ap50, "gmacs": cost.macs / 1e9,
@@ -82,8 +100,10 @@ def main() -> int:
     return 0
 
 
-def train(info: ModelInfo, folder: Path, options: argparse.Namespace) -> tuple[float, float]:
-    """AP and AP50 after training from random weights."""
+def train(
+    info: ModelInfo, folder: Path, options: argparse.Namespace, more: list[str]
+) -> tuple[float, float]:
+    """AP and AP50 after training from random weights, with `more` words of configuration."""
     import torch
 
     from litepose.models.build import build_network
@@ -97,7 +117,7 @@ def train(info: ModelInfo, folder: Path, options: argparse.Namespace) -> tuple[f
         words = ["model.name=", f"model.init={folder / 'start.safetensors'}",
                  f"output={folder / 'run'}", f"epochs={options.epochs}", f"name={info.name}",
                  f"data.train.0.synthetic={options.images}",
-                 f"run.evaluate_every={options.epochs}", "run.threads=0"]  # fmt: skip
+                 f"run.evaluate_every={options.epochs}", "run.threads=0", *more]  # fmt: skip
         if info.arch and info.arch["family"] == "higherhrnet":  # its heatmaps are linear
             words += ["loss.heatmap=mse", "loss.foreground=10", "loss.pull_weight=0.01",
                       "loss.push_weight=0.01", "model.heat_threshold=0.2"]  # fmt: skip
