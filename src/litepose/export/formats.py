@@ -15,8 +15,8 @@ from typing import Any
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.packages import missing, need
 
-_NETWORK = ("torch", "safetensors")
-_ONNX = (*_NETWORK, "onnx", "onnxscript", "onnxslim")
+_NETWORK = ("torch", "safetensors", "onnx")  # onnx: the weights in the package are ONNX
+_ONNX = (*_NETWORK, "onnxscript", "onnxslim")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def load_exported(path: Path) -> tuple[Network, ModelInfo]:
     except ImportError:
         raise LitePoseError(
             f"taking the weights out of {path.name} needs the package onnx, not installed here:"
-            " pip install 'litepose[export]'"
+            " pip install 'litepose[torch]'"
         ) from None
     file = onnx.load(path, load_external_data=False)
     settings = {entry.key: entry.value for entry in file.metadata_props}

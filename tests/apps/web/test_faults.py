@@ -8,13 +8,11 @@ import time
 from typing import Any
 
 import pytest
-from prometheus_client import Gauge
 from tests.apps.web.test_server import IMAGE, Client
 
 import litepose
 from litepose.apps.cli.main import main
-from litepose.apps.web.body import RefusedError
-from litepose.apps.web.server import Models, ServerSettings, Work
+from litepose.apps.web.server import Models, ServerSettings
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ReadLimits
 
@@ -95,28 +93,6 @@ def test_a_model_that_cannot_be_opened_is_said(monkeypatch) -> None:
     answer = client.post("", IMAGE.read_bytes())
     assert answer.status_code == 503 and answer.json() == {"error": "the weights are gone"}
     assert client.get("/readyz").json() == {"error": "the weights are gone"}
-
-
-def test_a_request_that_is_given_up_keeps_its_place_until_its_work_ends() -> None:
-    go, begun = threading.Event(), threading.Event()
-
-    def call() -> None:
-        begun.set()
-        assert go.wait(20)
-
-    async def run() -> None:
-        work = Work(0, Gauge("waiting", "", registry=None))
-        first = asyncio.create_task(work.run(call))
-        await asyncio.to_thread(begun.wait, 20)
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        with pytest.raises(RefusedError, match="waiting"):
-            await work.run(lambda: None)
-        go.set()
-        await asyncio.to_thread(work.close)
-        assert work._count == 0
-
-    asyncio.run(run())
 
 
 def test_a_server_for_others_says_that_cameras_need_https(monkeypatch, capsys) -> None:

@@ -23,6 +23,7 @@ from litepose.apps.cli.main import main
 from litepose.apps.web.listen import open_port
 from litepose.apps.web.server import ServerSettings, make_app, page_files
 from litepose.core.errors import LitePoseError
+from litepose.inference.predictor import divided
 
 IMAGE = Path(__file__).parents[3] / "examples/images/astronaut.jpg"
 JPEG = {"content-type": "image/jpeg"}
@@ -37,7 +38,8 @@ class Client:
     """Requests to an application in this process, several at once where wanted."""
 
     def __init__(self, models: Any, **settings: Any) -> None:
-        self.app = make_app(ServerSettings(**settings), models)
+        divide = settings.pop("divide", divided)
+        self.app = make_app(ServerSettings(**settings), models, divide)
 
     def ask(self, *requests: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
         async def run() -> list[httpx.Response]:
@@ -154,7 +156,7 @@ class Slow:
 
 def test_a_full_queue_says_to_come_back_and_loses_nothing(model: litepose.Predictor) -> None:
     slow = Slow(model)
-    client = Client({"usual": slow}, queue=2)
+    client = Client({"usual": slow}, queue=2, divide=lambda model: (model, 1))
     threading.Timer(0.5, slow.go.set).start()
     post = ("POST", "/v1/poses", {"content": IMAGE.read_bytes()})
     answers = client.ask(*[post] * 8)

@@ -1,19 +1,17 @@
 """HTTP API and page: images in, people as JSON or drawn.
 
-One image is predicted at a time, on all cores; up to `queue` more wait, the next are told to come
-back. Bodies are read up to a limit and within a time, whatever their headers promise.
+Up to `queue` images wait, the next are told to come back (work.py). Bodies are read up to a limit
+and within a time, whatever their headers promise.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import math
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +24,7 @@ from starlette.exceptions import HTTPException
 
 from litepose.apps.web.body import Bodies, RefusedError
 from litepose.apps.web.folder import KINDS, SETTINGS, read_folder, static_files
+from litepose.apps.web.work import Work
 from litepose.core.console import say
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.skeleton import COCO17
@@ -34,7 +33,7 @@ from litepose.imaging.read import ReadLimits, read_image
 from litepose.imaging.write import encode_image
 from litepose.inference.effort import EFFORTS, USUAL
 from litepose.inference.load import open_predictor
-from litepose.inference.predictor import Predictor
+from litepose.inference.predictor import Predictor, divided
 
 DRAWN_FROM = 0.2  # keypoints scoring below are not drawn, as `litepose.draw` does
 _HEADERS = {
@@ -105,44 +104,21 @@ class Models:
         threading.Thread(target=attempt, name="open-model", daemon=True).start()
 
 
-class Work:
-    """The queue: one image at a time, so many may wait."""
+def make_app(
+    settings: ServerSettings,
+    models: Mapping[str, Any] | None = None,
+    divide: Callable[[Any], tuple[Any, int]] = divided,
+) -> FastAPI:
+    """The application. models: effort -> Predictor; None opens those of the package.
 
-    def __init__(self, most: int, waiting: Gauge) -> None:
-        self._most, self._gauge, self._count = most, waiting, 0
-        self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="predict")
-
-    async def run(self, call: Callable[[], Any]) -> Any:
-        """Raises RefusedError (429) where the queue is full."""
-        with self._lock:
-            if self._count > self._most:
-                raise RefusedError(
-                    429, "too many images are waiting; try again", {"Retry-After": "1"}
-                )
-            self._count += 1
-            self._gauge.set(self._count)
-        future = self._pool.submit(call)
-        # A request that is given up keeps its place until its work has ended: the core is busy.
-        future.add_done_callback(self._ended)
-        return await asyncio.wrap_future(future)
-
-    def _ended(self, _: object) -> None:
-        with self._lock:
-            self._count -= 1
-            self._gauge.set(self._count)
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=True)
-
-
-def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) -> FastAPI:
-    """The application. models: effort -> Predictor; None opens those of the package."""
+    divide: see `Work`.
+    """
     registry = CollectorRegistry()
     requests = Counter("litepose_requests", "By status.", ["status"], registry=registry)
     seconds = Histogram("litepose_seconds", "Of a prediction.", registry=registry)
-    work = Work(settings.queue, Gauge("litepose_waiting", "Images in work.", registry=registry))
     opened: Any = Models(settings.limits) if models is None else models
+    waiting = Gauge("litepose_waiting", "Images in work.", registry=registry)
+    work = Work(opened, settings.queue, waiting, divide)
     bodies = Bodies(
         settings.max_bytes, settings.body_seconds, (settings.queue + 1) * settings.max_bytes
     )
@@ -186,11 +162,11 @@ def make_app(settings: ServerSettings, models: Mapping[str, Any] | None = None) 
         content = await bodies.image(request)
         start = time.perf_counter()
 
-        def predict() -> Response:
-            return _predicted(opened[how["effort"]], content, how, settings.limits)
+        def predict(model: Predictor) -> Response:
+            return _predicted(model, content, how, settings.limits)
 
         try:
-            response: Response = await work.run(predict)
+            response: Response = await work.run(how["effort"], predict)
         except LitePoseError as exc:
             raise RefusedError(422, str(exc)) from None
         seconds.observe(time.perf_counter() - start)
