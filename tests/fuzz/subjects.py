@@ -257,10 +257,12 @@ class Subjects:
 
     @cached_property
     def _app(self) -> Any:
+        from litepose.apps.web.models import Models
         from litepose.apps.web.server import ServerSettings, make_app
 
         model = litepose.load(self._model, threads=1)
-        return make_app(ServerSettings(max_bytes=60_000, limits=LIMITS), {"usual": model})
+        models = Models(LIMITS, {"usual": model})
+        return make_app(ServerSettings(max_bytes=60_000, limits=LIMITS), models)
 
     def higherhrnet_file(self, rng: random.Random, folder: Path) -> None:
         state = dict(self.higherhrnet)

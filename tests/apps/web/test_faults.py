@@ -12,7 +12,8 @@ from tests.apps.web.test_server import IMAGE, Client
 
 import litepose
 from litepose.apps.cli.main import main
-from litepose.apps.web.server import Models, ServerSettings
+from litepose.apps.web.models import Models
+from litepose.apps.web.server import ServerSettings
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ReadLimits
 
@@ -57,7 +58,7 @@ def test_bodies_being_sent_share_one_limit() -> None:
 
 
 def test_metrics_ask_for_the_token() -> None:
-    client = Client({}, token="a secret word")
+    client = Client({"usual": Broken()}, token="a secret word")
     assert client.get("/metrics").status_code == 401
     right = {"authorization": "Bearer a secret word"}
     assert client.get("/metrics", headers=right).status_code == 200
@@ -71,7 +72,7 @@ def test_ready_means_that_the_default_model_is_open(monkeypatch) -> None:
         assert opened.wait(20)
         return "a predictor"
 
-    monkeypatch.setattr("litepose.apps.web.server.open_predictor", slowly)
+    monkeypatch.setattr("litepose.apps.web.models.open_predictor", slowly)
     models = Models(ReadLimits())
     client = Client(models)
     models.open_default()
@@ -88,7 +89,7 @@ def test_a_model_that_cannot_be_opened_is_said(monkeypatch) -> None:
     def never(**_: Any) -> None:
         raise LitePoseError("the weights are gone")
 
-    monkeypatch.setattr("litepose.apps.web.server.open_predictor", never)
+    monkeypatch.setattr("litepose.apps.web.models.open_predictor", never)
     client = Client(Models(ReadLimits()))
     answer = client.post("", IMAGE.read_bytes())
     assert answer.status_code == 503 and answer.json() == {"error": "the weights are gone"}

@@ -21,8 +21,10 @@ import pytest
 import litepose
 from litepose.apps.cli.main import main
 from litepose.apps.web.listen import open_port
+from litepose.apps.web.models import Models
 from litepose.apps.web.server import ServerSettings, make_app, page_files
 from litepose.core.errors import LitePoseError
+from litepose.imaging.read import ReadLimits
 from litepose.inference.predictor import divided
 
 IMAGE = Path(__file__).parents[3] / "examples/images/astronaut.jpg"
@@ -39,6 +41,8 @@ class Client:
 
     def __init__(self, models: Any, **settings: Any) -> None:
         divide = settings.pop("divide", divided)
+        if not isinstance(models, Models):
+            models = Models(ReadLimits(), models)
         self.app = make_app(ServerSettings(**settings), models, divide)
 
     def ask(self, *requests: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:

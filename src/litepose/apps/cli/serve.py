@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litepose.apps.cli.parser import number, whole
 from litepose.core.console import say
 from litepose.core.errors import LitePoseError
 from litepose.core.packages import need
+
+if TYPE_CHECKING:
+    from litepose.imaging.read import ReadLimits
+    from litepose.inference.predictor import Predictor
 
 TOKEN_VARIABLE = "LITEPOSE_TOKEN"  # where a token is not to be seen among the processes
 LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -42,6 +46,18 @@ def add_parser(verbs: Any) -> None:
         "--max-mb", type=number(0.001, 1000), default=20.0, help="largest body (default: 20)"
     )
     parser.add_argument(
+        "--allow-urls",
+        action="store_true",
+        help="fetch images from public addresses of the web: POST /v1/poses?url=https://...",
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="offer this model too, by its name without suffix: POST /v1/poses?model=NAME",
+    )
+    parser.add_argument(
         "--web",
         type=Path,
         metavar="DIR",
@@ -66,11 +82,15 @@ def run(options: argparse.Namespace) -> int:
             " or --no-token to let everyone use it"
         )
     from litepose.apps.web.listen import listen, open_port
+    from litepose.apps.web.models import Models
     from litepose.apps.web.server import ServerSettings, make_app
 
     most = int(options.max_mb * 1e6)
-    settings = ServerSettings(most, options.queue, token=token, web=options.web)
-    app = make_app(settings)
+    settings = ServerSettings(
+        most, options.queue, token=token, urls=options.allow_urls, web=options.web
+    )
+    own = _own_models(options.model, settings.limits)
+    app = make_app(settings, Models(settings.limits, own=own))
     listener = open_port(options.host, options.port)
     shown = f"[{options.host}]" if ":" in options.host else options.host
     say(f"http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)")
@@ -78,3 +98,16 @@ def run(options: argparse.Namespace) -> int:
         say("browsers give the page a camera over HTTPS only: put a proxy with TLS before it")
     listen(app, listener)
     return 0
+
+
+def _own_models(files: list[str], limits: ReadLimits) -> dict[str, Predictor]:
+    """Opened models by name. Raises LitePoseError where one cannot be opened or names repeat."""
+    from litepose.inference.load import open_predictor
+
+    own: dict[str, Predictor] = {}
+    for file in files:
+        name = Path(file).name.split(".")[0]
+        if name in own:
+            raise LitePoseError(f"two models are called {name}: rename one of the files")
+        own[name] = open_predictor(file, limits=limits)
+    return own

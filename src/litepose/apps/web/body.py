@@ -1,4 +1,4 @@
-"""The image in a request: its body or a form's field, read within limits of size and time."""
+"""The image of a request: its body, a form's field or a URL, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from litepose.core.console import plain
+from litepose.core.errors import LitePoseError
+from litepose.imaging.url import FetchLimits, fetch
 
 _FORM = "multipart/form-data"
+FETCHES = 4  # at once
+FETCH_SECONDS, FETCH_REDIRECTS = 10.0, 5
 
 
 class RefusedError(Exception):
@@ -66,6 +70,34 @@ class Bodies:
             return bytes(body)
         finally:
             self._left += len(body)
+
+
+class Fetches:
+    """Fetches images from the web, a few at once, never from private addresses."""
+
+    def __init__(self, max_bytes: int, allowed: bool) -> None:
+        self._limits = FetchLimits(max_bytes, FETCH_SECONDS, FETCH_REDIRECTS, allow_private=False)
+        self._allowed, self._left = allowed, FETCHES
+
+    async def image(self, url: str) -> bytes:
+        """The image's bytes. Raises RefusedError: 403, 422, 429; 502 where it cannot be read."""
+        if not self._allowed:
+            raise RefusedError(
+                403, "this server fetches nothing from the web; it was started without --allow-urls"
+            )
+        if not url.lower().startswith(("http://", "https://")):
+            raise RefusedError(422, f"url begins with http:// or https://; got {plain(url, 100)}")
+        if self._left < 1:
+            raise RefusedError(
+                429, "too many images are being fetched; try again", {"Retry-After": "1"}
+            )
+        self._left -= 1
+        try:
+            return await asyncio.to_thread(fetch, url, self._limits)
+        except LitePoseError as exc:
+            raise RefusedError(502, plain(exc, 500)) from None
+        finally:
+            self._left += 1
 
 
 async def _file(request: Request, body: bytes) -> bytes:

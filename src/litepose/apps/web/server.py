@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hmac
 import json
-import math
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,17 +20,18 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.exceptions import HTTPException
 
-from litepose.apps.web.body import Bodies, RefusedError
+from litepose.apps.web.body import Bodies, Fetches, RefusedError
 from litepose.apps.web.folder import KINDS, SETTINGS, read_folder, static_files
+from litepose.apps.web.models import Models
+from litepose.apps.web.openapi import POSES, RESPONSES
+from litepose.apps.web.parameters import Parameters, read_parameters
 from litepose.apps.web.work import Work
 from litepose.core.console import say
-from litepose.core.errors import LitePoseError, did_you_mean
+from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.read import ReadLimits, read_image
 from litepose.imaging.write import encode_image
-from litepose.inference.effort import EFFORTS, USUAL
-from litepose.inference.load import open_predictor
 from litepose.inference.predictor import Predictor, divided
 
 DRAWN_FROM = 0.2  # keypoints scoring below are not drawn, as `litepose.draw` does
@@ -53,15 +52,17 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """max_bytes: of a body; queue: images that may wait; body_seconds: to send a body in;
-    token: bearer token that /v1 asks for, None asks for none; limits: of reading images;
-    web: folder of `litepose export --format web`, whose page finds people in the browser as well"""
+    """max_bytes: of a body, or of what a URL gives; queue: images that may wait; body_seconds: to
+    send a body in; token: bearer token that /v1 asks for, None asks for none; limits: of reading
+    images; urls: whether images are fetched from the web; web: folder of `litepose export --format
+    web`, whose page finds people in the browser as well"""
 
     max_bytes: int = 20_000_000
     queue: int = 16
     body_seconds: float = 30.0
     token: str | None = None
     limits: ReadLimits = field(default_factory=lambda: ReadLimits(max_pixels=50_000_000))
+    urls: bool = False
     web: Path | None = None
 
     def __post_init__(self) -> None:
@@ -71,62 +72,26 @@ class ServerSettings:
             raise LitePoseError("a token has 8 characters or more")
 
 
-class Models:
-    """A Predictor for each effort, opened when it is first asked for.
-
-    trouble: why the default one cannot be used yet, or at all; None once it can
-    """
-
-    def __init__(self, limits: ReadLimits) -> None:
-        self._limits, self._lock = limits, threading.Lock()
-        self._open: dict[str, Predictor] = {}
-        self.trouble: str | None = "the default model is being opened"
-
-    def __getitem__(self, effort: str) -> Predictor:
-        """Raises RefusedError (503) where it cannot be opened."""
-        with self._lock:
-            try:
-                if effort not in self._open:
-                    self._open[effort] = open_predictor(effort=effort, limits=self._limits)
-            except LitePoseError as exc:
-                self.trouble = str(exc) if effort == USUAL else self.trouble
-                raise RefusedError(503, str(exc)) from None
-            self.trouble = None if effort == USUAL else self.trouble
-            return self._open[effort]
-
-    def open_default(self) -> None:
-        """In a thread of its own, so that the page answers meanwhile."""
-
-        def attempt() -> None:
-            with suppress(RefusedError):  # kept in `trouble`
-                _ = self[USUAL]
-
-        threading.Thread(target=attempt, name="open-model", daemon=True).start()
-
-
 def make_app(
     settings: ServerSettings,
-    models: Mapping[str, Any] | None = None,
+    models: Models | None = None,
     divide: Callable[[Any], tuple[Any, int]] = divided,
 ) -> FastAPI:
-    """The application. models: effort -> Predictor; None opens those of the package.
-
-    divide: see `Work`.
-    """
+    """The application. models: None offers those of the package; divide: see `Work`."""
     registry = CollectorRegistry()
     requests = Counter("litepose_requests", "By status.", ["status"], registry=registry)
     seconds = Histogram("litepose_seconds", "Of a prediction.", registry=registry)
-    opened: Any = Models(settings.limits) if models is None else models
+    models = models or Models(settings.limits)
     waiting = Gauge("litepose_waiting", "Images in work.", registry=registry)
-    work = Work(opened, settings.queue, waiting, divide)
+    work = Work(models, settings.queue, waiting, divide)
     bodies = Bodies(
         settings.max_bytes, settings.body_seconds, (settings.queue + 1) * settings.max_bytes
     )
+    fetches = Fetches(settings.max_bytes, settings.urls)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if isinstance(opened, Models):
-            opened.open_default()
+        models.open_default()
         yield
         work.close()  # what was taken is finished
 
@@ -155,18 +120,21 @@ def make_app(
     async def refuse_path(_: Request, wrong: HTTPException) -> Response:
         return JSONResponse({"error": f"{wrong.detail}"}, wrong.status_code, headers=wrong.headers)
 
-    @app.post("/v1/poses", openapi_extra=_BODY)
+    @app.post("/v1/poses", openapi_extra=POSES, responses=RESPONSES)
     async def poses(request: Request) -> Response:
-        """People of the image in the body (or in the form field `file`)."""
-        how = _parameters(request)
-        content = await bodies.image(request)
+        """People of the image in the body, in the form field `file`, or at `url`."""
+        how = read_parameters(request.query_params, models)
+        if how.url is None:
+            content = await bodies.image(request)
+        else:
+            content = await fetches.image(how.url)
         start = time.perf_counter()
 
         def predict(model: Predictor) -> Response:
             return _predicted(model, content, how, settings.limits)
 
         try:
-            response: Response = await work.run(how["effort"], predict)
+            response: Response = await work.run(how.model, predict)
         except LitePoseError as exc:
             raise RefusedError(422, str(exc)) from None
         seconds.observe(time.perf_counter() - start)
@@ -174,8 +142,8 @@ def make_app(
 
     @app.get("/v1/models")
     def list_models() -> dict[str, Any]:
-        """Efforts and the model of each."""
-        return {"efforts": {name: effort.model for name, effort in EFFORTS.items()}}
+        """Efforts and the model of each; models with what they find, their input and license."""
+        return models.to_dict()
 
     @app.get("/healthz")
     def health() -> dict[str, str]:
@@ -184,8 +152,8 @@ def make_app(
     @app.get("/readyz")
     async def ready() -> dict[str, str]:
         """Whether the default model can be used."""
-        if trouble := getattr(opened, "trouble", None):
-            raise RefusedError(503, trouble)
+        if models.trouble is not None:
+            raise RefusedError(503, models.trouble)
         return {"status": "ok"}
 
     @app.get("/metrics")
@@ -206,28 +174,6 @@ def page_files(web: Path | None) -> dict[str, tuple[bytes, str]]:
     return {"/": paths["/index.html"], **paths}
 
 
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-        },
-    },
-    "parameters": [
-        {"name": "effort", "in": "query", "schema": {"enum": [*EFFORTS], "default": USUAL}},
-        {"name": "threshold", "in": "query", "schema": {"type": "number"}, "example": 0.15},
-        {"name": "flip_test", "in": "query", "schema": {"type": "boolean"}},
-        {"name": "format", "in": "query", "schema": {"enum": ["json", "image"]}},
-    ],
-}
-
-
 def _page(content: bytes, kind: str) -> Callable[[], Response]:
     def page() -> Response:
         return Response(content, media_type=kind)
@@ -243,38 +189,9 @@ def _check_token(request: Request, token: str | None) -> None:
         raise RefusedError(401, "this server asks for its token: Authorization: Bearer TOKEN")
 
 
-def _parameters(request: Request) -> dict[str, Any]:
-    """The query, checked. Raises RefusedError (422)."""
-    query = request.query_params
-    known = ("effort", "threshold", "flip_test", "format")
-    for name in query:
-        if name not in known:
-            raise RefusedError(422, f"no parameter {name!r}{did_you_mean(name, known)}")
-    effort, form = query.get("effort", USUAL), query.get("format", "json")
-    if effort not in EFFORTS:
-        raise RefusedError(422, f"effort is {', '.join(EFFORTS)}; got {effort!r}")
-    if form not in ("json", "image"):
-        raise RefusedError(422, f"format is json or image; got {form!r}")
-    flip = query.get("flip_test")
-    if flip not in (None, "true", "false"):
-        raise RefusedError(422, f"flip_test is true or false; got {flip!r}")
-    threshold = None
-    if "threshold" in query:
-        try:
-            threshold = float(query["threshold"])
-        except ValueError:
-            threshold = math.nan
-        if not 0 <= threshold <= 1:
-            raise RefusedError(422, f"the threshold must be in [0, 1]; got {query['threshold']!r}")
-    flips = None if flip is None else flip == "true"
-    return {"effort": effort, "format": form, "flip_test": flips, "threshold": threshold}
-
-
-def _predicted(
-    model: Predictor, content: bytes, how: Mapping[str, Any], limits: ReadLimits
-) -> Response:
-    found = model.predict(content, threshold=how["threshold"], flip_test=how["flip_test"])
-    if how["format"] == "json":
+def _predicted(model: Predictor, content: bytes, how: Parameters, limits: ReadLimits) -> Response:
+    found = model.predict(content, threshold=how.threshold, flip_test=how.flip_test)
+    if how.format == "json":
         return JSONResponse(found.to_dict())
     drawn = draw_poses(read_image(content, limits), found, threshold=DRAWN_FROM)
     return Response(encode_image(drawn, ".jpg"), media_type="image/jpeg")
