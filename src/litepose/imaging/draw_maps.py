@@ -26,7 +26,7 @@ def draw_heatmaps(
     keypoint: position of the one to draw; None for the strongest of all at each place
     """
     heat = heatmaps.max(axis=0) if keypoint is None else heatmaps[keypoint]
-    heat = _on_image(heat, box).clip(0, 1)
+    heat = map_on_image(heat, box).clip(0, 1)
     if image is None:
         return _colored(heat, _HEAT_COLORS)
     # Like light thrown on the image: added, and weak heat lifted, or it would drown in the gray.
@@ -48,6 +48,18 @@ def draw_tags(
     heatmaps: (K, H, W) at the tags' size: where they are cold the tags mean nothing and fade, and
         each place shows the tag of its hottest keypoint; without them the mean of all is shown
     """
+    colors, sure = tag_colors(tags, heatmaps, keypoint)
+    # Colors are not averaged between cells: a tag between two people's belongs to nobody.
+    colors = map_on_image(colors, box, cv2.INTER_NEAREST)
+    background = np.zeros_like(colors) if image is None else _faded(image, box)
+    return _mix(background, colors, map_on_image(sure, box).clip(0, 1))
+
+
+def tag_colors(
+    tags: np.ndarray, heatmaps: np.ndarray | None = None, keypoint: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, 3) uint8 RGB colors of tags and (H, W) in [0, 1], how much each place counts; tags,
+    heatmaps, keypoint: as in `draw_tags`."""
     if tags.ndim == 3:
         tags = tags[None]
         heatmaps = None if heatmaps is None else heatmaps.reshape(1, *tags.shape[2:])
@@ -63,19 +75,20 @@ def draw_tags(
         sure = np.sqrt((2 * heatmaps.max(axis=0)).clip(0, 1))
     levels = [_spread(plane, sure > 0.4) for plane in chosen[:2]]
     colors = _plane_colors(*levels) if len(levels) == 2 else _colored(levels[0], _TAG_COLORS)
-    # Colors are not averaged between cells: a tag between two people's belongs to nobody.
-    colors = _on_image(colors, box, cv2.INTER_NEAREST)
-    background = np.zeros_like(colors) if image is None else _faded(image, box)
-    return _mix(background, colors, _on_image(sure, box).clip(0, 1))
+    return colors, sure
 
 
-def _on_image(plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR) -> np.ndarray:
-    """A map (H, W) or (H, W, 3) over the network's input -> the image's pixels."""
+def map_on_image(
+    plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR, scale: float = 1.0
+) -> np.ndarray:
+    """(h, w) or (h, w, C): a map (H, W) or (H, W, C) over the network's input, on the image's
+    pixels, or on those of the image at that scale."""
     cell = (box.input_wh[0] / plane.shape[1], box.input_wh[1] / plane.shape[0])
-    affine = box.to_image @ Affine.scale_shift(cell)
+    affine = Affine.scale_shift((scale, scale)) @ box.to_image @ Affine.scale_shift(cell)
+    size = tuple(max(1, round(side * scale)) for side in box.image_wh)
     plane = np.ascontiguousarray(plane, np.uint8 if plane.dtype == np.uint8 else np.float32)
     border = cv2.BORDER_REPLICATE if box.part is None else cv2.BORDER_CONSTANT
-    return cv2.warpAffine(plane, affine.for_warp(), box.image_wh, flags=how, borderMode=border)
+    return cv2.warpAffine(plane, affine.for_warp(), size, flags=how, borderMode=border)
 
 
 def _colored(levels: np.ndarray, colors: int) -> np.ndarray:

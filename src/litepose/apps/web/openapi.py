@@ -73,6 +73,13 @@ POSES: dict[str, Any] = {
         ),
         _parameter("flip_test", "Average with the mirrored image.", {"type": "boolean"}, False),
         _parameter(
+            "overlays",
+            "Also `overlays` in the JSON: `heatmap` and `tags` of the first view, as data URLs of"
+            " transparent PNGs that cover the image.",
+            {"type": "boolean", "default": False},
+            False,
+        ),
+        _parameter(
             "format",
             "People as JSON, or the image with them drawn in.",
             {"enum": [*FORMATS], "default": FORMATS[0]},

@@ -24,6 +24,7 @@ from litepose.apps.web.body import Bodies, Fetches, RefusedError
 from litepose.apps.web.folder import KINDS, SETTINGS, read_folder, static_files
 from litepose.apps.web.models import Models
 from litepose.apps.web.openapi import POSES, RESPONSES
+from litepose.apps.web.overlays import overlays_of
 from litepose.apps.web.parameters import Parameters, read_parameters
 from litepose.apps.web.work import Work
 from litepose.core.console import say
@@ -32,7 +33,7 @@ from litepose.core.skeleton import COCO17
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.read import ReadLimits, read_image
 from litepose.imaging.write import encode_image
-from litepose.inference.predictor import Predictor, divided
+from litepose.inference.predictor import Predictor, divided, options_for
 
 DRAWN_FROM = 0.2  # keypoints scoring below are not drawn, as `litepose.draw` does
 _HEADERS = {
@@ -190,6 +191,10 @@ def _check_token(request: Request, token: str | None) -> None:
 
 
 def _predicted(model: Predictor, content: bytes, how: Parameters, limits: ReadLimits) -> Response:
+    if how.overlays:
+        options = options_for(model, threshold=how.threshold, flip_test=how.flip_test)
+        found, views, _ = model.inspect(content, options)
+        return JSONResponse({**found.to_dict(), "overlays": overlays_of(views[0])})
     found = model.predict(content, threshold=how.threshold, flip_test=how.flip_test)
     if how.format == "json":
         return JSONResponse(found.to_dict())

@@ -1,11 +1,15 @@
-// The page: an image or the camera, its people found here or on the server, drawn here.
-import { drawHeat, drawPerson } from './draw.js';
+// The page: an image, a clip or the camera, its people found here or on the server, drawn here.
+import { drawHeat, drawLayer, drawPerson, drawTags } from './draw.js';
 import { openLocal } from './local.js';
+import { close, isClip, openCamera, openClip } from './play.js';
+import { Smoother } from './smooth.js';
 import { Tracker } from './track.js';
 
 const $ = (id) => document.getElementById(id);
 const view = $('view'), pen = view.getContext('2d');
-let settings = null, model = null, opening = null, stream = null;
+let settings = null, model = null, opening = null;
+let playing = null; // the <video> of a camera or clip
+let given = null; // the image or clip that was opened last
 let shown = null, found = null; // what is drawn: the image, and {image_wh, people, skeleton, field, box}
 let asked = 0; // images so far: a late answer is not drawn over a newer one
 
@@ -30,7 +34,7 @@ async function begin() {
 function choose() {
   stop();
   $('effort-row').hidden = local();
-  for (const row of ['size-row', 'heat-row']) $(row).hidden = !local();
+  $('size-row').hidden = !local();
   $('where').textContent = local() ? 'Images stay in this browser.' : "Images go to this page's server only.";
   if (local()) ready().catch((wrong) => say(wrong.message, true));
 }
@@ -43,7 +47,7 @@ function ready() {
   }).then((opened) => {
     model = opened;
     const threads = `${model.threads} thread${model.threads > 1 ? 's' : ''}`;
-    if (local() && asked === before) say(`Ready: ${model.info.name}, ${model.runtime === 'webgpu' ? 'WebGPU' : `WebAssembly, ${threads}`}. Drop, paste or choose an image.`);
+    if (local() && asked === before) say(`Ready: ${model.info.name}, ${model.runtime === 'webgpu' ? 'WebGPU' : `WebAssembly, ${threads}`}. Drop, paste or choose an image or a clip.`);
   }, (wrong) => {
     opening = null;
     throw new Error(`The model cannot be opened: ${wrong.message}`);
@@ -55,15 +59,21 @@ async function ask(blob) {
   const headers = { 'Content-Type': blob.type || 'application/octet-stream' }, start = performance.now();
   if ($('token').value) headers.Authorization = `Bearer ${$('token').value}`;
   // Everybody is asked for; the sliders choose here, without another request.
-  const reply = await fetch(`v1/poses?threshold=0&effort=${$('effort').value}`,
+  const layers = $('overlay').value === 'none' ? '' : '&overlays=true';
+  const reply = await fetch(`v1/poses?threshold=0&effort=${$('effort').value}${layers}`,
     { method: 'POST', headers, body: blob }).catch(() => { throw new Error('the server cannot be reached'); });
   const said = await reply.json().catch(() => ({ error: `the server answered ${reply.status}` }));
   if (reply.status === 401) $('token-row').hidden = false;
   if (!reply.ok) throw new Error(said.error || `the server answered ${reply.status}`);
-  return { ...said, ms: { server: performance.now() - start } };
+  const images = Object.entries(said.overlays ?? {}).map(([name, src]) => [name, Object.assign(new Image(), { src })]);
+  await Promise.all(images.map(([, image]) => image.decode()));
+  return { ...said, overlays: Object.fromEntries(images), ms: { server: performance.now() - start } };
 }
 
 async function open(blob) {
+  given = blob;
+  $('again').hidden = !isClip(blob);
+  if (isClip(blob)) return play(() => openClip(blob));
   stop();
   say('Working …');
   const own = ++asked;
@@ -102,9 +112,16 @@ function draw() {
   const [width, height] = found.image_wh, line = Math.max(2, Math.hypot(width, height) / 300);
   if (view.width !== width || view.height !== height) [view.width, view.height] = [width, height];
   pen.drawImage(shown, 0, 0, width, height);
-  if ($('heat').checked && found.field) drawHeat(pen, found.field, found.box);
+  overlay($('overlay').value);
   for (const person of visible()) drawPerson(pen, person, found.skeleton, Number($('keypoint').value), line);
   list();
+}
+
+// In the browser from the network's own maps; from a server as images.
+function overlay(what) {
+  if (what === 'heatmap' && found.field) drawHeat(pen, found.field, found.box);
+  if (what === 'tags' && found.field) drawTags(pen, found.field, found.box);
+  if (found.overlays?.[what]) drawLayer(pen, found.overlays[what], found.image_wh);
 }
 
 function angle(points, a, b, c) {
@@ -127,46 +144,57 @@ function list() {
 }
 
 function stop() {
-  stream?.getTracks().forEach((track) => track.stop());
-  stream = null;
+  if (playing) close(playing);
+  playing = null;
   $('camera').textContent = 'Camera';
 }
 
-async function camera() {
-  if (stream) return stop();
-  asked += 1;
+// The newest frame of a camera or a clip, again and again, until it is stopped or ends.
+async function play(opening) {
+  stop();
+  const own = ++asked;
+  say('Opening …');
+  let video = null;
   try {
     if (local()) await ready();
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } });
+    video = await opening();
   } catch (wrong) {
-    return say(`The camera cannot be used: ${wrong.message}`, true);
+    return own === asked && say(wrong.message, true);
   }
-  $('camera').textContent = 'Stop camera';
-  const own = stream, video = Object.assign(document.createElement('video'), { srcObject: own, muted: true });
-  const frame = document.createElement('canvas'), tracker = new Tracker(skeleton().oks_sigmas);
-  await video.play();
-  while (stream === own) {
-    try {
-      await nextFrame(video, frame, tracker, own);
-    } catch (wrong) {
-      say(wrong.message, true);
-      await new Promise((done) => setTimeout(done, 1000));
-    }
+  if (own !== asked) return close(video);
+  playing = video;
+  $('camera').textContent = 'Stop';
+  const look = { video, frame: document.createElement('canvas'), tracker: new Tracker(skeleton().oks_sigmas), smoother: new Smoother() };
+  while (playing === video && !video.ended) await tryFrame(look);
+  if (playing !== video) return;
+  await tryFrame(look); // the last one stays
+  if (playing === video) stop();
+  $('message').textContent += ' The clip has ended.';
+}
+
+async function tryFrame(look) {
+  try {
+    await nextFrame(look);
+  } catch (wrong) {
+    say(wrong.message, true);
+    await new Promise((done) => setTimeout(done, 1000));
   }
 }
 
-async function nextFrame(video, frame, tracker, own) {
+async function nextFrame({ video, frame, tracker, smoother }) {
   await new Promise((done) => requestAnimationFrame(done)); // also lets the page be drawn
-  const start = performance.now();
+  const start = performance.now(), seconds = video.duration < Infinity ? video.currentTime : start / 1000;
   [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
   frame.getContext('2d').drawImage(video, 0, 0);
   const blob = local() ? null : await new Promise((done) => frame.toBlob(done, 'image/jpeg', 0.9));
   const read = performance.now() - start, least = Number($('person').value);
   const said = local()
     ? await model.predict(frame, [frame.width, frame.height], Number($('size').value), least) : await ask(blob);
-  if (stream !== own) return;
-  tracker.assign(said.people.filter((person) => person.score >= least));
-  show(frame, said, { read, ...said.ms });
+  if (playing !== video) return;
+  const people = said.people.filter((person) => person.score >= least);
+  tracker.assign(people);
+  if ($('smooth').checked) smoother.update(people, seconds);
+  show(frame, { ...said, people }, { read, ...said.ms });
 }
 
 const rounded = (value, digits) => Number(value.toFixed(digits));
@@ -196,9 +224,19 @@ $('file').addEventListener('change', () => {
   if ($('file').files[0]) open($('file').files[0]);
   $('file').value = ''; // the same file may be chosen again
 });
-$('camera').addEventListener('click', camera);
+$('camera').addEventListener('click', () => {
+  if (playing) return stop();
+  $('again').hidden = true;
+  play(openCamera);
+});
+$('again').addEventListener('click', () => open(given));
 $('mode').addEventListener('change', choose);
-for (const id of ['person', 'keypoint', 'heat']) $(id).addEventListener('input', draw);
+for (const id of ['person', 'keypoint']) $(id).addEventListener('input', draw);
+$('overlay').addEventListener('input', () => {
+  const missing = found && !playing && !local() && !found.overlays?.[$('overlay').value];
+  if (missing && $('overlay').value !== 'none' && given && !isClip(given)) open(given); // the server is asked once more
+  else draw();
+});
 $('save-json').addEventListener('click', () => saveJson(record(), 'people.json'));
 $('save-coco').addEventListener('click', () => saveJson(coco(), 'people.coco.json'));
 $('save-image').addEventListener('click', () => view.toBlob((blob) => save(blob, 'people.png')));

@@ -43,15 +43,59 @@ function label(pen, text, [left, top], line) {
 
 // The hottest keypoint of each cell, from transparent to magenta, over the image.
 export function drawHeat(pen, field, box) {
-  const { w, h, columns, rows, cells, k, summed } = field, picture = new ImageData(w, h);
-  for (let y = 0; y < h; y++) {
-    for (let x = 0; x < w; x++) {
-      let most = 0;
-      for (let joint = 0; joint < k; joint++) most = Math.max(most, cells[(joint * rows + y + 1) * columns + x + 1]);
-      picture.data.set([255, 0, 200, 255 * Math.min(most / summed, 1)], (y * w + x) * 4);
+  const { w, h } = field, picture = new ImageData(w, h);
+  hottest(field).heat.forEach((heat, i) => picture.data.set([255, 0, 200, 255 * Math.min(heat, 1)], i * 4));
+  drawMap(pen, picture, field, box);
+}
+
+// Of each cell the tag of its hottest keypoint: like tags, like colors; faded where it is cold.
+export function drawTags(pen, field, box) {
+  const { w, h, tags } = field, picture = new ImageData(w, h), { heat, joint } = hottest(field);
+  const sure = heat.map((one) => Math.sqrt(Math.min(2 * one, 1)));
+  const at = (i) => Math.floor(Math.floor(i / w) * tags.h / h) * tags.w + Math.floor(i % w * tags.w / w);
+  const levels = Array.from({ length: Math.min(tags.size, 2) }, (_, axis) => spread(
+    heat.map((_, i) => tags.data[(joint[i] * tags.size + axis) * tags.w * tags.h + at(i)]), sure));
+  for (let i = 0; i < w * h; i++) {
+    const [x, y = 0.5] = levels.map((level) => level[i]);
+    picture.data.set([...fromHue(260 + 200 * x, 0.35 + 0.35 * y), 220 * sure[i]], i * 4);
+  }
+  drawMap(pen, picture, field, box);
+}
+
+// An image that covers the whole one.
+export function drawLayer(pen, layer, [width, height]) {
+  pen.drawImage(layer, 0, 0, width, height);
+}
+
+// Mean heat of each cell's hottest keypoint, and which that is.
+function hottest({ w, h, columns, rows, cells, k, summed }) {
+  const heat = new Float32Array(w * h), joint = new Uint16Array(w * h);
+  for (let one = 0; one < k; one++) {
+    for (let i = 0; i < w * h; i++) {
+      const seen = cells[(one * rows + Math.floor(i / w) + 1) * columns + i % w + 1] / summed;
+      if (seen > heat[i]) [heat[i], joint[i]] = [seen, one];
     }
   }
-  const small = Object.assign(document.createElement('canvas'), { width: w, height: h });
+  return { heat, joint };
+}
+
+// To 0..1, so that what counts fills the scale whatever a few odd cells hold.
+function spread(values, sure) {
+  const counted = values.filter((_, i) => sure[i] > 0.4).sort();
+  const [low, high] = [0.02, 0.98].map((share) => counted[Math.floor(share * (counted.length - 1))] ?? 0);
+  return values.map((value) => Math.min(Math.max((value - low) / Math.max(high - low, 1e-6), 0), 1));
+}
+
+function fromHue(degrees, light) {
+  const reach = 0.9 * Math.min(light, 1 - light);
+  return [0, 8, 4].map((shift) => {
+    const turn = (shift + degrees / 30) % 12;
+    return 255 * (light - reach * Math.max(-1, Math.min(turn - 3, 9 - turn, 1)));
+  });
+}
+
+function drawMap(pen, picture, field, box) {
+  const small = Object.assign(document.createElement('canvas'), { width: field.w, height: field.h });
   small.getContext('2d').putImageData(picture, 0, 0);
   const content = box.content_wh.map((side) => side / field.stride);
   pen.drawImage(small, 0, 0, ...content, 0, 0, ...box.image_wh);
