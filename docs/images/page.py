@@ -20,7 +20,8 @@ from playwright.sync_api import expect, sync_playwright
 
 HERE = Path(__file__).parent
 SCENE = HERE.parents[1] / "examples/images/scene.jpg"
-SHOTS = {"page.png": (900, 860, False), "page-phone.png": (360, 720, True)}  # name: size, heatmap
+# name: size of the window, overlay
+SHOTS = {"page.png": (900, 860, "none"), "page-phone.png": (360, 720, "tags")}
 
 
 def main() -> None:
@@ -32,13 +33,13 @@ def main() -> None:
         browser = started.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        for name, (width, height, heat) in SHOTS.items():
+        for name, (width, height, overlay) in SHOTS.items():
             page = browser.new_page(viewport={"width": width, "height": height})
             page.goto(f"http://127.0.0.1:{server.server_port}/")
             message = page.locator("#message")
             expect(message).to_have_text(re.compile("^Ready"), timeout=60_000)
             page.select_option("#size", "384")
-            page.set_checked("#heat", heat)
+            page.select_option("#overlay", overlay)
             for _ in range(12):  # the first ones also wait for WebAssembly to be compiled
                 page.set_input_files("#file", SCENE)
                 expect(message).to_have_text(re.compile(r"ms\.$"), timeout=60_000)
