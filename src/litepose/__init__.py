@@ -52,7 +52,7 @@ _LAZY = {  # importing the package costs nothing; numpy and friends come with th
     "Tracker": "inference.tracker",
 }
 
-# onnxruntime's telemetry writes files and looks names up as soon as a session is opened; its own
+# onnxruntime's telemetry writes files and resolves names as soon as a session is opened; its own
 # `disable_telemetry_events` comes too late for that. Here, it is off before anything imports it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

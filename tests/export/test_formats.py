@@ -30,7 +30,7 @@ def test_an_absent_converter_is_named_with_its_pip_line(name, monkeypatch) -> No
         find_format(name).check_installed(name)
 
 
-def test_an_unknown_format_is_answered_with_the_nearest() -> None:
+def test_an_unknown_format_gets_the_nearest_as_a_hint() -> None:
     with pytest.raises(LitePoseError, match="did you mean 'openvino'"):
         find_format("openvin")
 
@@ -134,8 +134,8 @@ def test_difference_compares_each_with_the_nearest() -> None:
 def test_a_graph_of_other_weights_is_noticed(tiny: Source, images) -> None:
     with pytest.raises(LitePoseError, match="differs from the network"):
         check_graph(tiny, lambda images: [2 * out for out in eager(tiny)(images)], 1e-4)
-    alike = compare(tiny, eager(tiny), images[:1])
-    assert alike.ok and alike.keypoint_px == 0 and alike.images == 1
+    same = compare(tiny, eager(tiny), images[:1])
+    assert same.ok and same.keypoint_px == 0 and same.images == 1
 
 
 def test_a_converter_that_pins_others_is_sent_into_an_environment_of_its_own(monkeypatch) -> None:

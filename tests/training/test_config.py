@@ -117,7 +117,7 @@ def test_sigmas_by_keypoint_name():
         sigma_of(TargetConfig(heatmap_sigma={"left_hib": 1.4}), COCO17)
 
 
-def test_keys_of_the_first_version_answer_with_the_new_name():
+def test_keys_of_the_first_version_name_the_new_key():
     with pytest.raises(LitePoseError, match=r"key 'colour' is now called 'color'"):
         config_from_dict(LEAST | {"augment": {"colour": 0.2}})
 

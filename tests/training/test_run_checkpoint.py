@@ -14,7 +14,7 @@ from tests.training.runs import config, finish, metrics, same, start_process, ta
 from litepose.core.errors import LitePoseError
 from litepose.training import run as run_module
 from litepose.training.objective import Objective
-from litepose.training.signals import ASKING, Signals
+from litepose.training.signals import STOP_SIGNALS, Signals
 from litepose.training.trainer import Trainer, train
 
 pytestmark = pytest.mark.usefixtures("threads_as_before")
@@ -101,7 +101,7 @@ def test_a_bad_validation_image_costs_no_work(people, tmp_path):
 
 def test_a_second_signal_leaves_at_once_but_not_the_echo_of_the_first(monkeypatch, capfd):
     """Called by hand: a runner of tests may have plans for signals too."""
-    assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= {*ASKING}
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= {*STOP_SIGNALS}
     signals = Signals()
     signals._catch(signal.SIGINT, None)
     signals._catch(signal.SIGINT, None)

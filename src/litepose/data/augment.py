@@ -231,11 +231,11 @@ def mask_sizes(sample: Sample, person_px: tuple[float, float]) -> Sample:
     side = np.sqrt((high - low).prod(axis=1))
     # Of one or two keypoints a box says nothing.
     known = sample.visibility.astype(bool).sum(axis=1) > 3
-    wrong = known & ((side < person_px[0]) | (side > person_px[1]))
-    if not wrong.any():
+    outside = known & ((side < person_px[0]) | (side > person_px[1]))
+    if not outside.any():
         return sample
     mask = sample.valid_mask.copy()
-    for (left, top), (right, bottom) in zip(low[wrong], high[wrong], strict=True):
+    for (left, top), (right, bottom) in zip(low[outside], high[outside], strict=True):
         margin = 0.15 * max(right - left, bottom - top)
         left, top = max(0, int(left - margin)), max(0, int(top - margin))
         mask[top : int(bottom + margin) + 1, left : int(right + margin) + 1] = False
@@ -243,10 +243,10 @@ def mask_sizes(sample: Sample, person_px: tuple[float, float]) -> Sample:
     return replace(
         sample,
         valid_mask=mask,
-        keypoints_xy=sample.keypoints_xy[~wrong],
-        visibility=sample.visibility[~wrong],
-        areas=sample.areas[~wrong],
-        confidence=None if confidence is None else confidence[~wrong],
+        keypoints_xy=sample.keypoints_xy[~outside],
+        visibility=sample.visibility[~outside],
+        areas=sample.areas[~outside],
+        confidence=None if confidence is None else confidence[~outside],
     )
 
 

@@ -113,9 +113,9 @@ def records_of(
         try:
             records.append(_record(image, of_image.get(image["id"], []), own.num_keypoints))
         except (KeyError, TypeError, ValueError, OverflowError) as exc:
-            what = exc if isinstance(exc, LitePoseError) else f"bad or missing field {exc}"
+            problem = exc if isinstance(exc, LitePoseError) else f"bad or missing field {exc}"
             raise LitePoseError(
-                f"{where}, image {image.get('id')}: {what} (litepose data check lists all)"
+                f"{where}, image {image.get('id')}: {problem} (litepose data check lists all)"
             ) from None
     if len({record.image_id for record in records}) != len(records):
         raise LitePoseError(f"{where} lists an image id twice (litepose data check lists all)")
@@ -157,8 +157,8 @@ def flat_keypoints(annotation: Mapping[str, Any], k: int) -> Any:
     """
     given = annotation.get("keypoints") or [0] * (3 * k)
     nested = isinstance(given, list) and len(given) == k != 3 * k
-    if nested and all(isinstance(one, list) and len(one) == 3 for one in given):
-        return [value for one in given for value in one]
+    if nested and all(isinstance(triple, list) and len(triple) == 3 for triple in given):
+        return [value for triple in given for value in triple]
     return given
 
 

@@ -62,13 +62,13 @@ def check_unused(root: Path, split: str) -> None:
 
     Annotations of another layout count: `find_files` would find one and hide the other.
     """
-    there = [root / form.format(split=split) for form, _ in LAYOUTS]
-    there = [path for path in there if path.exists()]
+    unused = [root / form.format(split=split) for form, _ in LAYOUTS]
+    unused = [path for path in unused if path.exists()]
     images = root / "images" / split
     if images.is_dir() and any(images.iterdir()):
-        there.append(images)
-    if there:
-        names = ", ".join(str(path.relative_to(root)) for path in there)
+        unused.append(images)
+    if unused:
+        names = ", ".join(str(path.relative_to(root)) for path in unused)
         raise LitePoseError(
             f"{root} has files of the split {split!r} already: {names}; nothing was written."
             " Choose another folder or split"
@@ -88,11 +88,11 @@ def find_files(root: str | Path, split: str) -> DatasetFiles:
         if not local_path(annotation).is_file():
             continue
         folders = [root / form.format(split=split) for form in folder_forms]
-        there = [folder for folder in folders if folder.is_dir()]
-        if not there:
+        existing = [folder for folder in folders if folder.is_dir()]
+        if not existing:
             wanted = ", ".join(str(folder.relative_to(root)) for folder in folders)
             raise LitePoseError(f"{root} has {annotation.name} but no image folder: {wanted}")
-        return DatasetFiles(annotation, there[0], toml if toml.is_file() else None)
+        return DatasetFiles(annotation, existing[0], toml if toml.is_file() else None)
     splits = _splits_there(root)
     raise LitePoseError(
         f"{root} has no split {split!r}; searched for {', '.join(candidates)}."

@@ -62,19 +62,21 @@ def _joined(
         return ()
     w, h = (side // MAP_STRIDE for side in size_wh)
     joined = np.zeros((h, w, maps[0].shape[2]), np.uint8)
-    for one, (left, top, _, _) in zip(maps, corners, strict=True):
+    for tile, (left, top, _, _) in zip(maps, corners, strict=True):
         x, y = left // MAP_STRIDE, top // MAP_STRIDE
-        joined[y : y + one.shape[0], x : x + one.shape[1]] = one
+        joined[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
     return (joined,)
 
 
 def joined_confidence(samples: Sequence[Sample]) -> np.ndarray | None:
     """That of the people of several samples together; None where all are labels."""
-    if all(one.confidence is None for one in samples):
+    if all(sample.confidence is None for sample in samples):
         return None
     return np.concatenate(
         [
-            np.ones(one.visibility.shape, np.float32) if one.confidence is None else one.confidence
-            for one in samples
+            np.ones(sample.visibility.shape, np.float32)
+            if sample.confidence is None
+            else sample.confidence
+            for sample in samples
         ]
     )

@@ -18,7 +18,7 @@ from litepose.core.maps import TAG_UNIT_PX, Maps
 from litepose.core.model_info import TagKind
 from litepose.core.skeleton import Skeleton
 
-BLOCK_PX = 16  # side of the blocks that the decoder looks at first, in input pixels
+BLOCK_PX = 16  # side of the blocks that the decoder checks first, in input pixels
 
 
 class ForwardPass(NamedTuple):
@@ -116,22 +116,22 @@ def merge_passes(passes: Sequence[ForwardPass], tag_kind: TagKind) -> MergedMaps
     block = block_side(stride)
     cells = np.empty((k, (h // block + 1) * block, (w // block + 1) * block), dtype=np.float32)
     blocks = cells.reshape(k, -1, block, cells.shape[2])  # (K, R, block, C * block)
-    ridges = np.empty((k, blocks.shape[1], cells.shape[2]), np.float32)  # hottest along `block`
-    alike = [p for p in passes if p.box == passes[0].box]
+    row_maxima = np.empty((k, blocks.shape[1], cells.shape[2]), np.float32)  # hottest along `block`
+    same_box = [p for p in passes if p.box == passes[0].box]
     others = [p for p in passes if p.box != passes[0].box]
-    together = _heatmaps(alike)
+    heatmaps = _heatmaps(same_box)
     for keypoint in range(k):
         heat = cells[keypoint, :h, :w]
-        add_strides([maps[keypoint] for maps in together], heat)
+        add_strides([maps[keypoint] for maps in heatmaps], heat)
         for other in others:
-            heat += _seen_from(passes[0], other, keypoint)
+            heat += _resampled_to(passes[0], other, keypoint)
         cells[keypoint, h:] = -np.inf
         cells[keypoint, :h, w:] = -np.inf
-        np.maximum.reduce(blocks[keypoint], axis=1, out=ridges[keypoint])
-    peaks = _hottest_of_each(ridges, block)
+        np.maximum.reduce(blocks[keypoint], axis=1, out=row_maxima[keypoint])
+    peaks = _hottest_of_each(row_maxima, block)
     _refuse_unless_finite("heatmap", peaks[:, : -(-h // block), : -(-w // block)])
     summed = sum(len(p.maps.heatmaps) for p in passes)
-    tags = _merge_tags([p.maps.tags[0] for p in alike], tag_kind)
+    tags = _merge_tags([p.maps.tags[0] for p in same_box], tag_kind)
     _refuse_unless_finite("tag map", np.vdot(tags, tags))  # a sum of squares is quicker to test
     return MergedMaps(cells, peaks, summed, tags, (w, h), stride, first.tag_stride)
 
@@ -154,13 +154,17 @@ def _merge_tags(tags: Sequence[np.ndarray], tag_kind: TagKind) -> np.ndarray:
     return np.ascontiguousarray(merged, dtype=np.float32)
 
 
-def _seen_from(target: ForwardPass, source: ForwardPass, keypoint: int) -> np.ndarray:
+def _resampled_to(target: ForwardPass, source: ForwardPass, keypoint: int) -> np.ndarray:
     """Summed heatmaps (H, W) of one pass, resampled to the cells of another pass."""
     heat = np.empty(source.maps.heatmaps[-1].shape[2:], np.float32)
     add_strides([maps[keypoint] for maps in _heatmaps([source])], heat)
     to_input = target.box.to_input @ source.box.to_image
-    here, there = source.maps.strides[-1], target.maps.strides[-1]
-    cells = Affine.scale_shift((1 / there, 1 / there)) @ to_input @ Affine.scale_shift((here, here))
+    source_stride, target_stride = source.maps.strides[-1], target.maps.strides[-1]
+    cells = (
+        Affine.scale_shift((1 / target_stride, 1 / target_stride))
+        @ to_input
+        @ Affine.scale_shift((source_stride, source_stride))
+    )
     return cv2.warpAffine(heat, cells.for_warp(), target.maps.heatmaps[-1].shape[:1:-1])
 
 

@@ -104,12 +104,12 @@ def people_at(matches: Sequence[ImageMatch], scores: Sequence[float]) -> list[Pe
     Ground truth that leaves people out counts their finding as wrong: take complete images.
     """
     total = sum(m.num_people for m in matches)
-    of = np.concatenate([np.zeros(0), *(m.scores for m in matches)])
+    all_scores = np.concatenate([np.zeros(0), *(m.scores for m in matches)])
     tp = np.concatenate([np.zeros(0, bool), *(m.tp[0] for m in matches)])
     fp = np.concatenate([np.zeros(0, bool), *(m.fp[0] for m in matches)])
     out = []
     for score in scores:
-        hits, false = int(tp[of >= score].sum()), int(fp[of >= score].sum())
+        hits, false = int(tp[all_scores >= score].sum()), int(fp[all_scores >= score].sum())
         precision = 100.0 * hits / (hits + false) if hits + false else 0.0
         recall = 100.0 * hits / total if total else 0.0
         out.append(PeopleAt(float(score), hits + false, precision, recall))

@@ -169,7 +169,7 @@ class _Run:
         }
         path = output / PARTIAL_NAME
         if options.resume and path.exists():
-            self._take_up(path, header)
+            self._resume(path, header)
         try:
             output.mkdir(parents=True, exist_ok=True)
             self.partial = path.open("a" if options.resume else "w", encoding="utf-8")
@@ -196,7 +196,7 @@ class _Run:
             model=self.predictor.info.name,
             dataset=self.options.dataset_name,
             settings=self.settings,
-            judged=compute_metrics(truths, found, skeleton, self.options.resamples),
+            metrics=compute_metrics(truths, found, skeleton, self.options.resamples),
             complete=compute_complete_metrics(truths, found, skeleton, self.options.resamples),
             unreadable=[self.unreadable[i] for i in sorted(self.unreadable)],
             interrupted=interrupted,
@@ -238,12 +238,12 @@ class _Run:
             return
         start = perf_counter()
         # Whoever is left out here is missing from the curve of precision over recall.
-        how = self.options
+        options = self.options
         poses = self.predictor.predict(
             image,
-            flip_test=how.flip_test,
-            scales=how.scales,
-            views=how.views,
+            flip_test=options.flip_test,
+            scales=options.scales,
+            views=options.views,
             threshold=0.0,
         )
         self.seconds += perf_counter() - start
@@ -255,15 +255,18 @@ class _Run:
             self.partial.write(json.dumps(line) + "\n")
             self.partial.flush()
 
-    def _take_up(self, path: Path, header: dict[str, Any]) -> None:
+    def _resume(self, path: Path, header: dict[str, Any]) -> None:
         """Read the partial file; a half-written last line is cut off."""
         lines, size = _read_partial(path)
         start = lines[0] if lines else header  # nothing is whole: stopped in the first line
         other = [k for k, value in _as_json(header).items() if _as_json(start).get(k) != value]
         if other:
-            what = "other weights" if other == ["weights"] else "another model, dataset or settings"
+            difference = (
+                "other weights" if other == ["weights"] else "another model, dataset or settings"
+            )
             raise LitePoseError(
-                f"{path} comes from {what}; start without resuming, or choose another output folder"
+                f"{path} comes from {difference}; start without resuming, or choose another output"
+                " folder"
             )
         for line in lines[1:]:
             if line["image"] not in self.images:

@@ -22,7 +22,7 @@ from litepose.imaging.text import text_mask
 
 _CELL, _GAP, _CAPTION, _TITLE, _TITLE_SIZE = 200, 6, 22, 34, 17
 _PAPER, _OUTSIDE, _INK = (250, 250, 248), (226, 226, 222), (40, 40, 44)
-_SMALLEST = 32.0**2  # smaller people cannot be judged by eye, nor does COCO count them as medium
+_SMALLEST = 32.0**2  # smaller people cannot be evaluated by eye, nor does COCO count them as medium
 
 
 class Example(NamedTuple):

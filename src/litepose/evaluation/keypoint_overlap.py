@@ -59,8 +59,8 @@ def open_for_evaluation(
     if own.skeleton == skeleton:
         return own, None
     names = [name for name, ever in zip(own.skeleton.keypoints, own.labeled, strict=True) if ever]
-    at = own.skeleton.mapping_from(skeleton)
-    unknown = [name for name in names if at[own.skeleton.index(name)] < 0]
+    mapping = own.skeleton.mapping_from(skeleton)
+    unknown = [name for name in names if mapping[own.skeleton.index(name)] < 0]
     if 2 * len(unknown) > len(names):
         raise LitePoseError(
             f"{root} split {split} labels {len(names)} keypoints, and {model} knows only"

@@ -18,9 +18,9 @@ from litepose.core.skeleton import Skeleton
 from litepose.evaluation.ground_truth import ImageFound, ImageTruth
 
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-FEWEST_IMAGES = 5  # of fewer, resamples say nothing of other images: of one they are all alike
+FEWEST_IMAGES = 5  # resamples of fewer images are too similar to show how AP varies
 RECALLS = np.linspace(0.0, 1.0, 101)
-MOST_PEOPLE = 20  # COCO judges the best 20 people of an image
+MOST_PEOPLE = 20  # COCO evaluates the best 20 people of an image
 AREA_RANGES: Mapping[str, tuple[float, float]] = {
     "all": (0.0, 1e10),
     "medium": (32.0**2, 96.0**2),
@@ -195,13 +195,13 @@ def _match(
     )
     n, m = oks.shape
     low, high = area_range
-    neutral_truth = truth.ignore | (truth.areas < low) | (truth.areas > high)
+    ignored_truth = truth.ignore | (truth.areas < low) | (truth.areas > high)
     limits = np.minimum(OKS_THRESHOLDS, 1 - 1e-10)
     free = np.ones((len(limits), m), bool)
     partner = np.full((len(limits), n), -1)
     for i in range(n if m else 0):
         able = free & (oks[i] >= limits[:, None])  # (T, M)
-        proper = able & ~neutral_truth
+        proper = able & ~ignored_truth
         able = np.where(proper.any(axis=1, keepdims=True), proper, able)
         likeness = np.where(able, oks[i], -1.0)
         best = m - 1 - likeness[:, ::-1].argmax(axis=1)  # of equals COCO takes the last
@@ -210,12 +210,12 @@ def _match(
         free[rows, best[rows]] = truth.crowd[best[rows]]
     found_area = np.ptp(points, axis=1).prod(axis=1) if n else np.zeros(0)
     other_size = (found_area < low) | (found_area > high)
-    ignored = np.where(partner >= 0, np.append(neutral_truth, False)[partner], other_size)
+    ignored = np.where(partner >= 0, np.append(ignored_truth, False)[partner], other_size)
     return ImageMatch(
         image_id=truth.image_id,
         scores=found.scores[:MOST_PEOPLE],
         oks=oks,
         partner=partner,
         ignored=ignored,
-        expected=~neutral_truth,
+        expected=~ignored_truth,
     )

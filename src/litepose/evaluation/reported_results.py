@@ -90,13 +90,13 @@ def record(
     Raises LitePoseError where there are no such weights, or the evaluation was not completed.
     """
     name = predictor.info.name
-    there = [options.weights] if options.weights else _zoo_files(name)
-    if not there:
+    weights = [options.weights] if options.weights else _zoo_files(name)
+    if not weights:
         raise LitePoseError(
             f"an entry holds the hash of the weights, and {name} is no model of the zoo whose file"
             " is here: give the file as EvaluateOptions(weights=...)"
         )
-    sha256 = there[0].sha256  # before the work: the file may be changed during it
+    sha256 = weights[0].sha256  # before the work: the file may be changed during it
     with tempfile.TemporaryDirectory() as folder:
         report = evaluate(predictor, dataset, Path(folder), options, progress)
         results = read_json(Path(folder) / "results.json", "the results")
@@ -105,8 +105,8 @@ def record(
     records = dataset.records[: options.limit]
     truth = truth_to_coco([truth_of(record) for record in records], dataset.skeleton)
     truth["images"] = [_image(record) for record in records]
-    for one in results:
-        one["keypoints"] = [round(value, 3) for value in one["keypoints"]]
+    for result in results:
+        result["keypoints"] = [round(value, 3) for value in result["keypoints"]]
     entry = ReportedResult(
         model=name,
         weights_sha256=sha256,

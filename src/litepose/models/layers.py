@@ -139,10 +139,10 @@ def stage_blocks(inputs: int, stage: Stage, style: ConvStyle) -> list[InvertedBo
             inputs if i == 0 else stage.width,
             stage.width,
             stage.stride if i == 0 else 1,
-            how,
+            block,
             style,
         )
-        for i, how in enumerate(stage.blocks)
+        for i, block in enumerate(stage.blocks)
     ]
 
 

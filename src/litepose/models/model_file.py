@@ -85,14 +85,14 @@ def resolve_model(
 
     Raises LitePoseError for an unknown name, a missing file, or a model without weights here.
     """
-    there = model_files(model)
-    if not there:
+    existing = model_files(model)
+    if not existing:
         entry = zoo.find_model(name_of(model))
         raise LitePoseError(
             f"there are no weights for {entry.info.name} here: {entry.weights}. `litepose models`"
             f" lists what there is; {zoo.WEIGHTS_VARIABLE} names a folder of yours"
         )
-    return next((file for file in there if file.path.suffix in first), there[0])
+    return next((file for file in existing if file.path.suffix in first), existing[0])
 
 
 def name_of(model: str | os.PathLike[str] | None) -> str:

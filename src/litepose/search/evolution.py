@@ -43,7 +43,7 @@ def search(
 ) -> list[Candidate]:
     """Evaluate candidates until there are `config.evaluations`; the Pareto front, cheapest first.
 
-    The study in the output folder is resumed where there is one. step: told how many are done;
+    The study in the output folder is resumed where there is one. step: called with the number done;
     opened: called once other processes can join.
     Raises LitePoseError where the folder holds another search, or the limit cannot be met.
     """
@@ -177,8 +177,8 @@ def _evolve(
         _tell(study, trial, Candidate(genes, ap, cost, macs, params), "evaluated")
 
 
-def _tell(study: optuna.Study, trial: optuna.Trial, candidate: Candidate, how: str) -> None:
-    trial.set_user_attr(how, True)
+def _tell(study: optuna.Study, trial: optuna.Trial, candidate: Candidate, outcome: str) -> None:
+    trial.set_user_attr(outcome, True)
     trial.set_user_attr("macs", candidate.macs)
     trial.set_user_attr("params", candidate.params)
     study.tell(trial, [candidate.ap, candidate.cost])
@@ -204,9 +204,9 @@ def _evaluated(study: optuna.Study) -> dict[str, Candidate]:
 def _front(study: optuna.Study) -> list[Candidate]:
     """Those that no other beats in both AP and cost, cheapest first."""
     front: list[Candidate] = []
-    for one in sorted(_evaluated(study).values(), key=lambda c: (c.cost, -c.ap)):
-        if not front or one.ap > front[-1].ap:
-            front.append(one)
+    for candidate in sorted(_evaluated(study).values(), key=lambda c: (c.cost, -c.ap)):
+        if not front or candidate.ap > front[-1].ap:
+            front.append(candidate)
     return front
 
 
@@ -225,16 +225,16 @@ def _write_results(
     """front.json and its plot, all evaluations, and each network of the front."""
     from litepose.search.plot import draw_front
 
-    everybody = list(_evaluated(study).values())
+    evaluated = list(_evaluated(study).values())
     rows = []
-    for number, one in enumerate(front):
-        arch = evaluator.supernet.space.arch(one.genes)
+    for number, candidate in enumerate(front):
+        arch = evaluator.supernet.space.arch(candidate.genes)
         name = network_name(number)
-        extra = {"validation_ap": f"{one.ap:.3f}"}
+        extra = {"validation_ap": f"{candidate.ap:.3f}"}
         save_checkpoint(
             folder / name, evaluator.network(arch), evaluator.supernet.settings(arch), extra
         )
-        rows.append({"file": name, **one.to_dict(), "network": describe(arch)})
-    text = {"cost": kind, "front": rows, "evaluations": [c.to_dict() for c in everybody]}
+        rows.append({"file": name, **candidate.to_dict(), "network": describe(arch)})
+    text = {"cost": kind, "front": rows, "evaluations": [c.to_dict() for c in evaluated]}
     write_atomically(folder / "front.json", json.dumps(text, indent=1).encode())
-    draw_front(folder / "front.png", everybody, front, kind)
+    draw_front(folder / "front.png", evaluated, front, kind)

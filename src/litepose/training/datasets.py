@@ -97,7 +97,9 @@ def open_source(
         dataset = dataset.select([place[i] for i in source.image_ids])
     if source.held_out:
         inside = [_place(record.image_id) < source.held_out for record in dataset.records]
-        dataset = dataset.select([i for i, one in enumerate(inside) if one == source.only_held_out])
+        dataset = dataset.select(
+            [i for i, held_out in enumerate(inside) if held_out == source.only_held_out]
+        )
     if not len(dataset):
         raise LitePoseError(f"{folder} split {source.split} has no image with labeled people")
     teacher_heatmaps: PoseDataset = dataset

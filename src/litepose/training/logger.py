@@ -21,7 +21,7 @@ from litepose.core.progress import Progress
 from litepose.core.read_text import DATA_BYTES, parse_json, read_file
 from litepose.evaluation.matching import Interval
 from litepose.imaging.draw import draw_poses
-from litepose.training.validation import Seen
+from litepose.training.validation import Example
 
 PLAIN_LINE_SECONDS = 30.0
 SAMPLE_THRESHOLD = 0.1
@@ -103,7 +103,7 @@ class Reporter:
         if self._bar is not None:
             self._bar.clear()
 
-    def write(self, report: EpochReport, seen: Sequence[Seen]) -> None:
+    def write(self, report: EpochReport, seen: Sequence[Example]) -> None:
         """The report on the screen and in the files. Raises LitePoseError on a full disk."""
         self.say(report.to_text())
         if self.silent:
@@ -132,12 +132,12 @@ class Reporter:
         self._curves.add_scalar("rate", report.rate, report.epoch)
         self._curves.flush()
 
-    def _write_samples(self, epoch: int, seen: Sequence[Seen]) -> None:
+    def _write_samples(self, epoch: int, seen: Sequence[Example]) -> None:
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
-        for i, one in enumerate(seen):
-            found = draw_poses(one.image, one.found, threshold=SAMPLE_THRESHOLD)
-            both = np.hstack([found, draw_poses(one.image, one.truth)])
+        for i, example in enumerate(seen):
+            found = draw_poses(example.image, example.found, threshold=SAMPLE_THRESHOLD)
+            both = np.hstack([found, draw_poses(example.image, example.truth)])
             jpeg = cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR))[1]
             (folder / f"epoch{epoch:04d}_{i}.jpg").write_bytes(jpeg.tobytes())
 

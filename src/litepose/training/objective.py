@@ -28,8 +28,10 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 itself, not by way of float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    ask = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # PyTorch has no other way
-    return device.type == "cpu" and ask is not None and bool(ask())
+    supported = getattr(
+        torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None
+    )  # PyTorch has no other way
+    return device.type == "cpu" and supported is not None and bool(supported())
 
 
 class Teacher:

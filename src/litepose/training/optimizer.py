@@ -113,7 +113,7 @@ def expand(part: str) -> list[str]:
 
 def within(name: str, part: str) -> bool:
     """Whether a parameter or module of that name belongs to the part."""
-    return any(name == one or name.startswith(f"{one}.") for one in expand(part))
+    return any(name == module or name.startswith(f"{module}.") for module in expand(part))
 
 
 def check_parts(model: nn.Module, parts: Iterable[str]) -> None:
@@ -121,11 +121,12 @@ def check_parts(model: nn.Module, parts: Iterable[str]) -> None:
     names = [name for name, _ in model.named_parameters()]
     prefixes = {".".join(n.split(".")[:depth]) for n in names for depth in (1, 2, 3)}
     for part in parts:
-        for one in expand(part):
-            if not any(within(name, one) for name in names):
+        for module in expand(part):
+            if not any(within(name, module) for name in names):
                 tops = sorted({name.split(".")[0] for name in names})
                 raise LitePoseError(
-                    f"the network has no part {one!r}{did_you_mean(one, prefixes)} (it has {tops})"
+                    f"the network has no part {module!r}{did_you_mean(module, prefixes)}"
+                    f" (it has {tops})"
                 )
 
 

@@ -66,10 +66,10 @@ def check_description(folder: Path, description: dict[str, Any]) -> None:
         write_atomically(path, json.dumps(description, indent=1).encode())
         return
     try:
-        there = read_json(path, "the description of teacher maps", SETTINGS_BYTES)
+        found = read_json(path, "the description of teacher maps", SETTINGS_BYTES)
     except LitePoseError as exc:
         raise LitePoseError(f"{exc}; name another folder") from None
-    before = there if isinstance(there, dict) else {}
+    before = found if isinstance(found, dict) else {}
     differs = [
         f"{key} {before.get(key)}, now {value}"
         for key, value in description.items()

@@ -38,14 +38,14 @@ def known_fields(kind: type) -> BeforeValidator:
         names = [f.name for f in dataclasses.fields(kind)]
         if isinstance(value, Mapping):
             unknown = set(value) - {*names}
-            wrong = [
+            problems = [
                 f"key {key!r} is now called {RENAMED[key]!r}"
                 if key in RENAMED
                 else f"unknown key {key!r}{did_you_mean(key, names)}"
                 for key in unknown
             ]
-            if wrong:
-                raise ValueError("; ".join(sorted(wrong)))
+            if problems:
+                raise ValueError("; ".join(sorted(problems)))
         return value
 
     return BeforeValidator(check)

@@ -10,7 +10,7 @@ import time
 from types import FrameType
 from typing import Any
 
-ASKING = (signal.SIGTERM, signal.SIGINT, *filter(None, [getattr(signal, "SIGHUP", None)]))
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, *filter(None, [getattr(signal, "SIGHUP", None)]))
 IMPATIENT_AFTER = 1.0  # seconds: some terminals and launchers send a signal twice
 
 
@@ -24,7 +24,7 @@ class Signals:
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():  # only there may one listen
-            self._before = {number: signal.signal(number, self._catch) for number in ASKING}
+            self._before = {number: signal.signal(number, self._catch) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -94,8 +94,8 @@ class Trainer:
             self.save()
         elif run.group.first:
             run.save_weights("last.safetensors", None)
-        how = "finished" if finished else "stopped; resume goes on from here"
-        self.reporter.say(f"{how}, {duration(progress.seconds)} in all")
+        outcome = "finished" if finished else "stopped; resume goes on from here"
+        self.reporter.say(f"{outcome}, {duration(progress.seconds)} in all")
         best = run.folder / "best.safetensors"
         return TrainResult(
             finished=finished,
@@ -111,17 +111,17 @@ class Trainer:
         progress = self.run.progress
         loader = self.run.training_loader(progress.epoch)
         batches = loader.batches_per_epoch
-        what = f"epoch {progress.epoch + 1}/{self.config.epochs}"
+        place = f"epoch {progress.epoch + 1}/{self.config.epochs}"
         train_mode(self.run.model, self.config.model.freeze, self.config.model.freeze_norms)
-        self.reporter.begin(what, batches, progress.batch)
+        self.reporter.begin(place, batches, progress.batch)
         mark = time.perf_counter()
         for batch in loader.epoch(progress.epoch, progress.batch):
             progress.wait_seconds += time.perf_counter() - mark
             losses = self.step(batch, batches)
             progress.train_seconds += time.perf_counter() - mark
             mark = time.perf_counter()
-            self.reporter.advance(what, losses.total.item(), progress.batch, batches)
-            if progress.batch < batches and self._asked() == STOP:
+            self.reporter.advance(place, losses.total.item(), progress.batch, batches)
+            if progress.batch < batches and self._agree() == STOP:
                 break
         progress.unreadable = len(loader.unreadable)
         self.reporter.end()
@@ -179,10 +179,10 @@ class Trainer:
                 return False
             self._keep_if_best(validation)
         report = self._report(validation, time.monotonic() - began)
-        self.reporter.write(report, validation.seen if validation else ())
+        self.reporter.write(report, validation.examples if validation else ())
         progress.next_epoch()
         self.save()  # so that weights and figures never lie without the state that they belong to
-        return progress.epoch == self.config.epochs or self._asked() != STOP
+        return progress.epoch == self.config.epochs or self._agree() != STOP
 
     def validate(self) -> Validation:
         run = self.run
@@ -193,24 +193,24 @@ class Trainer:
             return run.group.world == 1 and self._wish() == STOP
 
         loader, samples = run.validation_loader(), self.config.run.samples
-        return validate(run.judged, loader, run.objective, run.group, samples, stopping)
+        return validate(run.eval_model, loader, run.objective, run.group, samples, stopping)
 
     def save(self) -> None:
         self.run.progress.seconds = self.seconds_before + time.monotonic() - self.began_at
         self.run.save()
         self.saved_at = time.monotonic()
 
-    def _asked(self) -> int:
+    def _agree(self) -> int:
         """Decide what to do between batches, the same in all processes; saves where it is time."""
         progress, world = self.run.progress, self.run.group.world
         if progress.batch % self.config.run.accumulate:
             return GO_ON
         if world > 1 and progress.batch % (AGREE_EVERY * self.config.run.accumulate):
             return GO_ON
-        asked = self.run.group.most(self._wish())
-        if asked == SAVE:
+        decision = self.run.group.most(self._wish())
+        if decision == SAVE:
             self.save()
-        return asked
+        return decision
 
     def _wish(self) -> int:
         now = time.monotonic()

@@ -133,13 +133,13 @@ def run_pseudo_label(options: argparse.Namespace) -> int:
     weights = predictor.backend.file.sha256
     target = predictor.info.skeleton
     dataset = find_dataset(options.data, options.split, target, skeleton=options.skeleton)
-    how = PredictOptions(
+    settings = PredictOptions(
         options.flip_test, parse_scales(options.scales), views=(predictor.info.input.size,)
     )
     left_out = 0
     progress = Progress(len(dataset), "images")
     try:
-        for reason in write_teacher_maps(predictor, weights, dataset, options.output, how):
+        for reason in write_teacher_maps(predictor, weights, dataset, options.output, settings):
             progress.step()
             if reason is not None:
                 left_out += 1

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from litepose.evaluation.evaluator import EvaluateOptions, evaluate
     from litepose.inference.predictor import options_for
 
-    how = EvaluateOptions(
+    settings = EvaluateOptions(
         limit=options.limit,
         resume=options.resume,
         dataset_name=f"{Path(options.data).name} {options.split}",
@@ -79,8 +79,8 @@ def run(options: argparse.Namespace) -> int:
         scales=None if options.scales is None else parse_scales(options.scales),
     )
     dataset, unknown = open_data(options, predictor)
-    how = replace(
-        how,
+    settings = replace(
+        settings,
         flip_test=predict.flip_test,
         scales=predict.scales,
         views=predict.views,
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     progress = Progress(total, "images", options.quiet)
     output = local_path(options.output) if options.output else None
     try:
-        report = evaluate(predictor, dataset, output, how, lambda done, of: progress.step())
+        report = evaluate(predictor, dataset, output, settings, lambda done, of: progress.step())
     finally:
         progress.clear()
     tell(report.to_text())

@@ -60,19 +60,19 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    how = parser.add_argument_group("prediction")
-    how.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
-    how.add_argument(
+    group = parser.add_argument_group("prediction")
+    group.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
+    group.add_argument(
         "--decoder", choices=("fast", "reference"), help="reference: the official one, slow"
     )
-    how.add_argument(
+    group.add_argument(
         "--scales",
         help="average the maps of input sizes that are multiples, e.g. 1,0.5,2, as the paper does",
     )
-    how.add_argument(
+    group.add_argument(
         "--threshold", type=float, help="leave people out who score below (default: the model's)"
     )
-    how.add_argument("--max-people", type=int, help="keep only so many of the best")
+    group.add_argument("--max-people", type=int, help="keep only so many of the best")
 
 
 def open_predictor(options: argparse.Namespace) -> Predictor:

@@ -90,14 +90,14 @@ def _pose(
     neck = hips_xy + up * TORSO * height
     tilt = up + side * rng.normal(0, 0.15)
     head = neck + tilt * (NECK - HEAD) * height
-    look = rng.uniform(-0.35, 0.35) * HEAD * height
-    points: dict[str, np.ndarray] = {"nose": head + side * look + np.array([0, 0.018 * height])}
+    gaze = rng.uniform(-0.35, 0.35) * HEAD * height
+    points: dict[str, np.ndarray] = {"nose": head + side * gaze + np.array([0, 0.018 * height])}
     for name, sign in (("left", facing), ("right", -facing)):
         out = side * sign
         points[f"{name}_eye"] = (
-            head + out * 0.42 * HEAD * height + side * look - up * -0.012 * height
+            head + out * 0.42 * HEAD * height + side * gaze - up * -0.012 * height
         )
-        points[f"{name}_ear"] = head + out * HEAD * height + side * look * 0.3
+        points[f"{name}_ear"] = head + out * HEAD * height + side * gaze * 0.3
         points[f"{name}_shoulder"] = neck + out * SHOULDER * turn * height
         points[f"{name}_hip"] = hips_xy + out * HIP * turn * height
         arm = rng.uniform(-10, 150) if rng.uniform() < 0.5 else rng.uniform(5, 45)

@@ -129,7 +129,7 @@ def _figures(rng: np.random.Generator, settings: SceneSettings) -> list[Figure]:
     width, height = settings.size_wh
     fewest, most = settings.people
     count = int(rng.integers(fewest, most + 1))
-    # More people are smaller, or nobody would be seen whole.
+    # The more people, the smaller they are; otherwise all would be covered.
     smaller = 1.0 if count <= 2 else (2 / count) ** 0.35
     figures = []
     slots = rng.permutation(count)

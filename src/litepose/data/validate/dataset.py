@@ -92,8 +92,8 @@ def examine(
     found += check_categories(data["annotations"], data["categories"], category)
     found += check_order(category, own)
     found += check_annotations(data["annotations"], people, sizes)
-    triples, kept, wrong = triples_of(people, own.num_keypoints)
-    found += wrong
+    triples, kept, problems = triples_of(people, own.num_keypoints)
+    found += problems
     found += check_keypoints(triples, kept, sizes)
     found += check_corner_boxes(triples, kept, sizes)
     found += sides_findings(triples, [str(a.get("id")) for a in kept], own)

@@ -48,10 +48,10 @@ def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool)
         path = folder / name
         try:
             path = find_image(folder, name)
-            there, inside = path.is_file(), path.resolve().is_relative_to(folder.resolve())
+            exists, inside = path.is_file(), path.resolve().is_relative_to(folder.resolve())
         except (OSError, ValueError, RuntimeError):  # too long; no text; links in a circle
-            there = inside = False
-        if not there:
+            exists = inside = False
+        if not exists:
             missing.append(name)
             continue
         if not inside:

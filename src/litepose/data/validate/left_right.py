@@ -56,11 +56,11 @@ def _sizes(triples: np.ndarray) -> np.ndarray:
 
 
 def _no_pairs(skeleton: Skeleton, pairs: list[tuple[int, int]]) -> list[Finding]:
-    what = (
+    message = (
         "keypoints, none with a mirrored partner: if they have a left and a right, give flip_pairs"
         " in a skeleton.toml"
     )
-    return [] if pairs else [Finding("warning", what, skeleton.num_keypoints)]
+    return [] if pairs else [Finding("warning", message, skeleton.num_keypoints)]
 
 
 def _names_without_partner(skeleton: Skeleton) -> list[Finding]:
@@ -88,7 +88,7 @@ def _unlike_pairs(
     triples: np.ndarray, scale: np.ndarray, skeleton: Skeleton, pairs: list[tuple[int, int]]
 ) -> list[Finding]:
     """A pair whose ends sit at different heights in nearly everybody is no mirror pair."""
-    wrong = []
+    unlike = []
     for a, b in pairs:
         both = (triples[:, (a, b), 2] > 0).all(axis=1)
         drop = (triples[both, a, 1] - triples[both, b, 1]) / scale[both]
@@ -96,9 +96,11 @@ def _unlike_pairs(
             len(drop) >= FEWEST
             and abs(np.median(drop)) > 2 * np.median(np.abs(drop - np.median(drop))) + 0.02
         ):
-            wrong.append(f"{skeleton.keypoints[a]} and {skeleton.keypoints[b]}")
+            unlike.append(f"{skeleton.keypoints[a]} and {skeleton.keypoints[b]}")
     return finding(
-        "error", "flip pairs whose ends are at different heights in most people: wrong pair?", wrong
+        "error",
+        "flip pairs whose ends are at different heights in most people: wrong pair?",
+        unlike,
     )
 
 
@@ -119,14 +121,14 @@ def _swapped_pairs(
     signs = _signs(triples, scale, pairs)
     others = np.sign(signs.sum(axis=1, keepdims=True) - signs)
     agreement = signs * others
-    wrong = []
+    swapped = []
     for p, (a, b) in enumerate(pairs):
         known = agreement[:, p] != 0
         if known.sum() >= FEWEST and (agreement[known, p] > 0).mean() < 0.4:
             share = (agreement[known, p] < 0).mean()
             names = f"{skeleton.keypoints[a]} and {skeleton.keypoints[b]}"
-            wrong.append(f"{names} ({share:.0%} of {int(known.sum())} people)")
-    return finding("error", "pairs with left and right exchanged, by all other pairs", wrong)
+            swapped.append(f"{names} ({share:.0%} of {int(known.sum())} people)")
+    return finding("error", "pairs with left and right exchanged, by all other pairs", swapped)
 
 
 def _swapped_everywhere(triples: np.ndarray, skeleton: Skeleton) -> list[Finding]:
