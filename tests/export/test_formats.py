@@ -55,7 +55,7 @@ def test_the_weights_of_another_format_are_not_overwritten(tmp_path, monkeypatch
     (tmp_path / "p.xml").touch()
     (tmp_path / "p.bin").touch()
     check(ExportRequest("p", "openvino", tmp_path / "p.xml"))
-    with pytest.raises(LitePoseError, match=r"p\.bin is there already"):
+    with pytest.raises(LitePoseError, match=r"p\.bin exists already"):
         check(ExportRequest("p", "ncnn", tmp_path / "p.param"))
 
 
@@ -71,7 +71,7 @@ def test_a_source_that_cannot_be(tiny: Source, wrong, said) -> None:
         replace(tiny, **wrong)
     with pytest.raises(LitePoseError, match="17 keypoints; its skeleton lsp14 has 14"):
         Source(tiny.network, replace(tiny.info, skeleton=LSP14))
-    with pytest.raises(LitePoseError, match="exported already"):
+    with pytest.raises(LitePoseError, match="already exported"):
         load_source("mine.onnx")
 
 

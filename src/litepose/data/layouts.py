@@ -10,7 +10,7 @@ from litepose.core.names import local_path
 from litepose.core.skeleton import Skeleton
 from litepose.data.datasets import CocoDataset
 
-# Annotation file and image folders of a split, the first that are there; {split} is filled in.
+# Annotation file and image folders of a split; the first that exist are used.
 LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("annotations/person_keypoints_{split}.json", ("images/{split}", "{split}", "images")),
     ("annotations/crowdpose_{split}.json", ("images",)),
@@ -20,13 +20,13 @@ LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("{split}/_annotations.coco.json", ("{split}",)),
     ("{split}.json", ("images/{split}", "{split}", "images")),
 )
-# One annotated person an image, others in view unlabeled.
+# Each image has one annotated person; other people in it are unlabeled.
 SINGLE_PERSON_SETS = ("lsp", "lspet")
 
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """Paths of one split; `skeleton_toml` is None where the folder has none."""
+    """Paths of one split; `skeleton_toml` is None if there is none."""
 
     annotation_json: Path
     image_folder: Path
@@ -58,9 +58,9 @@ def find_dataset(
 
 
 def check_unused(root: Path, split: str) -> None:
-    """Raises LitePoseError where a folder has anything of this split that writing it would spoil.
+    """Raise LitePoseError if a folder already has files of this split.
 
-    Annotations of another layout count: `find_files` would find one and hide the other.
+    Annotations of another layout count too: `find_files` would find one and hide the other.
     """
     unused = [root / form.format(split=split) for form, _ in LAYOUTS]
     unused = [path for path in unused if path.exists()]

@@ -101,7 +101,7 @@ def check(request: ExportRequest) -> Format:
         beside = request.target.with_suffix(suffix)
         if beside.exists() and not request.target.exists():
             raise LitePoseError(
-                f"{beside} exists already and was not written by an export of {request.target};"
+                f"{beside} exists already and does not belong to {request.target};"
                 " choose another name with --output"
             )
     if request.decoder and not form.decoder:

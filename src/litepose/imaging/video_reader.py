@@ -22,10 +22,7 @@ from litepose.imaging.video_open import VideoSource, is_camera, open_frames
 _AHEAD = 3  # frames of a file kept ready
 _PARTING = 2.0  # seconds to wait for the reader to end
 _GLANCE = 0.1  # seconds between checks for a request to stop
-_SHORT_BY = (
-    0.5,
-    0.05,
-)  # seconds, share of the length, that a whole video may lack
+_SHORT_BY = 0.5, 0.05  # seconds, share of the length, that a whole video may lack
 
 
 class Frame(NamedTuple):

@@ -170,13 +170,7 @@ def _recall() -> dict[str, dict[str, float]]:
             str(key): {str(name): float(ms) for name, ms in times.items()}
             for key, times in data.items()
         }
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-    ):  # no home, or invalid JSON
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError):  # no home, invalid JSON
         return {}
 
 

@@ -84,7 +84,7 @@ class Smoother:
             raise LitePoseError("smoothing needs track ids; give it the result of a Tracker")
         if len(np.unique(poses.track_ids)) < len(poses):
             raise LitePoseError(
-                f"each person in a frame needs a different id; got {poses.track_ids.tolist()}"
+                f"an id may belong to one person of a frame only; got {poses.track_ids.tolist()}"
             )
         if seconds < self._time - STEP_BACK:
             self.forget()

@@ -18,9 +18,7 @@ from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
 from litepose.training.losses import Losses, LossRule, cell_weights, pose_losses, unlabeled_cells
 from litepose.training.targets import Targets, make_targets
 
-TEACHER_MISS_THRESHOLD = (
-    0.1  # a teacher colder than this where labels are hotter has not seen the keypoint
-)
+TEACHER_MISS_THRESHOLD = 0.1  # a labeled keypoint with less teacher heat was missed by the teacher
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -28,10 +26,10 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 itself, not by way of float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    supported = getattr(
-        torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None
-    )  # PyTorch has no other way
-    return device.type == "cpu" and supported is not None and bool(supported())
+    if device.type != "cpu":
+        return False
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # no public function
+    return supported is not None and bool(supported())
 
 
 class Teacher:

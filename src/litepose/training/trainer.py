@@ -187,9 +187,7 @@ class Trainer:
     def validate(self) -> Validation:
         run = self.run
 
-        def stopping() -> (
-            bool
-        ):  # several processes would have to agree, so they validate to the end
+        def stopping() -> bool:  # several processes cannot stop apart, so they validate to the end
             return run.group.world == 1 and self._wish() == STOP
 
         loader, samples = run.validation_loader(), self.config.run.samples

@@ -20,7 +20,7 @@ def check_categories(
     categories: Sequence[Mapping[str, Any]],
     own: Mapping[str, Any],
 ) -> list[Finding]:
-    """Annotations that are left out because they are not of the keypoints' category."""
+    """Annotations left out because they belong to another category."""
     others = [a for a in annotations if not in_category(a, own)]
     listed = [category.get("id") for category in categories]
     name = own.get("name")
@@ -34,7 +34,7 @@ def check_categories(
 
 
 def check_order(category: Mapping[str, Any], own: Skeleton) -> list[Finding]:
-    """The names that the annotation file has itself, in another order than the given skeleton."""
+    """Compare the order of names in the annotation file with the given skeleton."""
     names = category.get("keypoints")
     theirs = [canonical_name(str(name)) for name in names] if isinstance(names, list) else []
     ours = [canonical_name(name) for name in own.keypoints]
@@ -94,7 +94,7 @@ def _read(
 def triples_of(
     people: list[Mapping[str, Any]], k: int
 ) -> tuple[np.ndarray, list[Mapping[str, Any]], list[Finding]]:
-    """(N, K, 3) of the annotations that can be read, these annotations, and what cannot."""
+    """(N, K, 3) keypoints of readable annotations, these annotations, and problems of others."""
     rows, kept, lengths, numbers = [], [], [], []
     for a in people:
         flat = flat_keypoints(a, k)
@@ -160,7 +160,7 @@ def check_keypoints(
 def check_corner_boxes(
     triples: np.ndarray, people: list[Mapping[str, Any]], sizes: Mapping[Any, tuple[int, int]]
 ) -> list[Finding]:
-    """Boxes written as x, y of two corners instead of x, y, width, height, where most are."""
+    """Boxes written as two corners instead of x, y, width, height, if most are."""
     corners, checked, rest_on_them = [], 0, False
     for a, row in zip(people, triples, strict=True):
         box, seen = _box_or_none(a), row[row[:, 2] > 0, :2]
