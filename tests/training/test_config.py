@@ -127,7 +127,7 @@ def test_an_architecture_is_changed_field_by_field():
     arch = make_start(config_from_dict(table), None).info.arch
     assert (arch["top"], arch["tag_depth"]) == (64, 1)
     assert arch["heatmap"] == zoo.find_model("tiny").info.arch["heatmap"]
-    with pytest.raises(LitePoseError, match="misses or misnames"):
+    with pytest.raises(LitePoseError, match="is missing or misnamed"):
         make_start(
             config_from_dict({**table, "model": {"name": "tiny", "arch": {"tops": 1}}}), None
         )

@@ -1,7 +1,7 @@
 """Merge the maps of several forward passes (mirrored, at other scales) into one set.
 
-Source: the official test-time augmentation. Ours merges at the finest stride of the first pass
-instead of at image size; tags come from the passes at the first pass's scale only.
+Source: the official test-time augmentation. Maps are merged at the finest stride of the first pass
+instead of at image size; tags come only from passes at the scale of the first.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def block_side(stride: int) -> int:
 
 
 def _heatmaps(passes: Sequence[ForwardPass]) -> list[np.ndarray]:
-    """All heatmaps (K, h, w), whatever the stride, as the numbers that OpenCV adds."""
+    """All heatmaps (K, h, w), of all strides, in the type that OpenCV adds."""
     return [np.asarray(maps[0], np.float32) for p in passes for maps in p.maps.heatmaps]
 
 
@@ -138,7 +138,7 @@ def merge_passes(passes: Sequence[ForwardPass], tag_kind: TagKind) -> MergedMaps
 
 def _hottest_of_each(cells: np.ndarray, block: int) -> np.ndarray:
     """(K, R, C * block) -> (K, R, C): the hottest of every `block` cells."""
-    hottest, seen = cells.reshape(-1), 1  # each cell: the hottest of the `seen` cells from it on
+    hottest, seen = cells.reshape(-1), 1  # each cell: the hottest of `seen` cells starting there
     while seen < block:  # quicker than a reduction over a short axis
         step = min(seen, block - seen)
         hottest = np.maximum(hottest[:-step], hottest[step:])

@@ -1,8 +1,8 @@
 """Find heatmap peaks, their sub-pixel positions and tags.
 
-Source: the official decoder's NMS and top-k. Ours never enlarges the maps to image size: only
-blocks with a cell above the threshold are read; only such cells are compared with their neighbors;
-a plateau gives one peak; the sub-pixel shift is the vertex of a parabola, not a fixed quarter.
+Source: the official decoder's NMS and top-k. Differences: maps are not enlarged to image size; only
+blocks with a cell above the threshold are read, and only such cells are compared with neighbors; a
+plateau gives one peak; the sub-pixel shift is the vertex of a parabola, not a fixed quarter.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Source: COCO's evaluation (people matched greedily, best score first, at ten OKS thresholds; AP is
 the mean of the precision envelope at 101 recalls); percentile bootstrap (Efron, 1979).
-Ours differs: an image is matched once and images are then resampled as weights, so a thousand
-resamples cost a second and not a thousand evaluations. `average_precision` equals `coco_ap`.
+Each image is matched once, and images are resampled as weights, so a thousand resamples take a
+second instead of a thousand evaluations. `average_precision` equals `coco_ap`.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def ap_intervals(
 
 @dataclass(frozen=True, eq=False)
 class _Ranking:
-    """All found people that are right or wrong, best first: (T, D), and images' counts (P,)."""
+    """All true and false positives, best first: (T, D), and images' counts (P,)."""
 
     image: np.ndarray
     tp: np.ndarray
@@ -163,8 +163,8 @@ def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
 def _precision(ranking: _Ranking, weights: np.ndarray) -> np.ndarray:
     """(T,) AP with image i counted weights[i] times.
 
-    A repeated image's people stand side by side in the ranking, so adding them at once leaves the
-    precision envelope as it is.
+    People of a repeated image are adjacent in the ranking, so adding them at once does not change
+    the precision envelope.
     """
     weight = weights[ranking.image]
     tp = np.cumsum(ranking.tp * weight, axis=1)  # (T, D)
@@ -204,7 +204,7 @@ def _match(
         proper = able & ~ignored_truth
         able = np.where(proper.any(axis=1, keepdims=True), proper, able)
         likeness = np.where(able, oks[i], -1.0)
-        best = m - 1 - likeness[:, ::-1].argmax(axis=1)  # of equals COCO takes the last
+        best = m - 1 - likeness[:, ::-1].argmax(axis=1)  # COCO takes the last of equals
         rows = np.flatnonzero(able.any(axis=1))
         partner[rows, i] = best[rows]
         free[rows, best[rows]] = truth.crowd[best[rows]]

@@ -1,7 +1,7 @@
 """The report of an evaluation, as text and as JSON.
 
-COCO's and CrowdPose's families with a 95 % interval beside every AP, images whose people
-are all labeled apart from the rest, and the breakdowns of breakdown.py.
+It has COCO's and CrowdPose's numbers, a 95 % interval of every AP, the same numbers for completely
+labeled images, and the breakdowns of breakdown.py.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Metrics:
 class EvaluationReport:
     """One evaluation run.
 
-    metrics: of all images; complete: only those with all people labeled, None where that is all or
+    metrics: of all images; complete: of images with all people labeled, None if these are all or
     none;  settings: of the prediction;  unreadable: what could not be read;
     interrupted: stopped before the last image;  seconds: spent in predicting
     left_out: keypoints that the model lacks, and people with none but those

@@ -1,8 +1,8 @@
 """Recorded predictions of bundled models on validation images, and the AP reported for them.
 
-An entry is one compressed JSON file that holds the labels, every person found and the
-numbers that model card and README quote, so that anybody can compute them again without the
-images; and the hash of the weights, so that weights cannot change without their numbers.
+An entry is one compressed JSON file with the labels, all people found and the numbers of model card
+and README, so that these can be recomputed without the images. The hash of the weights ensures that
+weights do not change without their numbers.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def record(
             f"an entry holds the hash of the weights, and {name} is no model of the zoo whose file"
             " is here: give the file as EvaluateOptions(weights=...)"
         )
-    sha256 = weights[0].sha256  # before the work: the file may be changed during it
+    sha256 = weights[0].sha256  # before the work, because the file may change during it
     with tempfile.TemporaryDirectory() as folder:
         report = evaluate(predictor, dataset, Path(folder), options, progress)
         results = read_json(Path(folder) / "results.json", "the results")
@@ -159,7 +159,7 @@ def compute(entry: ReportedResult) -> dict[str, float]:
 
 
 def write_result(path: Path, entry: ReportedResult) -> None:
-    """The same entry always gives the same bytes."""
+    """Write an entry; the same entry gives the same bytes."""
     text = json.dumps({"schema": SCHEMA, **asdict(entry)}, separators=(",", ":"))
     write_atomically(path, gzip.compress(text.encode(), 9, mtime=0))
 
@@ -185,7 +185,7 @@ def _left_out(report: EvaluationReport) -> dict[str, Any]:
 
 
 def _zoo_files(model: str) -> list[ModelFile]:
-    """The weights of a model that the zoo knows, as every kind of file that is here."""
+    """All weight files of a model in the zoo."""
     return model_files(model) if model in zoo.MODELS else []
 
 

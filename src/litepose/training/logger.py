@@ -31,7 +31,7 @@ SAMPLE_THRESHOLD = 0.1
 class EpochReport:
     """One epoch. Losses by name: total, heatmap, pull, push, dense; rate: the first group's.
 
-    validation and intervals (ap, ap50, ap75) are empty where it was not the epoch's turn.
+    validation and intervals (ap, ap50, ap75) are empty for epochs without validation.
     wait_share: of the training time spent waiting for data; seconds_left: of the whole run
     """
 
@@ -66,7 +66,7 @@ class EpochReport:
 
 
 class Reporter:
-    """Logs to stderr and to the run's folder; a silent one does neither."""
+    """Log to stderr and to the run's folder; does nothing if silent."""
 
     def __init__(self, folder: Path, done_epochs: int, silent: bool) -> None:
         self.folder = folder
@@ -77,7 +77,7 @@ class Reporter:
             return
         self.metrics = folder / "metrics.jsonl"
         self._forget_after(done_epochs)
-        from torch.utils.tensorboard import SummaryWriter  # two seconds, so not at import
+        from torch.utils.tensorboard import SummaryWriter  # takes two seconds to import
 
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=done_epochs + 1)
 
@@ -104,7 +104,7 @@ class Reporter:
             self._bar.clear()
 
     def write(self, report: EpochReport, seen: Sequence[Example]) -> None:
-        """The report on the screen and in the files. Raises LitePoseError on a full disk."""
+        """Print the report and write its files. Raises LitePoseError on a full disk."""
         self.say(report.to_text())
         if self.silent:
             return
@@ -142,7 +142,7 @@ class Reporter:
             (folder / f"epoch{epoch:04d}_{i}.jpg").write_bytes(jpeg.tobytes())
 
     def _forget_after(self, epochs: int) -> None:
-        """Drop the lines of epochs that an interrupted run reported and that are now repeated."""
+        """Drop lines of epochs that an interrupted run reported and that are now repeated."""
         if self.metrics.exists():
             content = read_file(self.metrics, "the figures", DATA_BYTES).decode("utf-8", "replace")
             kept = [line for line in content.splitlines(keepends=True) if _is_of(line, epochs)]
@@ -150,7 +150,7 @@ class Reporter:
 
 
 def _is_of(line: str, epochs: int) -> bool:
-    """Whether a line is whole, the last may be cut short, and of one of the first epochs."""
+    """Whether a line is complete (the last may be cut) and of one of the first epochs."""
     try:
         figures = parse_json(line, "the line")
     except LitePoseError:

@@ -1,4 +1,4 @@
-"""Section: a table of a configuration that refuses unknown keys and answers old ones."""
+"""Section: a table of a configuration; refuses unknown keys and names the new key of old ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Validate after an epoch: losses, AP, and sample images.
 
-AP is measured as in use: whole images through the predictor; losses on squares as in training,
-without augmentation. Work is shared between processes.
+AP is measured on whole images with the predictor; losses on squares as in training, without
+augmentation. Processes share the work.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """losses: means over images, by name; intervals: ap, ap50, ap75 in 0..100, empty where the
-    images show no people; examples: the first few images; unreadable: how many were left out."""
+    """losses: means over images, by name; intervals: ap, ap50, ap75 in 0..100, empty if the
+    images show no people; examples: the first few images; unreadable: number of skipped images."""
 
     losses: dict[str, float]
     intervals: dict[str, Interval]
@@ -48,7 +48,7 @@ class Validation:
     unreadable: int
 
 
-class Stopped(Exception):  # noqa: N818 (no error, a wish)
+class Stopped(Exception):  # noqa: N818 (not an error)
     """The run is to stop; the resumed run repeats the validation."""
 
 
@@ -99,7 +99,7 @@ def mean_losses(
         if stopping():
             raise Stopped
         count = len(batch.image_ids)
-        if count:  # the last processes may have no share of the last batch
+        if count:  # the last batch may be empty in some processes
             losses = objective(model, on_device(batch, group.device))
             sums[:-1] += torch.stack(losses).double().cpu() * count
             sums[-1] += count
