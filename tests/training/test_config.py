@@ -50,7 +50,7 @@ def test_words_change_values_of_any_kind():
     assert config.epochs == 50 and config.data.root == "some/folder"
     assert config.data.train[0].weight == 2.5 and config.targets.rounding == "floor"
     assert config.model.freeze == ("stem",) and config.optimizer.lr_overrides == {"stem": 1e-4}
-    for word, reason in {"epochs": "has the form", "data.train.9.weight=1": "no place"}.items():
+    for word, reason in {"epochs": "has the form", "data.train.9.weight=1": "names no key"}.items():
         with pytest.raises(LitePoseError, match=reason):
             read_config(path, [word])
 

@@ -1,4 +1,4 @@
-"""Known video containers by their first bytes: the only ones given to FFmpeg.
+"""Detect video containers by their first bytes, and refuse playlists; FFmpeg gets nothing else.
 
 Source: signatures of ISO/IEC 14496-12 (mp4, mov), RIFF, EBML (webm, mkv), ISO/IEC 13818-1
 and -2 (MPEG streams) and others. FFmpeg detects kinds by content, skips an ID3 tag, and also knows
