@@ -142,9 +142,9 @@ def test_bench_prints_a_table_and_writes_a_plot(tmp_path, capsys, monkeypatch) -
     for wrong in ("--people", "--sizes"):
         for value in ("ten", ",", "0", "100000000"):
             assert main(["bench", wrong, value]) == 2
-            assert f"{wrong} wants whole numbers" in capsys.readouterr().err
+            assert f"{wrong} needs comma-separated" in capsys.readouterr().err
     assert main(["bench", "--models", ",,"]) == 2
-    assert "--models wants names" in capsys.readouterr().err
+    assert "--models needs names" in capsys.readouterr().err
     assert main(["bench", "--models", "p", "--backends", "tpu"]) == 2
     assert "no backend 'tpu'" in capsys.readouterr().err
 

@@ -261,12 +261,9 @@ class _Run:
         start = lines[0] if lines else header  # no complete line: stopped in the first
         other = [k for k, value in _as_json(header).items() if _as_json(start).get(k) != value]
         if other:
-            difference = (
-                "other weights" if other == ["weights"] else "another model, dataset or settings"
-            )
+            run = "other weights" if other == ["weights"] else "another model, dataset or settings"
             raise LitePoseError(
-                f"{path} comes from {difference}; start without resuming, or choose another output"
-                " folder"
+                f"{path} comes from {run}; start without resuming, or choose another output folder"
             )
         for line in lines[1:]:
             if line["image"] not in self.images:

@@ -228,7 +228,7 @@ def compute_complete_metrics(
     skeleton: Skeleton,
     resamples: int = 1000,
 ) -> Metrics | None:
-    """`compute_metrics` of the images with everybody labeled; None where that is all or none."""
+    """`compute_metrics` of completely labeled images; None if these are all or none."""
     whole = [i for i, truth in enumerate(truths) if truth.people_complete]
     if len(whole) in (0, len(truths)):
         return None

@@ -44,7 +44,7 @@ class ReportedResult:
 
     model: its name;  weights_sha256: of its file;  dataset, settings, date: how it was made
     claimed: numbers 0..100 by name, those of completely labeled images end in `_complete`
-    truth: COCO annotations without images;  results: COCO results of everybody found
+    truth: COCO annotations without images;  results: COCO results of all people found
     skeleton: as of `Skeleton.to_dict`; None: that of the zoo's model of that name
     """
 

@@ -43,9 +43,9 @@ def add_parser(verbs: Any) -> None:
         help="find people in images and videos",
         description=(
             "Finds every person in each image, draws them into IMAGE.pose.jpg, and prints one"
-            " line of JSON per image (and, after several, one that sums up). Of a video, a camera"
-            " (0 is the first) or a stream it draws VIDEO.pose.webm; there is one line of JSON per"
-            " frame, on stdout where that is no terminal and in --json FILE, and one that sums up."
+            " line of JSON per image (and a summary after several). For a video, a camera (0 is the"
+            " first) or a stream it draws VIDEO.pose.webm and writes one line of JSON per frame, to"
+            " --json FILE and to stdout unless that is a terminal, and a summary."
         ),
     )
     parser.add_argument(
@@ -66,7 +66,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--heatmaps", action="store_true", help="also write IMAGE.heatmaps.jpg")
     parser.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     parser.add_argument(
-        "--allow-private", action="store_true", help="let URLs lead to private addresses"
+        "--allow-private", action="store_true", help="allow URLs with private addresses"
     )
     parser.add_argument(
         "--max-pixels", type=int, metavar="N", help="refuse larger images (default: 100 million)"
@@ -81,8 +81,8 @@ def add_parser(verbs: Any) -> None:
         "--deadline",
         type=float,
         metavar="MS",
-        help="time for an image or frame: sizes and mirrored views are chosen to meet it in 95 of"
-        " 100, from latencies measured first; `used` in the JSON says which",
+        help="time limit for an image or frame: sizes and flip test are chosen to meet it for 95 of"
+        " 100 images, by latencies measured first; `used` in the JSON has the choice",
     )
     _add_video_options(parser)
     add_model_options(parser)

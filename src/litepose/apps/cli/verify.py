@@ -28,8 +28,8 @@ def add_parser(verbs: Any) -> None:
         help="recompute the reported AP of the bundled models",
         description=(
             "Recomputes AP from the recorded predictions and labels of each reported result and"
-            " compares it with the reported AP, and the weights with those evaluated. With --record"
-            " it evaluates a model and writes a result; verify one of your own weights with"
+            " compares it with the reported AP, and the weights with the evaluated ones. With"
+            " --record it evaluates a model and writes a result; verify yours with"
             " `litepose verify FILE --model WEIGHTS`."
         ),
     )
