@@ -74,7 +74,7 @@ class FakeCamera:
 
 
 class Site:
-    """A web server of this test: `files` by name; `asked` is what was asked for."""
+    """A web server of this test: `files` by name; `requested` is what was requested for."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -82,9 +82,9 @@ class Site:
         self.redirects: dict[str, str] = {}
         self.password: str | None = None
         self.ranges = True
-        self.jumps = 0  # answers that began where the reader wanted
+        self.jumps = 0  # responses that began where the reader wanted
         self.sized = True
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.hang = threading.Event()
         self.hang_after: int | None = None
         self.drip_after: int | None = None  # bytes come one by one behind so many
@@ -98,7 +98,7 @@ def serving() -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.lstrip("/")
-            site.asked.append(name)
+            site.requested.append(name)
             if name in site.redirects:
                 self.send_response(302)
                 self.send_header("Location", site.redirects[name])
@@ -111,10 +111,10 @@ def serving() -> Iterator[Site]:
                 self.send_error(404)
                 return
             data, first = site.files[name], 0
-            asked = self.headers.get("Range")
-            if asked and site.ranges:
+            requested = self.headers.get("Range")
+            if requested and site.ranges:
                 site.jumps += 1
-                first = int(asked.removeprefix("bytes=").rstrip("-"))
+                first = int(requested.removeprefix("bytes=").rstrip("-"))
             self.send_response(206 if first else 200)
             self.send_header("Content-Type", site.kinds.get(name, "application/octet-stream"))
             if site.sized:

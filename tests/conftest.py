@@ -13,7 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples on every machine and at every run: what fails is the change, not luck. Failures
-# of the past are written down as examples. `make explore` looks at new ones, and says how to repeat
+# of the past are written down as examples. `make explore` tries new ones, and says how to repeat
 # what it finds. A busy machine is no reason to fail: no example has a deadline.
 settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
 settings.register_profile("explore", deadline=None, database=None, print_blob=True)

@@ -1,9 +1,11 @@
-"""Documents, docstrings, messages and help texts use the field's terms."""
+"""Documents, docstrings, comments, messages, help texts and names use the field's terms."""
 
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,18 +33,36 @@ RETIRED = {  # regular expression -> the words to use instead
 ALLOWED = (
     *("look up", "looks up", "looked up", "look-up", "lookup", ".ledger.json.gz"),
     "--film-size",  # of 0.1.0, answered with the new name
-    *("judged: ", "not judged"),  # keys of reports
+    "not judged",  # a key of reported results
     "on pictures of",  # stored in the bundled weights
 )
-PATTERNS = [(re.compile(rf"\b({words})\b", re.IGNORECASE), say) for words, say in RETIRED.items()]
+KEYS = ("judged",)  # of report.json, schema 1
+NAMES_ALLOWED = ("Judged", "judge_scores", "told")  # to be renamed
+NAMES_RETIRED = RETIRED | {  # in a sentence these words may be right
+    r"answer(s|ed)?": "response, result or teacher maps",
+    r"everybody": "all people",
+    r"asked|taught|told": "what it holds",
+    r"crests?|ridges?": "local maxima, row maxima",
+}
 
 
-def findings(where: str, text: str) -> list[str]:
+def compiled(table: dict[str, str]) -> list[tuple[re.Pattern[str], str]]:
+    return [(re.compile(rf"\b({words})\b", re.IGNORECASE), say) for words, say in table.items()]
+
+
+PATTERNS, NAME_PATTERNS = compiled(RETIRED), compiled(NAMES_RETIRED)
+
+
+def findings(
+    where: str, text: str, patterns: list[tuple[re.Pattern[str], str]] = PATTERNS
+) -> list[str]:
     """`file:line: 'word': say ...` for each retired word of a line."""
+    if text in KEYS:
+        return []
     for phrase in ALLOWED:
         text = text.replace(phrase, "")
     return [
-        f"{where}: {match[0]!r}: say {say}" for p, say in PATTERNS for match in p.finditer(text)
+        f"{where}: {match[0]!r}: say {say}" for p, say in patterns for match in p.finditer(text)
     ]
 
 
@@ -58,6 +78,22 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
             yield from enumerate(node.value.splitlines(), node.lineno)
 
 
+def comments(source: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def identifiers(source: str) -> Iterator[tuple[int, str]]:
+    """(line number, words) of each name: `PoseFilm` is "Pose Film", `pose_film` "pose film"."""
+    for node in ast.walk(ast.parse(source)):
+        for field in ("id", "attr", "arg", "name", "asname"):
+            name = getattr(node, field, None)
+            if isinstance(name, str) and name not in NAMES_ALLOWED:
+                words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[._]+", " ", name)
+                yield getattr(node, "lineno", 0), words
+
+
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_documents(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -66,14 +102,30 @@ def test_documents(path: Path) -> None:
     assert not found, "\n".join(found)
 
 
-def test_docstrings_and_messages() -> None:
+def sources() -> Iterator[tuple[str, str]]:
+    """(path, text) of each file of the package."""
+    for path in sorted(SRC.rglob("*.py")):
+        yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+
+
+def test_docstrings_comments_and_messages() -> None:
     found = [
         finding
-        for path in sorted(SRC.rglob("*.py"))
-        for line, text in texts(path.read_text(encoding="utf-8"))
-        for finding in findings(f"{path.relative_to(ROOT)}:{line}", text)
+        for name, source in sources()
+        for line, text in (*texts(source), *comments(source))
+        for finding in findings(f"{name}:{line}", text)
     ]
     assert not found, "\n".join(found)
+
+
+def test_names() -> None:
+    found = [
+        finding
+        for name, source in sources()
+        for line, words in ((0, Path(name).stem.replace("_", " ")), *identifiers(source))
+        for finding in findings(f"{name}:{line}", words, NAME_PATTERNS)
+    ]
+    assert not found, "\n".join(dict.fromkeys(found))
 
 
 def test_a_retired_word_is_named_with_its_replacement() -> None:
@@ -89,3 +141,12 @@ def test_a_retired_word_is_named_with_its_replacement() -> None:
         *((1, "A film."), (2, ""), (3, "Of nobody.")),
         *((4, " ghost"), (4, "a ")),
     ]
+    source = (
+        "class FilmMaker:  # looks\n    def take_up(self, ghosts): self.old_ledger = pictures\n"
+    )
+    assert list(comments(source)) == [(1, "# looks")]
+    assert sorted(identifiers(source)) == [
+        *((1, "Film Maker"), (2, "ghosts"), (2, "old ledger"), (2, "pictures")),
+        *((2, "self"), (2, "self"), (2, "take up")),
+    ]
+    assert findings("a.py:1", "Film Maker", NAME_PATTERNS) == ["a.py:1: 'Film': say video"]

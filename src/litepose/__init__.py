@@ -45,7 +45,7 @@ __all__ = [
     "video",
 ]
 
-_LAZY = {  # importing the package costs nothing; numpy and friends come with the first use
+_LAZY = {  # imported on first use, so that importing the package is quick
     "LitePoseError": "core.errors",
     "Poses": "core.poses",
     "Predictor": "inference.predictor",
@@ -55,8 +55,8 @@ _LAZY = {  # importing the package costs nothing; numpy and friends come with th
     "Tracker": "inference.tracker",
 }
 
-# onnxruntime's telemetry writes files and looks names up as soon as a session is opened; its own
-# `disable_telemetry_events` comes too late for that. Here, it is off before anything imports it.
+# onnxruntime's telemetry writes files and resolves host names when a session is opened, before
+# `disable_telemetry_events` can be called. So it is disabled before onnxruntime is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 DRAWN_FROM = 0.2  # keypoints scoring below are guesses: reported, but not drawn by default
@@ -80,16 +80,16 @@ def load(
     model: None, a name such as "p" or "xs", an .onnx file, an OpenVINO .xml (`litepose[openvino]`),
            a checkpoint (.safetensors), or an official .pth.tar (checkpoints need `litepose[torch]`)
     effort: "fast" (one view, a small model), "usual" (several views merged; the default) or "best"
-           (their mirror images too). A model, input_size or views given here win over it
-    backend: "onnxruntime", "openvino" or "torch"; None takes what fits the file; "auto" measures
-           which is the fastest here, once, and remembers it
-    input_size: short side in pixels that images are resized to; None takes the model's own.
-           Larger finds smaller people and costs more
-    views: several such sizes, whose people are merged, such as (256, 512)
-    threads: for the network; 0 takes all cores. providers: of onnxruntime. device: of PyTorch or
-           OpenVINO. precision: "bfloat16" is faster in OpenVINO on newer CPUs, and coarser
-    limits: what an image may cost to read
-    Raises LitePoseError where the model, its weights, a package, provider or device is missing.
+           (more views, and the flip test). The arguments model, input_size and views override it
+    backend: "onnxruntime", "openvino" or "torch"; None chooses by the file; "auto" measures once
+           which is the fastest here, and remembers it
+    input_size: short side in pixels to which images are resized; None means the model's own.
+           A larger size finds smaller people and takes longer
+    views: several such sizes, such as (256, 512), whose people are merged
+    threads: for the network; 0 means all cores. providers: of onnxruntime. device: of PyTorch or
+           OpenVINO. precision: "bfloat16" is faster in OpenVINO on newer CPUs, but less exact
+    limits: limits of reading an image
+    Raises LitePoseError if the model, its weights, a package, provider or device is missing.
     """
     from litepose.inference.backend import RuntimeOptions
     from litepose.inference.load import open_predictor
@@ -107,9 +107,9 @@ def load(
 
 
 def draw(image: ImageSource, poses: Poses, *, threshold: float = DRAWN_FROM) -> Image:
-    """The image with everybody drawn in, as a Pillow image; the input is not changed.
+    """The image with all people drawn, as a Pillow image; the input is not changed.
 
-    image: whatever `predict` takes one image from; threshold: keypoints below are left out.
+    image: as in `predict`; threshold: keypoints with a lower score are not drawn.
     """
     from PIL import Image as PillowImage
 
@@ -120,7 +120,7 @@ def draw(image: ImageSource, poses: Poses, *, threshold: float = DRAWN_FROM) -> 
 
 
 def list_models() -> list[str]:
-    """Names of all models that we know, also of those whose weights are not here."""
+    """Names of all known models, also of those without weights on this machine."""
     from litepose.models.zoo import MODELS
 
     return list(MODELS)
@@ -129,7 +129,7 @@ def list_models() -> list[str]:
 def create_model(name: str, skeleton: Skeleton | None = None) -> tuple[Any, Any]:
     """A network (torch) of that name with random weights, and its settings (`ModelInfo`).
 
-    skeleton: what it finds; None takes the model's own. Needs `litepose[torch]`.
+    skeleton: the keypoints to find; None means the model's own. Needs `litepose[torch]`.
     """
     from litepose.models.zoo import create
 

@@ -108,7 +108,7 @@ def test_the_reference_path_finds_the_same_people() -> None:
     assert [(r.people, r.flip_test, r.found) for r in slow] == [(2, False, 2), (2, True, 2)]
 
 
-def test_a_folder_is_looked_at_both_ways(tmp_path: Path) -> None:
+def test_a_folder_is_timed_both_ways(tmp_path: Path) -> None:
     paths = draw_folder(tmp_path, 10, (96, 64))
     assert len(paths) == 10 and len({p.read_bytes() for p in paths}) == 8
     rate = measure_folder(litepose.load("p", threads=2, input_size=64), paths)
@@ -142,14 +142,14 @@ def test_bench_prints_a_table_and_writes_a_plot(tmp_path, capsys, monkeypatch) -
     for wrong in ("--people", "--sizes"):
         for value in ("ten", ",", "0", "100000000"):
             assert main(["bench", wrong, value]) == 2
-            assert f"{wrong} wants whole numbers" in capsys.readouterr().err
+            assert f"{wrong} needs comma-separated" in capsys.readouterr().err
     assert main(["bench", "--models", ",,"]) == 2
-    assert "--models wants names" in capsys.readouterr().err
+    assert "--models needs names" in capsys.readouterr().err
     assert main(["bench", "--models", "p", "--backends", "tpu"]) == 2
     assert "no backend 'tpu'" in capsys.readouterr().err
 
 
-def test_a_model_nobody_has_weights_for_is_timed_with_random_ones(tmp_path, monkeypatch) -> None:
+def test_a_model_without_weights_is_timed_with_random_ones(tmp_path, monkeypatch) -> None:
     pytest.importorskip("torch")
     from litepose.apps.bench.run import open_model
 

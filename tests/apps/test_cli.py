@@ -39,7 +39,7 @@ def last_json(capsys: pytest.CaptureFixture[str]) -> dict:
         ("predict a.jpg --input-sze 3", "unknown option '--input-sze'\n"),
     ],
 )
-def test_a_misspelt_word_is_answered_with_the_nearest(words: str, said: str, capsys) -> None:
+def test_a_misspelled_word_gets_the_nearest_as_a_hint(words: str, said: str, capsys) -> None:
     with pytest.raises(SystemExit) as end:
         main(words.split())
     assert end.value.code == 2 and said in capsys.readouterr().err
@@ -129,7 +129,7 @@ def test_the_progress_bar_gives_way_to_results(monkeypatch, capsys) -> None:
     assert "\033[36m" in capsys.readouterr().err
 
 
-def test_version_and_no_progress_bar_where_nobody_watches(shots) -> None:
+def test_version_and_no_progress_bar_without_a_terminal(shots) -> None:
     run = [sys.executable, "-m", "litepose"]
     version = subprocess.run([*run, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.strip() == f"litepose {__version__}"

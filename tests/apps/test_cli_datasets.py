@@ -66,7 +66,7 @@ def test_data_check_show_and_pack(drawn, tmp_path, capsys) -> None:
     assert last(capsys)["images"] == 6 and packed.is_file()
 
 
-def test_data_answers_goes_on_only_with_the_same(drawn, tmp_path, capsys) -> None:
+def test_data_pseudo_label_resumes_only_with_the_same_settings(drawn, tmp_path, capsys) -> None:
     arguments = [
         "data",
         "pseudo-label",
@@ -150,7 +150,7 @@ def test_export_writes_a_model_that_loads(tmp_path, capsys) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [("doctor", "check"), ("answers", "pseudo-label")])
-def test_a_tool_that_was_renamed_answers_with_its_new_name(old, new, capsys) -> None:
+def test_a_renamed_tool_names_its_new_name(old, new, capsys) -> None:
     with pytest.raises(SystemExit) as left:
         main(["data", old, "somewhere"])
     assert left.value.code == 2

@@ -37,13 +37,13 @@ def in_main_thread() -> None:
         pytest.skip("the runner gave these tests a thread, and signals are heard in the main one")
 
 
-def test_the_first_signal_asks_and_the_second_ends() -> None:
+def test_the_first_signal_requests_a_stop_and_the_second_ends() -> None:
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    asked: list[str] = []
-    with pytest.raises(KeyboardInterrupt), stopping(lambda: asked.append("stop")) as caught:
+    requested: list[str] = []
+    with pytest.raises(KeyboardInterrupt), stopping(lambda: requested.append("stop")) as caught:
         assert list(until(caught, [1, 2])) == [1, 2]
         signal.raise_signal(signal.SIGTERM)
-        assert caught == [signal.SIGTERM] and asked == ["stop"]
+        assert caught == [signal.SIGTERM] and requested == ["stop"]
         assert list(until(caught, [1, 2])) == []
         signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), sigterm_as_ctrl_c():
@@ -68,11 +68,11 @@ def test_a_stopped_folder_has_a_record_of_everything_drawn(
     options = ["--model", "p", "--size", "32", "--threads", "2", "--json", str(report)]
     assert main(["predict", str(folder / "in"), *options]) == 130
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = sorted(Path(line["drawn"]).name for line in lines[:-1])
+    reported = sorted(Path(line["drawn"]).name for line in lines[:-1])
     there = sorted(path.name for path in (folder / "in").glob("*.pose.jpg"))
-    assert 2 <= len(told) < COUNT and told == there == sorted(drawn)
-    assert lines[-1]["interrupted"] and lines[-1]["not_begun"] == COUNT - len(told)
-    assert len(report.read_text().splitlines()) == len(told)
+    assert 2 <= len(reported) < COUNT and reported == there == sorted(drawn)
+    assert lines[-1]["interrupted"] and lines[-1]["not_begun"] == COUNT - len(reported)
+    assert len(report.read_text().splitlines()) == len(reported)
 
 
 def test_a_full_disk_for_the_report_is_said_and_drawing_goes_on(folder: Path, capsys) -> None:
@@ -91,14 +91,14 @@ def test_sigterm_while_a_verb_works_is_130(monkeypatch, tmp_path: Path, capsys) 
 
 @pytest.mark.parametrize("slow", [1, 4])
 def test_ctrl_c_does_not_wait_for_a_slow_server(folder: Path, slow: int, capsys) -> None:
-    """Alone, and beside images that are worked on side by side: what was finished is told."""
+    """Alone, and beside images that are worked on side by side: what was finished is reported."""
     with serving() as site:
         site.files["a.jpg"], site.hang_after = b"\xff\xd8", 1
         urls = [f"{site.url}/a.jpg"] * slow
         good = [str(folder / "in" / f"{i:02}.jpg") for i in range(slow - 1)]
 
         def stop() -> None:
-            while not site.asked:
+            while not site.requested:
                 time.sleep(0.02)
             time.sleep(0.5)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -109,6 +109,6 @@ def test_ctrl_c_does_not_wait_for_a_slow_server(folder: Path, slow: int, capsys)
         assert main(["predict", *good, *urls, *options]) == 130
         assert time.monotonic() - began < 15, "the server answers after 20"
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [line for line in lines if "drawn" in line]
-    assert len(told) == len(good)
+    reported = [line for line in lines if "drawn" in line]
+    assert len(reported) == len(good)
     assert all("interrupted" in line["error"] for line in lines if "error" in line)

@@ -1,4 +1,4 @@
-"""The effort of a video: measured where nothing was asked for, and said."""
+"""The effort of a video: measured where nothing was defaults for, and said."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from litepose.apps.cli import video_effort
 
 
 def options(**given) -> argparse.Namespace:
-    asked = {"effort": None, "model": None, "size": None, "views": None, "quiet": False}
-    return argparse.Namespace(**(asked | given))
+    defaults = {"effort": None, "model": None, "size": None, "views": None, "quiet": False}
+    return argparse.Namespace(**(defaults | given))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_slow_machine_takes_the_fast_one_and_says_so(opened, monkeypatch, caps
 
 
 @pytest.mark.parametrize("given", [{"effort": "best"}, {"model": "p"}, {"size": 256}])
-def test_what_is_asked_for_is_not_measured(opened, monkeypatch, given) -> None:
+def test_a_given_effort_is_not_measured(opened, monkeypatch, given) -> None:
     monkeypatch.setattr(video_effort, "frame_ms", lambda predictor: pytest.fail("measured"))
     video_effort.open_for_video(options(**given))
     assert opened == [given.get("effort")]

@@ -41,7 +41,7 @@ def test_json_comes_back_for_known_and_own_skeletons() -> None:
         (("skeleton",), "octopus", "octopus"),
     ],
 )
-def test_damaged_settings_are_told(place, value, said) -> None:
+def test_damaged_settings_are_named(place, value, said) -> None:
     data = json.loads(INFO.to_json())
     at = data
     for key in place[:-1]:
@@ -52,7 +52,7 @@ def test_damaged_settings_are_told(place, value, said) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{"])
-def test_what_is_no_record_is_told(text) -> None:
+def test_what_is_no_record_is_named(text) -> None:
     with pytest.raises(LitePoseError, match="settings"):
         ModelInfo.from_json(text)
 
@@ -70,7 +70,7 @@ def test_what_is_no_record_is_told(text) -> None:
         (("skeleton", "edges"), [["nose"]]), (("skeleton", "flip_pairs"), [[[]]]),
     ],
 )  # fmt: skip
-def test_fields_of_a_wrong_kind_are_told(place: tuple[str, ...], value: object) -> None:
+def test_fields_of_a_wrong_kind_are_named(place: tuple[str, ...], value: object) -> None:
     data = json.loads(ModelInfo("x", COCO17, InputRule(384)).to_json())
     inner = data
     for key in place[:-1]:

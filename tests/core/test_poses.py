@@ -160,6 +160,6 @@ def test_a_table_has_a_row_for_each_keypoint() -> None:
 
 def test_what_other_packages_need_is_said(monkeypatch) -> None:
     monkeypatch.setattr("litepose.core.packages.find_spec", lambda name: None)
-    for ask in (some_poses(1).to_dataframe, some_poses(1).to_supervision):
+    for convert in (some_poses(1).to_dataframe, some_poses(1).to_supervision):
         with pytest.raises(LitePoseError, match="pip install"):
-            ask()
+            convert()

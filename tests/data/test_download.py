@@ -21,27 +21,27 @@ BODY = np.random.default_rng(0).bytes(300_000)
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `bodies`; each answer ends after `at_most` bytes; `ranges` False ignores Range."""
+    """Serves `bodies`; each response ends after `at_most` bytes; `ranges` False ignores Range."""
 
     def __init__(self, bodies):
         super().__init__(("127.0.0.1", 0), Handler)
         self.bodies, self.at_most, self.ranges = bodies, 10**9, True
-        self.asked: list[str] = []
-        self.answer = None  # (handler, start): answers in another way
+        self.requested: list[str] = []
+        self.respond = None  # (handler, start): responds in another way
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         wanted = self.headers.get("Range", "bytes=0-")
-        self.server.asked.append(wanted)
+        self.server.requested.append(wanted)
         body = self.server.bodies.get(self.path)
         if body is None:
             self.send_error(404)
             return
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if self.server.ranges else 0
-        if self.server.answer is not None:
-            self.server.answer(self, start)
+        if self.server.respond is not None:
+            self.server.respond(self, start)
             return
         self.send_response(206 if self.server.ranges else 200)
         if self.server.ranges:
@@ -76,21 +76,21 @@ def archive_of(server, name="a.zip", body=None, into=".") -> Archive:
     return Archive(f"{server.url}/{name}", len(body), hashlib.sha256(body).hexdigest(), into)
 
 
-def test_a_dropped_connection_is_taken_up_where_it_broke(server, tmp_path):
+def test_a_download_resumes_where_the_connection_broke(server, tmp_path):
     server.at_most = 70_000
-    told = []
-    path = fetch_file(archive_of(server), tmp_path / "a.zip", lambda *what: told.append(what))
+    progress = []
+    path = fetch_file(archive_of(server), tmp_path / "a.zip", lambda *what: progress.append(what))
     assert path.read_bytes() == BODY and len(list(tmp_path.iterdir())) == 1
-    assert server.asked == [f"bytes={i * 70_000}-" for i in range(5)]
-    assert told[-1] == ("checking a.zip", len(BODY), len(BODY))
+    assert server.requested == [f"bytes={i * 70_000}-" for i in range(5)]
+    assert progress[-1] == ("checking a.zip", len(BODY), len(BODY))
 
 
 def test_an_earlier_run_is_continued_and_a_finished_one_is_kept(server, tmp_path):
     (tmp_path / "a.zip.part").write_bytes(BODY[:123_456])
     fetch_file(archive_of(server), tmp_path / "a.zip")
-    assert server.asked == ["bytes=123456-"]
+    assert server.requested == ["bytes=123456-"]
     fetch_file(archive_of(server), tmp_path / "a.zip")
-    assert len(server.asked) == 1 and (tmp_path / "a.zip").read_bytes() == BODY
+    assert len(server.requested) == 1 and (tmp_path / "a.zip").read_bytes() == BODY
 
 
 def test_a_server_without_ranges_starts_again(server, tmp_path):
@@ -104,7 +104,7 @@ def test_a_server_that_gives_nothing_is_given_up_but_what_there_is_is_kept(serve
     (tmp_path / "a.zip.part").write_bytes(BODY[:5000])
     with pytest.raises(LitePoseError, match="5,000 of 300,000 bytes are kept"):
         fetch_file(archive_of(server), tmp_path / "a.zip", patience=3)
-    assert len(server.asked) == 3
+    assert len(server.requested) == 3
     assert (tmp_path / "a.zip.part").read_bytes() == BODY[:5000]
 
 
@@ -115,7 +115,7 @@ def test_wrong_bytes_are_deleted(server, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_not_there_and_who_does_not_answer(server, tmp_path):
+def test_a_missing_file_and_a_server_that_does_not_respond(server, tmp_path):
     with pytest.raises(LitePoseError, match="404"):
         fetch_file(Archive(f"{server.url}/no.zip", 5, ""), tmp_path / "a.zip")
     with pytest.raises(LitePoseError, match="cannot download"):
@@ -126,7 +126,7 @@ def test_a_full_disk_is_said_before_anything_is_written(server, tmp_path, monkey
     monkeypatch.setattr(subject.shutil, "disk_usage", lambda _: type("usage", (), {"free": 1000})())
     with pytest.raises(LitePoseError, match="GiB left"):
         fetch_file(archive_of(server), tmp_path / "a.zip")
-    assert not server.asked and not list(tmp_path.iterdir())
+    assert not server.requested and not list(tmp_path.iterdir())
 
 
 def zipped(files, link=None) -> bytes:
@@ -179,7 +179,7 @@ def test_a_dataset_arrives_in_a_layout_that_is_found(server, tmp_path, monkeypat
     })  # fmt: skip
     for _ in range(2):  # the second time there is nothing left to do
         download("coco", tmp_path, splits=("train2017",))
-    assert len(server.asked) == 2 and not list(tmp_path.glob("*.zip"))
+    assert len(server.requested) == 2 and not list(tmp_path.glob("*.zip"))
     dataset = find_dataset(tmp_path, "train2017")
     assert len(dataset) == 12 and dataset[3].image.shape == (64, 96, 3)
 
@@ -192,8 +192,8 @@ def test_unknown_datasets_and_crowdpose_are_said(tmp_path):
             download(name, tmp_path, splits)
 
 
-def answers(status: int, body: bytes = b"", **headers: str):
-    def answer(handler, start):
+def responding(status: int, body: bytes = b"", **headers: str):
+    def respond(handler, start):
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
@@ -201,29 +201,29 @@ def answers(status: int, body: bytes = b"", **headers: str):
         handler.wfile.write(body)
         handler.close_connection = True
 
-    return answer
+    return respond
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("respond", "says"),
     [
-        (answers(200, b"<html>log in", Content_Type="text/html"), "web page.*login"),
-        (answers(200, b"short", Content_Length="5"), "5 bytes, not the 300,000"),
-        (answers(206, b"short", Content_Range="bytes 5000-5004/7000"), "7000 bytes, not"),
-        (answers(206, BODY, Content_Range="bytes 0-299999/300000"), "another part.*5,000 of"),
-        (answers(206, BODY), "another part.*which"),
-        (answers(416), "416.*5,000 of 300,000 bytes are kept"),
-        (answers(302, Location="http://[bad"), "5,000 of 300,000 bytes are kept"),
-        (answers(302, Location="file:///etc/passwd"), "5,000 of 300,000 bytes are kept"),
-        (answers(200, BODY[:3000]), "ended early.*5,000 of 300,000 bytes are kept"),
+        (responding(200, b"<html>log in", Content_Type="text/html"), "web page.*login"),
+        (responding(200, b"short", Content_Length="5"), "5 bytes, not the 300,000"),
+        (responding(206, b"short", Content_Range="bytes 5000-5004/7000"), "7000 bytes, not"),
+        (responding(206, BODY, Content_Range="bytes 0-299999/300000"), "another part.*5,000 of"),
+        (responding(206, BODY), "another part.*which"),
+        (responding(416), "416.*5,000 of 300,000 bytes are kept"),
+        (responding(302, Location="http://[bad"), "5,000 of 300,000 bytes are kept"),
+        (responding(302, Location="file:///etc/passwd"), "5,000 of 300,000 bytes are kept"),
+        (responding(200, BODY[:3000]), "ended early.*5,000 of 300,000 bytes are kept"),
     ],
 )
-def test_what_is_kept_outlives_a_bad_answer(server, tmp_path, answer, says):
-    server.answer = answer
+def test_kept_bytes_survive_a_bad_response(server, tmp_path, respond, says):
+    server.respond = respond
     (tmp_path / "a.zip.part").write_bytes(BODY[:5000])
     with pytest.raises(LitePoseError, match=says):
         fetch_file(archive_of(server), tmp_path / "a.zip", patience=2)
-    assert len(server.asked) <= 2
+    assert len(server.requested) <= 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip.part"]
     assert (tmp_path / "a.zip.part").read_bytes() == BODY[:5000]
 
@@ -232,7 +232,7 @@ def test_a_server_without_ranges_that_breaks_off_is_given_up(server, tmp_path):
     server.ranges, server.at_most = False, 70_000
     with pytest.raises(LitePoseError, match="70,000 of 300,000 bytes are kept"):
         fetch_file(archive_of(server), tmp_path / "a.zip", patience=3)
-    assert len(server.asked) == 4
+    assert len(server.requested) == 4
 
 
 def test_a_server_that_drips_is_given_up(server, tmp_path):
@@ -256,11 +256,11 @@ def test_a_connection_that_drips_is_given_up(server, tmp_path, monkeypatch, head
                 handler.wfile.write(b"x")
                 left.wait(0.1)  # `sleep` waits for nothing here
 
-    server.answer = drip
+    server.respond = drip
     says = "cannot download" if header else r"bytes in 0\.5 s"
     with pytest.raises(LitePoseError, match=says):
         fetch_file(archive_of(server), tmp_path / "a.zip", patience=2)
-    assert len(server.asked) == 2
+    assert len(server.requested) == 2
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])

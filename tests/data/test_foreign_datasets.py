@@ -163,7 +163,9 @@ def test_where_nothing_can_be_read_the_reasons_are_said(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_nobody_to_judge_by_is_said(tmp_path: Path, people: list, says: str) -> None:
+def test_a_dataset_without_labeled_people_is_refused(
+    tmp_path: Path, people: list, says: str
+) -> None:
     dataset = find_dataset(write(tmp_path, [image()], people), "val")
     model = SimpleNamespace(info=ModelInfo("m", dataset.skeleton, InputRule(64)))
     with pytest.raises(LitePoseError, match=says):

@@ -68,14 +68,14 @@ def test_keypoints_are_mapped_by_name_as_those_of_a_folder_are(drawn, tmp_path):
         PackedDataset(tmp_path / "a.lpc", strange)
 
 
-def test_images_with_nobody_labeled_are_left_out_where_asked(drawn, tmp_path):
+def test_images_without_labels_are_left_out_on_request(drawn, tmp_path):
     few = drawn.select(range(6))
-    nobody = slice(0, 0)
+    no_people = slice(0, 0)
     for i in (0, 3):
         few.records[i] = replace(
             few.records[i],
             **{
-                name: getattr(few.records[i], name)[nobody]
+                name: getattr(few.records[i], name)[no_people]
                 for name in ("keypoints_xy", "visibility", "areas", "boxes_xywh", "annotation_ids")
             },
         )

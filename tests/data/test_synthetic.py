@@ -47,8 +47,8 @@ def test_hidden_keypoints_are_said_to_be_hidden():
         np.reshape(a["keypoints"], (17, 3))[:, 2] for s in scenes for a in s.annotations
     ])  # fmt: skip
     assert 0.1 < (values == 1).sum() / (values > 0).sum() < 0.6
-    nobody = draw_scene(np.random.default_rng(0), SceneSettings(people=(0, 0), crowd=0))
-    assert not nobody.annotations
+    no_people = draw_scene(np.random.default_rng(0), SceneSettings(people=(0, 0), crowd=0))
+    assert not no_people.annotations
 
 
 def test_left_and_right_differ_in_tone():

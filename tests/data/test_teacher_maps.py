@@ -24,7 +24,7 @@ FLIP, ANKLE = COCO17.flip_index, COCO17.index("left_ankle")
 CHANGES = AugmentSettings(rotation=40, scale=(0.6, 1.2), shift=0.05, flip=0.5)
 
 
-def taught_sample(at=(60.0, 44.0), wh=(120, 88)) -> Sample:
+def sample_with_maps(at=(60.0, 44.0), wh=(120, 88)) -> Sample:
     """One person with one keypoint, and heatmaps that are hot there; their cells have 4.8 px."""
     cells_wh = (25, 18)
     x, y = (np.arange(n) + 0.5 for n in cells_wh)
@@ -57,8 +57,8 @@ def hottest_xy(heat: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_answer_travels_with_the_keypoint_even_mirrored(seed):
-    made = augment(taught_sample(), np.random.default_rng(seed), CHANGES, (128, 128), FLIP)
+def test_teacher_maps_move_with_the_keypoint_even_mirrored(seed):
+    made = augment(sample_with_maps(), np.random.default_rng(seed), CHANGES, (128, 128), FLIP)
     assert (
         made.teacher_heatmaps[0].shape == (32, 32, 17)
         and made.teacher_heatmaps[0].dtype == np.uint8
@@ -72,41 +72,41 @@ def test_the_answer_travels_with_the_keypoint_even_mirrored(seed):
     assert not made.teacher_heatmaps[0][..., [i for i in range(17) if i != k]].any()
 
 
-def test_a_mosaic_joins_the_answers_of_its_tiles():
+def test_a_mosaic_joins_the_teacher_maps_of_its_tiles():
     rng, whole = np.random.default_rng(4), AugmentSettings.none()
-    made = mosaic([taught_sample() for _ in range(4)], rng, whole, (128, 128), FLIP)
+    made = mosaic([sample_with_maps() for _ in range(4)], rng, whole, (128, 128), FLIP)
     assert made.teacher_heatmaps[0].shape == (32, 32, 17)
     for x, y in made.keypoints_xy[:, ANKLE] / 4:
         assert made.teacher_heatmaps[0][int(y), int(x), ANKLE] > 0.5 * SCALE
     one_without = [
-        taught_sample(),
-        *(replace(taught_sample(), teacher_heatmaps=()) for _ in range(3)),
+        sample_with_maps(),
+        *(replace(sample_with_maps(), teacher_heatmaps=()) for _ in range(3)),
     ]
     assert mosaic(one_without, rng, whole, (128, 128), FLIP).teacher_heatmaps == ()
 
 
 @pytest.fixture(scope="module")
-def answered(drawn, tmp_path_factory) -> WithTeacherMaps:
-    folder = tmp_path_factory.mktemp("answers")
+def with_maps(drawn, tmp_path_factory) -> WithTeacherMaps:
+    folder = tmp_path_factory.mktemp("maps")
     predictor = litepose.load("p", input_size=96)
     how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
     assert list(write_teacher_maps(predictor, "ab12", drawn, folder, how)) == [None] * len(drawn)
     return WithTeacherMaps(drawn, [TeacherMaps(folder, drawn.skeleton)])
 
 
-def test_answers_are_the_merged_heatmaps_over_the_image(answered, drawn):
+def test_teacher_maps_are_the_merged_heatmaps_over_the_image(with_maps, drawn):
     predictor = litepose.load("p", input_size=96)
     how = PredictOptions(flip_test=True, scales=(1.0, 0.75))
     maps, box, _ = predictor.inspect(drawn[0].image, how).views[0]
     cells_w, cells_h = (side // 4 for side in box.content_wh)  # 96 px of 64: whole cells
     expected = maps.heat[:, :cells_h, :cells_w].transpose(1, 2, 0)
-    (teacher_heatmaps,) = answered[0].teacher_heatmaps
+    (teacher_heatmaps,) = with_maps[0].teacher_heatmaps
     assert teacher_heatmaps.shape == expected.shape
     assert np.abs(teacher_heatmaps / SCALE - expected).max() <= 0.5 / SCALE + 1e-6
 
 
-def test_the_loader_gives_answers_to_the_batch(answered):
-    batch = next(Loader(answered, CHANGES, LoaderSettings(3, 64)).epoch(0))
+def test_the_loader_puts_teacher_maps_into_the_batch(with_maps):
+    batch = next(Loader(with_maps, CHANGES, LoaderSettings(3, 64)).epoch(0))
     assert batch.teacher_heatmaps.shape == (3, 17, 16, 16) and batch.teacher_heatmaps.any()
 
 
@@ -123,7 +123,7 @@ def test_writing_goes_on_where_it_stopped(drawn, tmp_path):
     assert len(list(tmp_path.glob("*.npz"))) == len(drawn)
 
 
-def test_a_folder_of_other_answers_is_refused_and_what_differs_is_named(drawn, tmp_path):
+def test_a_folder_of_other_teacher_maps_is_refused_and_the_difference_named(drawn, tmp_path):
     predictor, usual = litepose.load("p", input_size=64), PredictOptions()
     next(write_teacher_maps(predictor, "ab12", drawn, tmp_path, usual))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -168,15 +168,15 @@ def test_teacher_maps_of_unknown_origin_are_read_but_not_gone_on_with(drawn, tmp
 def test_damaged_or_missing_teacher_maps_are_said(drawn, tmp_path):
     with pytest.raises(LitePoseError, match="no folder of teacher heatmaps"):
         TeacherMaps(tmp_path / "none", COCO17)
-    answers = TeacherMaps(tmp_path, COCO17)
+    maps = TeacherMaps(tmp_path, COCO17)
     with pytest.raises(UnreadableImageError, match=r"5\.npz"):
-        answers[5]
+        maps[5]
     teacher_map_path(tmp_path, 5).write_bytes(b"no zip")
     with pytest.raises(UnreadableImageError, match="cannot read teacher heatmaps"):
-        answers[5]
+        maps[5]
     np.savez(teacher_map_path(tmp_path, 5), heat=np.zeros((4, 4, 14), np.uint8))
     with pytest.raises(UnreadableImageError, match="17 keypoints"):
-        answers[5]
+        maps[5]
 
 
 def test_a_model_of_another_skeleton_is_refused(drawn):

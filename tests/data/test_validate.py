@@ -108,7 +108,7 @@ def test_a_skeleton_in_another_order_than_the_file_is_an_error(ill, tmp_path):
     assert found.level == "error" and found.examples[0] == "right_ear is number 5, not 1"
 
 
-def test_a_skeleton_without_sides_is_told(ill, tmp_path):
+def test_a_skeleton_without_sides_is_reported(ill, tmp_path):
     toml = tmp_path / "skeleton.toml"
     toml.write_text(f"keypoints = {json.dumps([f'p{i}' for i in range(17)])}")
     found = said(ill(lambda data: None), "give flip_pairs")
@@ -194,7 +194,7 @@ def test_every_illness_is_found(ill, tmp_path, change, words):
         assert not report.ok, refused
 
 
-def test_another_category_is_told_and_a_missing_one_is_the_keypoints_own(ill, tmp_path):
+def test_another_category_is_reported_and_a_missing_one_is_the_keypoints_own(ill, tmp_path):
     def change(data):
         data["categories"].append({"id": 7, "name": "dog"})
         first_person(data)["category_id"] = 7

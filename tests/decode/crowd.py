@@ -47,7 +47,7 @@ def draw_crowd(
     corner = 32.0 * np.stack([place % columns, place // columns], axis=1)
     points = corner[:, None] + rng.uniform(11, 21, (people, keypoints, 2))
     present = rng.random((people, keypoints)) >= missing
-    present[:, 0] = True  # somebody without any keypoint is nobody
+    present[:, 0] = True  # a person without any keypoint is none
     own_tags = np.zeros((people, tag_size))
     own_tags[:, 0] = rng.permutation(people) * 3.0
     heatmaps = []

@@ -31,7 +31,7 @@ def in_order_of(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("strides", "tag_size"), KINDS)
 @pytest.mark.parametrize("people", [0, 1, 5, 40])
-def test_everybody_is_found_where_they_are(people: int, strides, tag_size) -> None:
+def test_all_people_are_found_where_they_are(people: int, strides, tag_size) -> None:
     crowd = draw_crowd(people, seed=people, strides=strides, tag_size=tag_size)
     poses = decode(one_pass(crowd), info(strides, fill=False, duplicate_oks=2))
     assert len(poses) == people, "and more than 30, which the official limit forbids"

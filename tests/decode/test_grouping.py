@@ -85,9 +85,9 @@ def test_who_needs_no_matching() -> None:
     assert grouping._tag_clusters(found, 17, 1.0)[1] == 0
     assert len(grouping.group(found, COCO17, 1.0).scores) == 2
 
-    alike = people_of_tags(np.zeros((2, 17, 2)), everything[:2])  # each keypoint twice
-    assert grouping._tag_clusters(alike, 17, 1.0)[1] == 0
-    assert len(grouping.group(alike, COCO17, 1.0).scores) == 2
+    same_tags = people_of_tags(np.zeros((2, 17, 2)), everything[:2])  # each keypoint twice
+    assert grouping._tag_clusters(same_tags, 17, 1.0)[1] == 0
+    assert len(grouping.group(same_tags, COCO17, 1.0).scores) == 2
 
 
 def test_filling_a_few_at_a_time_changes_nothing(monkeypatch) -> None:
@@ -131,7 +131,7 @@ def test_matchings_cost_what_scipys_optimum_costs_over_1000_crowds(monkeypatch) 
         cells = rng.uniform(0, 50, (total, 2)).astype(np.float32)
         scores = rng.uniform(0.1, 1, total).astype(np.float32)
         found = grouping.group(Candidates(keypoint, cells, scores, tags), COCO17, 1.0)
-        assert np.isclose(found.scores.sum(), scores.sum(), rtol=1e-4), "nobody is lost"
+        assert np.isclose(found.scores.sum(), scores.sum(), rtol=1e-4), "no person is lost"
     assert checked > 1500
 
 

@@ -88,7 +88,7 @@ def test_neighbors_stay() -> None:
     assert merged.person_scores.tolist() == pytest.approx([0.8, 0.6, 0.5])
 
 
-def test_nobody_in_any_view() -> None:
+def test_no_people_in_any_view() -> None:
     empty = Poses.empty(COCO17, (640, 480))
     assert len(merge_views([ViewPoses(empty, 1.0), ViewPoses(empty, 2.0)], SETTINGS)) == 0
     some = merge_views([ViewPoses(empty, 1.0), ViewPoses(person(9, 9, 99, 0.5), 2.0)], SETTINGS)
@@ -144,7 +144,7 @@ def test_focus_holds_what_is_hot_and_little_more() -> None:
     assert 80 * scale - left <= most and right - 124 * scale <= most
 
 
-def test_large_people_who_were_read_well_are_not_looked_at_again() -> None:
+def test_large_people_who_were_read_well_need_no_second_view() -> None:
     box = letterbox((640, 480), 256, 32)
     scale = 480 / 256
     side = 1.2 * LARGE_PX * scale

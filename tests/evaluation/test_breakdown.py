@@ -56,13 +56,13 @@ def test_few_images_have_no_interval() -> None:
 
 def test_keypoint_errors_are_in_units_of_oks() -> None:
     truth = people(2)
-    answer = found(truth, [0.9, 0.8])
+    predicted = found(truth, [0.9, 0.8])
     unit = 2 * COCO17.oks_sigmas[NOSE] * SIZE
-    answer.keypoints_xy[0, NOSE] += (0.5 * unit, 0)
-    answer.keypoints_xy[1, NOSE] += (0, 1.5 * unit)
-    answer.keypoint_scores[0, LEFT_WRIST] = 0
+    predicted.keypoints_xy[0, NOSE] += (0.5 * unit, 0)
+    predicted.keypoints_xy[1, NOSE] += (0, 1.5 * unit)
+    predicted.keypoint_scores[0, LEFT_WRIST] = 0
     truth.visibility[1, LEFT_WRIST] = 0
-    rows = score_keypoints([truth], [answer], match_images([truth], [answer], COCO17), COCO17)
+    rows = score_keypoints([truth], [predicted], match_images([truth], [predicted], COCO17), COCO17)
     nose, wrist = rows[NOSE], rows[LEFT_WRIST]
     assert (nose.labels, nose.within_1, nose.within_2, nose.missed) == (2, 50, 100, 0)
     assert nose.error == pytest.approx(100 * unit / SIZE)  # mean of 0.5 and 1.5 units
@@ -71,9 +71,9 @@ def test_keypoint_errors_are_in_units_of_oks() -> None:
 
 def test_precision_and_recall_at_score_thresholds() -> None:
     truth = people(4)
-    answer = found(truth, [0.9, 0.6, 0.3])
-    answer.keypoints_xy[1] += 5000
-    matches = match_images([truth], [answer], COCO17)
+    predicted = found(truth, [0.9, 0.6, 0.3])
+    predicted.keypoints_xy[1] += 5000
+    matches = match_images([truth], [predicted], COCO17)
     assert people_at(matches, [0.0, 0.6, 0.7, 0.95]) == [
         PeopleAt(0.0, 3, 100 * 2 / 3, 50),
         PeopleAt(0.6, 2, 50, 25),
@@ -86,9 +86,9 @@ def test_precision_and_recall_at_score_thresholds() -> None:
 
 def test_mean_oks_is_of_matched_people() -> None:
     truth = people(2)
-    answer = found(truth, [0.9, 0.8])
-    answer.keypoints_xy[1] += 5000
-    assert mean_oks(match_images([truth], [answer], COCO17)) == pytest.approx(100)
+    predicted = found(truth, [0.9, 0.8])
+    predicted.keypoints_xy[1] += 5000
+    assert mean_oks(match_images([truth], [predicted], COCO17)) == pytest.approx(100)
     assert mean_oks(match_images([truth], [found(truth, [])], COCO17)) is None
 
 
@@ -97,9 +97,9 @@ def test_pck_counts_missed_people_as_wrong() -> None:
     ends = [COCO17.index("left_shoulder"), COCO17.index("right_hip")]
     truth.keypoints_xy[:, ends[0]] = truth.boxes_xywh[:, :2]
     truth.keypoints_xy[:, ends[1]] = truth.boxes_xywh[:, :2] + (30, 40)  # a torso of 50
-    answer = found(truth, [0.9])
-    answer.keypoints_xy[0, NOSE] += (10.5, 0)  # beyond 0.2 of it
-    answer.keypoint_scores[0, LEFT_WRIST] = 0
-    matches = match_images([truth], [answer], COCO17)
-    assert pck([truth], [answer], matches, COCO17) == pytest.approx(100 * 15 / 34)
-    assert pck([truth], [answer], matches, COCO17, reference="head") is None
+    predicted = found(truth, [0.9])
+    predicted.keypoints_xy[0, NOSE] += (10.5, 0)  # beyond 0.2 of it
+    predicted.keypoint_scores[0, LEFT_WRIST] = 0
+    matches = match_images([truth], [predicted], COCO17)
+    assert pck([truth], [predicted], matches, COCO17) == pytest.approx(100 * 15 / 34)
+    assert pck([truth], [predicted], matches, COCO17, reference="head") is None

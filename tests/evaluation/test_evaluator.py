@@ -66,14 +66,14 @@ class StandIn:
 
     def __init__(self, dataset: Drawer, stop_at: int | None = None) -> None:
         self.dataset, self.stop_at = dataset, stop_at
-        self.asked: list[int] = []
+        self.predicted: list[int] = []
 
-    def predict(self, source: Any, **look: Any) -> Poses:
-        assert look == {"flip_test": False, "scales": (1.0,), "views": None, "threshold": 0.0}
+    def predict(self, source: Any, **options: Any) -> Poses:
+        assert options == {"flip_test": False, "scales": (1.0,), "views": None, "threshold": 0.0}
         index = int(source[0, 0, 0])
         if index == self.stop_at:
             raise KeyboardInterrupt
-        self.asked.append(index)
+        self.predicted.append(index)
         own = [r for r in self.dataset.results if r["image_id"] == index + 1]
         return Poses.from_coco(own, COCO17)
 
@@ -88,17 +88,17 @@ def test_report_files_and_numbers_agree(tmp_path: Path) -> None:
     assert files == {"report.json", "report.txt", "results.json", "sheet.png"}
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert asdict(coco_ap(dataset.truth, results, COCO17)) == pytest.approx(
-        asdict(report.judged.coco)
+        asdict(report.metrics.coco)
     )
     whole = coco_ap(dataset.truth, results, COCO17, only_complete=True)
     assert asdict(whole) == pytest.approx(asdict(report.complete.coco))
-    assert report.judged.intervals["ap"].value == pytest.approx(report.judged.coco.ap)
-    assert report.judged.intervals["ap_large"].value == pytest.approx(report.judged.coco.ap_large)
+    assert report.metrics.intervals["ap"].value == pytest.approx(report.metrics.coco.ap)
+    assert report.metrics.intervals["ap_large"].value == pytest.approx(report.metrics.coco.ap_large)
     saved = json.loads((tmp_path / "out/report.json").read_text())
-    assert saved["schema"] == 1 and saved["judged"]["coco"]["ap"] == report.judged.coco.ap
+    assert saved["schema"] == 1 and saved["judged"]["coco"]["ap"] == report.metrics.coco.ap
     assert saved["settings"] == {"views": [256], "flip test": False, "scales": [1.0]}
     text = (tmp_path / "out/report.txt").read_text()
-    assert f"{report.judged.coco.ap:.1f} [" in text and "left_wrist" in text
+    assert f"{report.metrics.coco.ap:.1f} [" in text and "left_wrist" in text
     assert max(map(len, text.splitlines())) <= 100
 
 
@@ -110,22 +110,22 @@ def test_sheet_shows_all_four_kinds(tmp_path: Path) -> None:
         assert (np.ptp(row.astype(int), axis=2) > 60).sum() > 200  # limbs are colorful
 
 
-def test_stopped_run_is_judged_kept_and_taken_up(tmp_path: Path) -> None:
+def test_a_stopped_run_is_evaluated_kept_and_resumed(tmp_path: Path) -> None:
     dataset = Drawer()
     stopped = evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
-    assert stopped.interrupted and stopped.judged.images == 5
+    assert stopped.interrupted and stopped.metrics.images == 5
     assert "STOPPED EARLY" in stopped.to_text()
     partial = tmp_path / "results.partial.jsonl"
     partial.write_text(partial.read_text() + '{"image": 5, "peo')  # killed while writing
     second = StandIn(dataset)
     report = evaluate(second, dataset, tmp_path, EvaluateOptions(resume=True, resamples=20))
-    assert second.asked == list(range(5, IMAGES))
+    assert second.predicted == list(range(5, IMAGES))
     undisturbed = evaluate(StandIn(dataset), dataset, None, QUICK)
-    assert report.judged == undisturbed.judged
+    assert report.metrics == undisturbed.metrics
     assert not partial.exists()
 
 
-def test_another_model_does_not_take_up_a_stopped_run(tmp_path: Path) -> None:
+def test_another_model_does_not_resume_a_stopped_run(tmp_path: Path) -> None:
     dataset = Drawer()
     evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
     other = StandIn(dataset)
@@ -135,7 +135,7 @@ def test_another_model_does_not_take_up_a_stopped_run(tmp_path: Path) -> None:
     assert (tmp_path / "results.partial.jsonl").exists()
 
 
-def test_a_stopped_run_is_not_taken_up_with_other_weights(tmp_path: Path) -> None:
+def test_a_stopped_run_is_not_resumed_with_other_weights(tmp_path: Path) -> None:
     dataset, weights, out = Drawer(), tmp_path / "m.onnx", tmp_path / "out"
     weights.write_bytes(b"one")
     first = replace(QUICK, weights=ModelFile("m", weights))
@@ -148,7 +148,7 @@ def test_a_stopped_run_is_not_taken_up_with_other_weights(tmp_path: Path) -> Non
     assert (out / "results.partial.jsonl").read_bytes() == before
     weights.write_bytes(b"one")
     going_on = replace(going_on, weights=ModelFile("m", weights))
-    assert evaluate(StandIn(dataset), dataset, out, going_on).judged.images == IMAGES
+    assert evaluate(StandIn(dataset), dataset, out, going_on).metrics.images == IMAGES
 
 
 @pytest.mark.parametrize(
@@ -175,17 +175,17 @@ def test_a_damaged_stopped_run_is_a_sentence(tmp_path: Path, bad: bytes, at: int
 
 
 @pytest.mark.parametrize("kept", [0, 30])
-def test_a_run_stopped_in_its_first_line_starts_anew(tmp_path: Path, kept: int) -> None:
+def test_a_run_stopped_in_its_first_line_starts_again(tmp_path: Path, kept: int) -> None:
     dataset = Drawer()
     evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
     partial = tmp_path / "results.partial.jsonl"
     partial.write_bytes(partial.read_bytes()[:kept])
     again = StandIn(dataset, stop_at=7)
     evaluate(again, dataset, tmp_path, replace(QUICK, resume=True))
-    assert again.asked == list(range(7))
+    assert again.predicted == list(range(7))
     last = StandIn(dataset)
     evaluate(last, dataset, tmp_path, replace(QUICK, resume=True))
-    assert last.asked == list(range(7, IMAGES))
+    assert last.predicted == list(range(7, IMAGES))
 
 
 def test_taking_up_without_a_folder_is_misuse() -> None:
@@ -197,33 +197,33 @@ def test_taking_up_without_a_folder_is_misuse() -> None:
 def test_unreadable_images_are_counted_and_left_out(tmp_path: Path) -> None:
     dataset = Drawer(unreadable=(0, 7))
     report = evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
-    assert report.judged.images == IMAGES - 2
+    assert report.metrics.images == IMAGES - 2
     assert [what.split(":")[0] for what in report.unreadable] == ["1.jpg", "8.jpg"]
     assert "2 images could not be read" in report.to_text()
     chosen = [i + 1 for i in range(IMAGES) if i not in (0, 7)]
     expected = coco_ap(dataset.truth, dataset.results, COCO17, chosen)
-    assert report.judged.coco.ap == pytest.approx(expected.ap)
+    assert report.metrics.coco.ap == pytest.approx(expected.ap)
 
 
 def test_limit_takes_the_first_images() -> None:
     dataset = Drawer()
     model = StandIn(dataset)
     assert (
-        evaluate(model, dataset, options=EvaluateOptions(limit=3, resamples=20)).judged.images == 3
+        evaluate(model, dataset, options=EvaluateOptions(limit=3, resamples=20)).metrics.images == 3
     )
-    assert model.asked == [0, 1, 2]
+    assert model.predicted == [0, 1, 2]
 
 
 def test_few_images_have_no_interval_in_text_and_json() -> None:
     dataset = Drawer()
     report = evaluate(StandIn(dataset), dataset, options=replace(QUICK, limit=4))
-    told = json.loads(json.dumps(report.to_dict()))["judged"]
-    assert told["intervals"]["ap"] == {
-        "value": pytest.approx(told["coco"]["ap"]),
+    saved = json.loads(json.dumps(report.to_dict()))["judged"]
+    assert saved["intervals"]["ap"] == {
+        "value": pytest.approx(saved["coco"]["ap"]),
         "low": None,
         "high": None,
     }
-    assert all(group["ap"] is None or group["ap"]["low"] is None for group in told["by_people"])
+    assert all(group["ap"] is None or group["ap"]["low"] is None for group in saved["by_people"])
     families, groups = report.to_text().split("\n\n")[1:3]
     assert "[" not in families.partition("\n")[2] and "[" not in groups.partition("\n")[2]
 
@@ -242,13 +242,13 @@ def test_unlabeled_people_that_count_as_wrong_are_said(complete: Sequence[int], 
         replace(record, people_complete=i in complete) for i, record in enumerate(dataset.records)
     ]
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
-    assert report.judged.complete_images == len(complete)
-    told = [note for note in report.to_dict()["notes"] if "everybody labeled" in note]
-    assert len(told) == bool(says)
-    assert not says or (told[0].startswith(says) and told[0] in report.to_text())
+    assert report.metrics.complete_images == len(complete)
+    saved = [note for note in report.to_dict()["notes"] if "everybody labeled" in note]
+    assert len(saved) == bool(says)
+    assert not says or (saved[0].startswith(says) and saved[0] in report.to_text())
 
 
-def test_that_only_twenty_people_of_a_image_are_judged_is_said() -> None:
+def test_the_limit_of_twenty_people_per_image_is_noted() -> None:
     dataset = Drawer()  # 30 people in the first image, fewer than 20 in the others
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
     said = "more are found in 1 and labeled in 1 images"
@@ -259,7 +259,7 @@ def test_that_only_twenty_people_of_a_image_are_judged_is_said() -> None:
     assert not any("best 20 people" in note for note in others.notes)
 
 
-def test_nothing_to_judge_and_wrong_skeletons_are_said(tmp_path: Path) -> None:
+def test_no_images_and_wrong_skeletons_are_refused(tmp_path: Path) -> None:
     dataset = Drawer(unreadable=range(IMAGES))
     with pytest.raises(LitePoseError, match="12 of 12 could not be read"):
         evaluate(StandIn(dataset), dataset, None, QUICK)
@@ -274,8 +274,8 @@ def test_crowdpose_images_get_crowdpose_numbers() -> None:
     dataset = Drawer()
     dataset.records = [replace(r, crowd_index=0.1 * i) for i, r in enumerate(dataset.records)]
     report = evaluate(StandIn(dataset), dataset, None, QUICK)
-    assert report.judged.crowd.ap_medium is not None
-    assert report.judged.crowd.ap == pytest.approx(report.judged.intervals["ap"].value)
+    assert report.metrics.crowd.ap_medium is not None
+    assert report.metrics.crowd.ap == pytest.approx(report.metrics.intervals["ap"].value)
     assert "AP hard (crowd)" in report.to_text()
 
 
@@ -293,7 +293,7 @@ def test_default_model_on_real_images(shared: Path) -> None:
         target=predictor.info.skeleton,
     )
     report = evaluate(predictor, dataset, options=EvaluateOptions(limit=12, resamples=20))
-    assert report.judged.coco.ap > 10 and not report.unreadable
+    assert report.metrics.coco.ap > 10 and not report.unreadable
 
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> None:

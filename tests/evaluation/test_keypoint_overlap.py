@@ -12,7 +12,7 @@ from litepose.apps.cli.main import main
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17, CROWDPOSE14
 from litepose.data.synthetic import SceneSettings, synthesize
-from litepose.evaluation import reported_results as ledger
+from litepose.evaluation import reported_results
 from litepose.evaluation.keypoint_overlap import open_for_evaluation
 
 pytest.importorskip("faster_coco_eval")
@@ -53,10 +53,10 @@ def test_what_the_model_lacks_is_warned_of_and_reported(tmp_path: Path, capsys) 
     text = (out / "report.txt").read_text()
     assert said in " ".join(text.split()) and max(map(len, text.splitlines())) <= 100
 
-    entry = tmp_path / f"x{ledger.SUFFIX}"
+    entry = tmp_path / f"x{reported_results.SUFFIX}"
     assert main(["verify", "--record", str(entry), *where, "--size", "128"]) == 0
     assert "NOT EVALUATED" in capsys.readouterr().err
-    assert ledger.read_result(entry).settings["not judged"] == ["tail"]
+    assert reported_results.read_result(entry).settings["not judged"] == ["tail"]
 
 
 def test_less_than_half_known_is_refused(tmp_path: Path, capsys) -> None:

@@ -68,7 +68,7 @@ def test_a_person_is_found_once_a_crowd_by_many() -> None:
     assert average_precision([crowd]) is None
 
 
-def test_only_the_best_20_people_of_a_image_are_judged() -> None:
+def test_only_the_best_20_people_of_an_image_are_evaluated() -> None:
     assert scene_of_one(0.0, crowd=False, copies=25).tp.shape == (10, 20)
 
 
@@ -120,11 +120,11 @@ def test_intervals_cover_the_truth_19_times_of_20() -> None:
     assert 0.88 <= covered / trials <= 0.99
 
 
-def test_no_images_and_nobody_found() -> None:
+def test_no_images_and_no_people_found() -> None:
     assert average_precision([]) is None
     assert ap_intervals([]) == {}
     truth, _ = make_scene(5, 0)
     truths = read_truth(truth, COCO17)
-    nobody = match_images(truths, group_results([], truths, COCO17), COCO17)
-    assert average_precision(nobody).mean() == 0
-    assert ap_intervals(nobody, resamples=10)["ap"].high == 0
+    no_people = match_images(truths, group_results([], truths, COCO17), COCO17)
+    assert average_precision(no_people).mean() == 0
+    assert ap_intervals(no_people, resamples=10)["ap"].high == 0

@@ -78,7 +78,7 @@ def test_one_false_person_between_two_right_ones() -> None:
     assert report.ap_large is None and report.ar_large is None
 
 
-def test_nobody_found_is_zero_and_annotation_id_0_is_no_trap() -> None:
+def test_no_people_found_is_zero_and_annotation_id_0_counts() -> None:
     assert coco_ap(two_people(), [], COCO17).ap == 0
     assert coco_ap(
         two_people(), [entry(0, 0, 0.9), entry(0, 100, 0.9)], COCO17

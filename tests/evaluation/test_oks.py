@@ -34,14 +34,16 @@ def test_only_labeled_keypoints_count() -> None:
 
 
 def test_person_without_keypoints_is_compared_by_the_box_grown_by_its_own_size() -> None:
-    nobody = np.zeros((1, 2), int)
+    no_people = np.zeros((1, 2), int)
     box = np.array([[100.0, 100.0, 50.0, 80.0]])  # grown: x 50..200, y 20..260
     inside, outside = np.array([[[60.0, 30.0]] * 2]), np.array([[[210.0, 100.0], [60.0, 30.0]]])
     truth, area = np.zeros((1, 2, 2)), np.array([100.0**2])
-    assert compute_oks(inside, truth, area, SIGMAS, nobody, box)[0, 0] == 1.0
+    assert compute_oks(inside, truth, area, SIGMAS, no_people, box)[0, 0] == 1.0
     expected = (math.exp(-0.5) + 1) / 2  # 10 px outside: one unit of the first keypoint
-    assert compute_oks(outside, truth, area, SIGMAS, nobody, box)[0, 0] == pytest.approx(expected)
-    assert compute_oks(inside, truth, area, SIGMAS, nobody)[0, 0] == 0.0
+    assert compute_oks(outside, truth, area, SIGMAS, no_people, box)[0, 0] == pytest.approx(
+        expected
+    )
+    assert compute_oks(inside, truth, area, SIGMAS, no_people)[0, 0] == 0.0
 
 
 def test_poses_of_two_models_compare_where_the_second_found_something() -> None:
@@ -55,7 +57,7 @@ def test_poses_of_two_models_compare_where_the_second_found_something() -> None:
     assert oks[0, 0] == 1.0
 
 
-def test_nobody_gives_an_empty_table_and_shapes_that_do_not_fit_are_named() -> None:
+def test_no_people_give_an_empty_table_and_shapes_that_do_not_fit_are_named() -> None:
     empty = np.zeros((0, 2, 2))
     assert compute_oks(empty, np.zeros((3, 2, 2)), np.ones(3), SIGMAS).shape == (0, 3)
     assert compute_oks(np.zeros((3, 2, 2)), empty, np.ones(0), SIGMAS).shape == (3, 0)
@@ -81,7 +83,7 @@ def test_pck_lengths_are_head_torso_and_box() -> None:
         pck_lengths(whole, COCO17, "head")
 
 
-def test_pck_counts_the_limit_as_right_and_nobody_as_wrong() -> None:
+def test_pck_counts_the_limit_as_right_and_no_person_as_wrong() -> None:
     truth = np.zeros((3, 2, 2))
     found = np.zeros((3, 2, 2))
     found[0, 0] = 10.0, 0.0  # exactly at 0.2 of 50

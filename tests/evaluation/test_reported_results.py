@@ -14,7 +14,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.layouts import find_dataset
 from litepose.data.synthetic import SceneSettings, synthesize
-from litepose.evaluation import reported_results as ledger
+from litepose.evaluation import reported_results
 from litepose.evaluation.evaluator import EvaluateOptions
 from litepose.models import zoo
 
@@ -46,43 +46,43 @@ def entry(folder):
     predictor = litepose.load("p", input_size=128)
     dataset = find_dataset(folder, "val2017", target=predictor.info.skeleton)
     options = EvaluateOptions(dataset_name="drawn", resamples=10)
-    made = ledger.record(predictor, dataset, options, "2026-01-01")
+    made = reported_results.record(predictor, dataset, options, "2026-01-01")
     # The drawn people are hard for a model of photographs: let it have found them all but one.
     found = [
         {"image_id": a["image_id"], "category_id": 1, "score": 0.5, "keypoints": a["keypoints"]}
         for a in made.truth["annotations"][1:]
     ]
     made = replace(made, results=found)
-    return replace(made, claimed=ledger.compute(made))
+    return replace(made, claimed=reported_results.compute(made))
 
 
 def test_an_entry_verifies_after_the_way_to_disk_and_back(entry, tmp_path):
-    path = tmp_path / f"x{ledger.SUFFIX}"
-    ledger.write_result(path, entry)
+    path = tmp_path / f"x{reported_results.SUFFIX}"
+    reported_results.write_result(path, entry)
     first = path.read_bytes()
-    again = ledger.read_result(path)
+    again = reported_results.read_result(path)
     assert again == entry
-    verdict = ledger.verify(again)
-    assert verdict.problems == () and 0 < verdict.found["ap"] < 100
-    ledger.write_result(path, again)
+    check = reported_results.verify(again)
+    assert check.problems == () and 0 < check.found["ap"] < 100
+    reported_results.write_result(path, again)
     assert path.read_bytes() == first
 
 
 def test_a_drift_of_more_than_a_tenth_fails(entry):
     def problems(by: float) -> tuple[str, ...]:
         changed = {**entry.claimed, "ap": entry.claimed["ap"] + by}
-        return ledger.verify(replace(entry, claimed=changed)).problems
+        return reported_results.verify(replace(entry, claimed=changed)).problems
 
     assert problems(0.09) == () and problems(-0.09) == ()
     assert "claimed" in problems(0.11)[0] and problems(-0.11)
 
 
 def test_lost_people_and_changed_weights_fail(entry):
-    assert ledger.verify(replace(entry, results=entry.results[1:])).problems
-    changed = ledger.verify(replace(entry, weights_sha256="0" * 64))
+    assert reported_results.verify(replace(entry, results=entry.results[1:])).problems
+    changed = reported_results.verify(replace(entry, weights_sha256="0" * 64))
     assert len(changed.problems) == 1
     assert "the weights are not those that were evaluated" in changed.problems[0]
-    assert ledger.verify(replace(entry, claimed={})).problems == ("nothing is claimed",)
+    assert reported_results.verify(replace(entry, claimed={})).problems == ("nothing is claimed",)
 
 
 DAMAGED = {
@@ -95,21 +95,21 @@ DAMAGED = {
 
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_damaged_entries_are_said(tmp_path, kind):
-    path = tmp_path / f"x{ledger.SUFFIX}"
+    path = tmp_path / f"x{reported_results.SUFFIX}"
     path.write_bytes(DAMAGED[kind])
     with pytest.raises(LitePoseError, match="not a readable file of reported results"):
-        ledger.read_result(path)
+        reported_results.read_result(path)
     with pytest.raises(LitePoseError, match="not a readable file of reported results"):
-        ledger.read_result(tmp_path / "none")
+        reported_results.read_result(tmp_path / "none")
 
 
 def test_an_entry_of_own_weights_is_recorded_and_verified_with_them(
     folder, own_weights, tmp_path, capsys
 ):
-    path = tmp_path / f"own{ledger.SUFFIX}"
+    path = tmp_path / f"own{reported_results.SUFFIX}"
     where = ["--data", str(folder), "--split", "val2017"]
     assert main(["verify", "--record", str(path), "--model", str(own_weights), *where]) == 0
-    made = ledger.read_result(path)
+    made = reported_results.read_result(path)
     assert made.model == "my-pose"
     assert made.weights_sha256 == hashlib.sha256(own_weights.read_bytes()).hexdigest()
     assert main(["verify", str(path), "--model", str(own_weights)]) == 0
@@ -128,7 +128,7 @@ def test_numbers_are_of_the_skeleton_in_the_entry(entry):
         replace(entry, results=moved, skeleton=replace(COCO17, oks_sigmas=(s,) * 17).to_dict())
         for s in (0.01, 1.0)
     )
-    assert ledger.compute(strict)["ap"] < ledger.compute(loose)["ap"]
+    assert reported_results.compute(strict)["ap"] < reported_results.compute(loose)["ap"]
 
 
 def test_weights_that_are_nowhere_are_said_before_the_work(folder):
@@ -140,7 +140,7 @@ def test_weights_that_are_nowhere_are_said_before_the_work(folder):
         raise AssertionError("it was evaluated")
 
     with pytest.raises(LitePoseError, match=r"my-pose is no model of the zoo.*weights="):
-        ledger.record(predictor, dataset, EvaluateOptions(), "2026-01-01", fail)
+        reported_results.record(predictor, dataset, EvaluateOptions(), "2026-01-01", fail)
 
 
 @pytest.mark.parametrize(
@@ -162,19 +162,19 @@ def test_what_would_be_ignored_is_refused(arguments, said, capsys):
 def test_help_says_what_an_entry_is_called(capsys):
     with pytest.raises(SystemExit):
         main(["verify", "--help"])
-    assert ledger.SUFFIX in capsys.readouterr().out
+    assert reported_results.SUFFIX in capsys.readouterr().out
 
 
 def test_the_package_holds_entries_and_they_verify(capsys):
     """What README and model cards claim."""
-    assert ledger.result_files()
+    assert reported_results.result_files()
     assert main(["verify"]) == 0
     assert "computed" in capsys.readouterr().out
 
 
 def test_the_command_fails_on_a_false_claim(entry, tmp_path, capsys):
-    path = tmp_path / f"x{ledger.SUFFIX}"
-    ledger.write_result(path, replace(entry, claimed={"ap": 99.0}))
+    path = tmp_path / f"x{reported_results.SUFFIX}"
+    reported_results.write_result(path, replace(entry, claimed={"ap": 99.0}))
     assert main(["verify", str(path)]) == 1
     assert "claimed 99.00" in capsys.readouterr().err
     assert (

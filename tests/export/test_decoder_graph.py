@@ -27,12 +27,12 @@ BOX = Letterbox((192, 128), SIZE_WH, SIZE_WH)
 class Painted(nn.Module):
     """In a network's place: maps that were made before, one batch for each look."""
 
-    def __init__(self, *looks: Maps) -> None:
+    def __init__(self, *maps: Maps) -> None:
         super().__init__()
-        self.looks = list(looks)
+        self.maps = list(maps)
 
     def forward(self, images):
-        now = self.looks.pop(0)
+        now = self.maps.pop(0)
         return Maps(
             tuple(map(torch.from_numpy, now.heatmaps)), now.strides, torch.from_numpy(now.tags), 4
         )
@@ -68,11 +68,11 @@ def noise_maps(seed: int, strides, tag_size: int, steps: float = 1e6) -> Maps:
 def test_candidates_are_the_decoders(strides, kind, flip, steps, most) -> None:
     info = info_for(strides, kind, most)
     size = 2 if kind == "positional" else 1
-    looks = [noise_maps(seed, strides, size, steps) for seed in range(1 + flip)]
-    passes = [ForwardPass(looks[0], BOX)]
+    maps = [noise_maps(seed, strides, size, steps) for seed in range(1 + flip)]
+    passes = [ForwardPass(maps[0], BOX)]
     if flip:
-        passes.append(ForwardPass(unflip(looks[1], COCO17, kind), BOX))
-    graph = DecoderHalf(Painted(*looks), info, flip)  # type: ignore[arg-type]
+        passes.append(ForwardPass(unflip(maps[1], COCO17, kind), BOX))
+    graph = DecoderHalf(Painted(*maps), info, flip)  # type: ignore[arg-type]
     scores, xy, tags = (out[0].numpy() for out in graph(torch.zeros(1, 3, *SIZE_WH[::-1])))
     assert scores.shape == (17, most) and xy.shape == (17, most, 2)
 

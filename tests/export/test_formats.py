@@ -41,7 +41,7 @@ def test_a_format_of_gpus_is_refused_without_one(capsys, tmp_path: Path) -> None
     assert not target.exists()
 
 
-def test_an_unknown_format_is_answered_with_the_nearest() -> None:
+def test_an_unknown_format_gets_the_nearest_as_a_hint() -> None:
     with pytest.raises(LitePoseError, match="did you mean 'openvino'"):
         find_format("openvin")
 
@@ -66,7 +66,7 @@ def test_the_weights_of_another_format_are_not_overwritten(tmp_path, monkeypatch
     (tmp_path / "p.xml").touch()
     (tmp_path / "p.bin").touch()
     check(ExportRequest("p", "openvino", tmp_path / "p.xml"))
-    with pytest.raises(LitePoseError, match=r"p\.bin is there already"):
+    with pytest.raises(LitePoseError, match=r"p\.bin exists already"):
         check(ExportRequest("p", "ncnn", tmp_path / "p.param"))
 
 
@@ -82,7 +82,7 @@ def test_a_source_that_cannot_be(tiny: Source, wrong, said) -> None:
         replace(tiny, **wrong)
     with pytest.raises(LitePoseError, match="17 keypoints; its skeleton lsp14 has 14"):
         Source(tiny.network, replace(tiny.info, skeleton=LSP14))
-    with pytest.raises(LitePoseError, match="exported already"):
+    with pytest.raises(LitePoseError, match="already exported"):
         load_source("mine.onnx")
 
 
@@ -145,8 +145,8 @@ def test_difference_compares_each_with_the_nearest() -> None:
 def test_a_graph_of_other_weights_is_noticed(tiny: Source, images) -> None:
     with pytest.raises(LitePoseError, match="differs from the network"):
         check_graph(tiny, lambda images: [2 * out for out in eager(tiny)(images)], 1e-4)
-    alike = compare(tiny, eager(tiny), images[:1])
-    assert alike.ok and alike.keypoint_px == 0 and alike.images == 1
+    same = compare(tiny, eager(tiny), images[:1])
+    assert same.ok and same.keypoint_px == 0 and same.images == 1
 
 
 def test_a_converter_that_pins_others_is_sent_into_an_environment_of_its_own(monkeypatch) -> None:

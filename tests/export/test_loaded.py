@@ -96,7 +96,7 @@ def test_int8_onnx(p: Source, p_graph, images, tmp_path: Path) -> None:
     predictor = litepose.load(tmp_path / "p.onnx")
     theirs = decode_eagerly(p)(make_input(images[-1], p.info))
     # Without VNNI onnxruntime adds pairs of 8-bit products in 16 bits, which overflow now and then;
-    # `litepose export` judges each file on the machine that makes it.
+    # `litepose export` evaluates each file on the machine that makes it.
     least = 0.8 if has_vnni() else 0.7
     assert best_oks(theirs, predictor.predict(images[-1])).mean() > least
 

@@ -105,7 +105,7 @@ def test_agreement_is_the_oks_with_the_nearest() -> None:
     assert list(q.best_oks(theirs, Poses.empty(COCO17))) == [0, 0]
 
 
-def test_images_without_people_cannot_judge(tiny) -> None:
+def test_images_without_people_cannot_measure_agreement(tiny) -> None:
     from litepose.export.parity import eager, make_input
 
     inputs = [make_input(np.zeros((64, 64, 3), np.uint8), tiny.info)]

@@ -169,7 +169,7 @@ def poses() -> dict[str, Any]:
     return Poses(points, np.full((2, 17), 0.5), np.ones(2), COCO17, (SIDE, SIDE)).to_dict()
 
 
-def ledger_entry(annotations: dict[str, Any]) -> dict[str, Any]:
+def reported_result(annotations: dict[str, Any]) -> dict[str, Any]:
     from litepose.evaluation.reported_results import SCHEMA, ReportedResult
 
     people = [

@@ -109,8 +109,8 @@ class Subjects:
         (folder / "annotations").mkdir()
         path = folder / "annotations" / f"{seeds.SPLIT}.json"
         path.write_bytes(damaged_json(rng, self.annotations))
-        judgment = rng.random()
-        if judgment < 0.5:
+        chance = rng.random()
+        if chance < 0.5:
             json.dumps(examine(folder, seeds.SPLIT).to_dict())
             return
         dataset = find_dataset(folder, seeds.SPLIT)
@@ -197,8 +197,8 @@ class Subjects:
 
         restore(load_state(folder / "resume.pt", config), {"model": model}, Alone())  # type: ignore[arg-type]
 
-    def ledger(self, rng: random.Random, folder: Path) -> None:
-        content = seeds.gzipped(damaged_json(rng, seeds.ledger_entry(self.annotations)))
+    def reported_result(self, rng: random.Random, folder: Path) -> None:
+        content = seeds.gzipped(damaged_json(rng, seeds.reported_result(self.annotations)))
         if rng.random() < 0.3:
             content = damaged_bytes(rng, content)
         (folder / "a.ledger.json.gz").write_bytes(content)
@@ -311,7 +311,7 @@ SHARES: dict[str, tuple[Subject, int]] = {
     "configuration": (Subjects.configuration, 6),
     "skeleton": (Subjects.skeleton, 2),
     "state of a run": (Subjects.state_of_a_run, 5),
-    "ledger": (Subjects.ledger, 4),
+    "reported_result": (Subjects.reported_result, 4),
     "archive": (Subjects.archive, 3),
     "teacher maps": (Subjects.teacher_maps, 3),
     "people": (Subjects.people, 2),

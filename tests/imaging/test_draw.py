@@ -38,7 +38,7 @@ def changed(drawn: np.ndarray, image: np.ndarray = GRAY) -> np.ndarray:
     return (drawn != image).any(axis=2)
 
 
-def test_the_input_is_not_changed_and_nobody_gives_a_copy() -> None:
+def test_the_input_is_not_changed_and_no_people_give_a_copy() -> None:
     before = GRAY.copy()
     drawn = draw_poses(GRAY, standing(200))
     assert np.array_equal(GRAY, before) and changed(drawn).any()

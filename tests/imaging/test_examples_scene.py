@@ -21,9 +21,9 @@ NOSES = ((102, 149), (184, 289), (225, 125), (423, 143), (487, 300), (557, 125),
 
 
 def test_the_scene_is_small_and_its_sources_are_named() -> None:
-    told = (IMAGES / "README.md").read_text()
+    readme = (IMAGES / "README.md").read_text()
     for path in IMAGES.glob("*.jpg"):
-        assert path.name in told and path.stat().st_size < 200_000
+        assert path.name in readme and path.stat().st_size < 200_000
 
 
 @pytest.mark.slow

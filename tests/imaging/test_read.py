@@ -214,7 +214,9 @@ def test_a_cut_off_jpeg_is_seen_behind_a_whole_thumbnail(monkeypatch) -> None:
     segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     data = data[:2] + segment + data[2:]
     assert read_image(data).shape == (48, 64, 3)
-    monkeypatch.setattr("cv2.imdecode", None)  # older ones fill up with gray: not to be asked
+    monkeypatch.setattr(
+        "cv2.imdecode", None
+    )  # older versions fill up with gray: they must not decode here
     with pytest.raises(LitePoseError, match="cut off"):
         read_image(data[: len(data) // 2 + len(thumbnail)])
 

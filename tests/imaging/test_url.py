@@ -29,7 +29,7 @@ def png() -> bytes:
 class Pages(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name, _, number = self.path.strip("/").partition("/")
-        getattr(self, f"answer_{name}")(number)
+        getattr(self, f"serve_{name}")(number)
 
     def send(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -38,51 +38,51 @@ class Pages(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def answer_image(self, _: str) -> None:
+    def serve_image(self, _: str) -> None:
         self.send(200, png(), Content_Type="image/png", Content_Length=str(len(png())))
 
-    def answer_unsized(self, _: str) -> None:
+    def serve_unsized(self, _: str) -> None:
         self.send(200, png())
 
-    def answer_gone(self, _: str) -> None:
+    def serve_gone(self, _: str) -> None:
         self.send(404)
 
-    def answer_part(self, _: str) -> None:
+    def serve_part(self, _: str) -> None:
         self.send(206, png(), Content_Type="image/png", Content_Length=str(len(png())))
 
-    def answer_page(self, _: str) -> None:
+    def serve_page(self, _: str) -> None:
         self.send(200, b"<html>", Content_Type="text/html; charset=utf-8")
 
-    def answer_words(self, _: str) -> None:
+    def serve_words(self, _: str) -> None:
         self.send(200, b"only words", Content_Type="image/png")
 
-    def answer_hop(self, number: str) -> None:
+    def serve_hop(self, number: str) -> None:
         left = int(number) - 1
         self.send(302, Location=f"/hop/{left}" if left else "/image")
 
-    def answer_loop(self, _: str) -> None:
+    def serve_loop(self, _: str) -> None:
         self.send(301, Location="/loop")
 
-    def answer_file(self, _: str) -> None:
+    def serve_file(self, _: str) -> None:
         self.send(302, Location="file:///etc/hostname")
 
-    def answer_odd(self, _: str) -> None:
+    def serve_odd(self, _: str) -> None:
         self.send(302, Location="http://[::odd/")
 
-    def answer_broken(self, _: str) -> None:
+    def serve_broken(self, _: str) -> None:
         self.send(200, png()[:20], Content_Length=str(len(png())))
 
-    def answer_large(self, _: str) -> None:
+    def serve_large(self, _: str) -> None:
         self.send(200, bytes(3000), Content_Length="3000")
 
-    def answer_large_unsized(self, _: str) -> None:
+    def serve_large_unsized(self, _: str) -> None:
         self.send(200, bytes(3000))
 
-    def answer_dripping(self, _: str) -> None:
+    def serve_dripping(self, _: str) -> None:
         self.send(200)
         self.drip()
 
-    def answer_dripping_header(self, _: str) -> None:
+    def serve_dripping_header(self, _: str) -> None:
         self.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
         self.drip()
 
@@ -120,7 +120,7 @@ def test_images_are_read(server: str, page: str) -> None:
     ("page", "says"),
     [
         ("gone", "answered 404 Not Found"),
-        ("part", "answered 206 Partial Content: no image"),  # nobody asked for a part
+        ("part", "answered 206 Partial Content: no image"),  # no part was requested
         ("page", "web page"),
         ("words", "is not a JPEG.*only words"),
         ("hop/6", "redirects more than 5 times"),
@@ -132,7 +132,7 @@ def test_images_are_read(server: str, page: str) -> None:
         ("large_unsized", "limit of 2,000 bytes"),
     ],
 )
-def test_answers_that_are_refused(server: str, page: str, says: str) -> None:
+def test_responses_that_are_refused(server: str, page: str, says: str) -> None:
     limits = ReadLimits(allow_private=True, max_bytes=2000)
     with pytest.raises(LitePoseError, match=says):
         read_image(f"{server}/{page}", limits)
@@ -159,29 +159,29 @@ def test_private_addresses_are_refused(server: str) -> None:
 
 def test_a_redirect_to_a_private_address_is_refused(server: str, monkeypatch) -> None:
     port = int(server.rpartition(":")[2])
-    looked_up = []
+    resolved = []
 
     def lookup(host: str, port_: int, **_: object) -> list:
-        looked_up.append(host)
+        resolved.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port_))]
 
     monkeypatch.setattr(fetch_module.socket, "getaddrinfo", lookup)
     monkeypatch.setattr(fetch_module, "_is_public", lambda address: address == "127.0.0.1")
     monkeypatch.setattr(
-        Pages, "answer_loop", lambda self, _: self.send(302, Location="http://10.0.0.7/x")
+        Pages, "serve_loop", lambda self, _: self.send(302, Location="http://10.0.0.7/x")
     )
     with pytest.raises(LitePoseError, match=r"10\.0\.0\.7.*private"):
         read_image(f"http://127.0.0.1:{port}/loop")
-    assert looked_up == ["127.0.0.1", "10.0.0.7"]
+    assert resolved == ["127.0.0.1", "10.0.0.7"]
 
 
 def test_the_checked_address_is_the_one_connected_to(server: str, monkeypatch) -> None:
-    """A name that answers differently at its second look-up is looked up once."""
+    """A name that addresses differently at its second look-up is looked up once."""
     port = int(server.rpartition(":")[2])
-    answers = iter(["127.0.0.1"])
+    addresses = iter(["127.0.0.1"])
 
     def lookup(host: str, port_: int, **_: object) -> list:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port_))]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(addresses), port_))]
 
     monkeypatch.setattr(fetch_module.socket, "getaddrinfo", lookup)
     assert read_image(f"http://images.example:{port}/image", LOCAL).shape == (3, 5, 3)
@@ -252,7 +252,7 @@ def test_a_server_that_is_not_there() -> None:
             read_image(f"http://127.0.0.1:{port}/x.jpg", LOCAL)
 
 
-def test_pixels_of_the_answer_are_limited_too(server: str) -> None:
+def test_pixels_of_the_serve_are_limited_too(server: str) -> None:
     with pytest.raises(LitePoseError, match="limit of 10"):
         read_image(f"{server}/image", ReadLimits(allow_private=True, max_pixels=10))
     assert np.array_equal(read_image(f"{server}/image", LOCAL)[0, 0], (255, 0, 0))

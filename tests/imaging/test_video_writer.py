@@ -85,7 +85,7 @@ def test_a_video_that_is_never_closed_plays(tmp_path: Path) -> None:
 
 def test_a_full_disk_ends_the_video_while_it_can_be_ended(tmp_path: Path, monkeypatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(video_write, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(video_write, "_CHECK_EVERY", 0.0)
     with VideoWriter(tmp_path / "a.webm", WH, 25) as video:
         video.write(image(0), 0)
         video.write(image(1), 1 / 25)

@@ -67,7 +67,7 @@ def test_a_camera_that_sends_images_one_after_the_other_is_live(site: Site) -> N
 def test_private_addresses_are_refused_also_behind_a_redirect(site: Site) -> None:
     with pytest.raises(LitePoseError, match=r"private address.*--allow-private"):
         frames(f"{site.url}/video.mp4")
-    assert site.asked == []
+    assert site.requested == []
 
 
 def test_a_playlist_in_disguise_leads_nowhere(site: Site, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_playlist_in_disguise_leads_nowhere(site: Site, tmp_path: Path) -> Non
         site.files["video.mp4"] = text.encode()
         with pytest.raises(LitePoseError, match="gives no video"):
             numbers(f"{site.url}/video.mp4")
-    assert set(site.asked) == {"video.mp4"}
+    assert set(site.requested) == {"video.mp4"}
 
 
 def test_a_playlist_is_followed_where_anything_is_allowed(site: Site, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_playlist_is_followed_where_anything_is_allowed(site: Site, tmp_path: 
     )
     with pytest.raises(LitePoseError, match=r"further addresses.*--allow-private"):
         frames(f"{site.url}/list.m3u8")
-    assert site.asked == []
+    assert site.requested == []
     assert numbers(f"{site.url}/list.m3u8") == list(range(10))
 
 

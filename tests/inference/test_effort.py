@@ -29,7 +29,7 @@ def test_the_usual_effort_merges_three_views(usual) -> None:
     assert usual.predict(SCENE).to_json() == poses.to_json()
 
 
-def test_an_empty_image_is_looked_at_once(usual) -> None:
+def test_an_empty_image_gets_one_view(usual) -> None:
     gray = np.full((300, 400, 3), 127, np.uint8)
     assert len(usual.inspect(gray).views) == 1
     assert len(usual.inspect(gray, options_for(usual, focus=False)).views) == 3

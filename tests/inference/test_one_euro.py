@@ -50,7 +50,7 @@ def test_jitter_is_lowered_and_walking_does_not_lag(fps):
     still = smoothed([pose(SHAPE + n) for n in noise], fps)
     trembling = [np.abs(np.diff(np.array(x)[fps:], axis=0)).mean() for x in (noise, still)]
     assert trembling[1] < 0.65 * trembling[0]
-    speed = 100.0  # px/s, two sizes a second: somebody who walks briskly
+    speed = 100.0  # px/s, two sizes a second: a brisk walk
     walk = [SHAPE + RIGHT * speed * i / fps for i in range(count)]
     lag = (np.array(walk) - np.array(smoothed([pose(p) for p in walk], fps))[:, 0])[-1, :, 0]
     assert 0 <= lag.mean() < 0.02 * speed + 1e-3
@@ -60,9 +60,9 @@ def test_an_unsure_keypoint_neither_jumps_nor_drags():
     wrist = COCO17.index("left_wrist")
     low = np.full(17, 0.8)
     low[wrist] = 0.02
-    stray = SHAPE.copy()
-    stray[wrist] += 50 * RIGHT
-    after = smoothed([pose()] * 10 + [pose(stray, low)])
+    outlier = SHAPE.copy()
+    outlier[wrist] += 50 * RIGHT
+    after = smoothed([pose()] * 10 + [pose(outlier, low)])
     assert np.abs(after[-1][0, wrist] - SHAPE[wrist]).max() < 5, "it does not jump"
     walk = [SHAPE + RIGHT * 4 * i for i in range(30)]
     stuck = [p.copy() for p in walk]
@@ -73,7 +73,7 @@ def test_an_unsure_keypoint_neither_jumps_nor_drags():
     assert behind < 0.35 * (walk[-1] - walk[9])[wrist, 0], "it goes along with the body"
 
 
-def test_absent_keypoints_are_left_alone_and_start_anew_when_they_come_back():
+def test_absent_keypoints_are_left_alone_and_restart_when_they_return():
     scores = np.full(17, 0.8)
     scores[3] = 0
     absent = pose(np.where((np.arange(17) == 3)[:, None], SHAPE.mean(axis=0), SHAPE), scores)
@@ -84,7 +84,7 @@ def test_absent_keypoints_are_left_alone_and_start_anew_when_they_come_back():
     assert np.array_equal(smoother.update(pose(), 0.08).keypoints_xy, pose().keypoints_xy)
 
 
-def test_who_was_gone_starts_anew_and_is_forgotten():
+def test_a_person_who_was_gone_restarts_and_is_forgotten():
     far = pose(SHAPE + 300)
     smoother = Smoother()
     smoother.update(pose(), 0.0)

@@ -89,7 +89,7 @@ def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
     assert found[0].source == str(ASTRONAUT) and found[3].source == "image 3"
 
 
-def test_large_inputs_are_looked_at_one_by_one() -> None:
+def test_large_inputs_run_one_by_one() -> None:
     model = litepose.load("p", threads=8)
     assert divided(model)[1] == 8
     assert divided(model, PredictOptions(scales=(1.0, 3.0)))[1] == 1
@@ -120,21 +120,21 @@ def test_flip_test_mirrors_with_the_image(model) -> None:
 
 
 def test_scales_threshold_and_most_people(model) -> None:
-    everybody = model.predict(SCENE, threshold=0.0)
+    all_people = model.predict(SCENE, threshold=0.0)
     assert len(model.predict(SCENE, scales=(1.0, 0.75), threshold=0.0)) >= 5
     assert (
         model.predict(SCENE, scales=0.75).to_json()
         == model.predict(SCENE, scales=(0.75,)).to_json()
     )
     assert len(model.predict(SCENE, max_people=2)) == 2
-    middle = float(np.median(everybody.person_scores))
+    middle = float(np.median(all_people.person_scores))
     some = model.predict(SCENE, threshold=middle)
-    assert 0 < len(some) < len(everybody) and some.person_scores.min() >= middle
-    assert (np.diff(everybody.person_scores) <= 0).all(), "best first"
+    assert 0 < len(some) < len(all_people) and some.person_scores.min() >= middle
+    assert (np.diff(all_people.person_scores) <= 0).all(), "best first"
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (7, 3, 3), (10000, 1, 3), (33, 65, 3)])
-def test_odd_shapes_have_nobody_in_them(model, shape) -> None:
+def test_odd_shapes_have_no_people_in_them(model, shape) -> None:
     poses = model.predict(np.full(shape, 90, np.uint8))
     assert len(poses) == 0 and poses.image_wh == (shape[1], shape[0])
 

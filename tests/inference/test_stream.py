@@ -84,11 +84,11 @@ def test_a_live_source_is_not_read_ahead(monkeypatch) -> None:
     """What is worked on is the newest, not what a queue of work kept."""
     model = litepose.load("p", input_size=64, threads=2)
     source = Live(2000)
-    looked = []
+    threads = []
     plain = Predictor.inspect
 
     def slow(self, image, options):
-        looked.append(threading.current_thread())
+        threads.append(threading.current_thread())
         return plain(self, image, options)
 
     monkeypatch.setattr(Predictor, "inspect", slow)
@@ -96,7 +96,7 @@ def test_a_live_source_is_not_read_ahead(monkeypatch) -> None:
     seen = list(model.stream(video))
     assert video.dropped + len(seen) == 2000
     assert source.closed.wait(30)
-    assert len(looked) == len(seen) < 2000 and set(looked) == {threading.main_thread()}
+    assert len(threads) == len(seen) < 2000 and set(threads) == {threading.main_thread()}
 
 
 def test_stopping_early_closes_the_source(model: Predictor, folder: Path) -> None:

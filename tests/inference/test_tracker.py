@@ -90,7 +90,7 @@ def test_half_a_person_is_the_same_by_its_center():
         assert (sorted(last) == [1, 2]) is centerd
 
 
-def test_a_ghost_is_forgotten_at_once_and_takes_nobodys_id():
+def test_a_false_positive_is_forgotten_at_once_and_takes_no_id():
     quiet, haunted = people((0, 0)), people((0, 0), (300, 0))
     ids = ids_of([quiet, quiet, quiet, haunted, quiet, haunted, quiet])
     assert [i[0] for i in ids] == [1] * 7
@@ -103,17 +103,17 @@ def test_a_ghost_is_forgotten_at_once_and_takes_nobodys_id():
 
 
 def test_empty_frames_and_uneven_times():
-    nobody = Poses.empty(COCO17)
+    no_people = Poses.empty(COCO17)
     tracker = Tracker()
-    assert tracker.update(nobody, 0.0).track_ids.shape == (0,)
+    assert tracker.update(no_people, 0.0).track_ids.shape == (0,)
     for now in (0.1, 0.14, 0.18, 0.21):
         tracker.update(people((100 * now, 0)), now)
     for now in (0.3, 0.3, 0.42, 0.9):
         assert tracker.update(people((100 * now, 0)), now).track_ids.tolist() == [1], now
-        assert len(tracker.update(nobody, now + 0.01).track_ids) == 0
+        assert len(tracker.update(no_people, now + 0.01).track_ids) == 0
 
 
-def test_a_video_that_starts_anew_and_a_cut_forget_everybody():
+def test_a_restarted_video_and_a_cut_forget_all_tracks():
     here, there = people((0, 0), (200, 0)), people((90, 0), (330, 0))
     tracker = Tracker()
     for i in range(10):
@@ -121,7 +121,7 @@ def test_a_video_that_starts_anew_and_a_cut_forget_everybody():
     assert min(tracker.update(here, 10 / FPS - 0.02).track_ids) == 1, "an untidy clock"
     assert sorted(tracker.update(there, 11 / FPS).track_ids) == [3, 4], "a cut"
     ids = tracker.update(people((90, 0), (330, 0), (0, 0)), 11.5 / FPS).track_ids
-    assert sorted(ids) == [3, 4, 5], "nobody of before the cut is waited for"
+    assert sorted(ids) == [3, 4, 5], "no track from before the cut is kept"
     for i in range(10):
         tracker.update(there, 12 / FPS + i / FPS)
     assert sorted(tracker.update(there, -3.0).track_ids) == [6, 7], "from the start"

@@ -67,30 +67,30 @@ def test_networks_in_memory_stay_and_those_of_files_travel(tmp_path: Path) -> No
 
 
 def test_idle_models_do_not_spin() -> None:
-    """No clock is asked: a busy machine would fail it."""
+    """No clock is entries: a busy machine would fail it."""
     import onnxruntime
 
-    asked: dict[str, str] = {}
+    entries: dict[str, str] = {}
 
     class Settings(onnxruntime.SessionOptions):
         def add_session_config_entry(self, key: str, value: str) -> None:
-            asked[key] = value
+            entries[key] = value
             super().add_session_config_entry(key, value)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnxruntime, "SessionOptions", Settings)
         litepose.load("p", threads=2)
-    assert asked == {"session.intra_op.allow_spinning": "0"}
+    assert entries == {"session.intra_op.allow_spinning": "0"}
 
 
-def _predict_in_a_fork(backend: str, answer: Any) -> None:
+def _predict_in_a_fork(backend: str, queue: Any) -> None:
     """In a process of its own: it forks after its threads have worked, as servers do."""
     model = litepose.load("p", backend=backend, input_size=128, threads=2)
     before = [predict(model), *(poses.to_dict() for poses in model.predict([ASTRONAUT] * 5))]
 
     def child() -> None:
         found = [predict(model), *(poses.to_dict() for poses in model.predict([ASTRONAUT] * 5))]
-        answer.put(found == before)
+        queue.put(found == before)
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
@@ -106,10 +106,10 @@ def test_a_forked_process_predicts(backend: str) -> None:
     """Threads do not come along: waiting for them would never end."""
     pytest.importorskip(backend)
     context = multiprocessing.get_context("spawn")
-    answer = context.Queue()
-    parent = context.Process(target=_predict_in_a_fork, args=(backend, answer))
+    queue = context.Queue()
+    parent = context.Process(target=_predict_in_a_fork, args=(backend, queue))
     parent.start()
-    assert answer.get(timeout=90)
+    assert queue.get(timeout=90)
     parent.join()
 
 

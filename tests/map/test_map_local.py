@@ -141,7 +141,7 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path, job: Job) -> None:
         (["--images-per-part", "0"], "--images-per-part must be 1 or more; got 0"),
         (["--address", "auto"], "add --on ray"),
         (["--model", "nothing"], "nothing"),
-        (["--views", "a"], "--views wants short sides"),
+        (["--views", "a"], "--views needs short sides"),
         (["--output", "what://x"], "cannot open the storage of what://x"),
     ],
 )

@@ -50,9 +50,9 @@ def test_blocks_may_differ_inside_a_stage() -> None:
     [
         ({"family": "resnet"}, "unknown family"),
         ({"family": {}}, "unknown family"),
-        ({"stem": None}, "misses or misnames"),
-        ({"color": 3}, "misses or misnames"),
-        ({"stages": [{"depth": 1}]}, "misses or misnames"),
+        ({"stem": None}, "is missing or misnamed"),
+        ({"color": 3}, "is missing or misnamed"),
+        ({"stages": [{"depth": 1}]}, "is missing or misnamed"),
         ({"stages": []}, "four stages"),
         ({"deconv": [1, 2]}, "deconv must be a tuple of 3"),
     ],

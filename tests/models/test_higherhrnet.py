@@ -119,7 +119,7 @@ def test_branches_that_cannot_be_are_said(finest: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize(
     "fields", [{"width": 10**9}, {"width": "32"}, {"modules": (1, 10**9, 1)}, {"finest": (0, 0)}]
 )
-def test_what_a_strangers_file_may_ask_for_is_limited(fields: dict) -> None:
+def test_sizes_in_a_file_are_limited(fields: dict) -> None:
     data = {**HIGHER_W32.to_dict(), **fields}
     with pytest.raises(LitePoseError):
         HigherHRNetArch.from_dict(data)

@@ -88,7 +88,7 @@ def test_other_genes_are_refused() -> None:
 
 
 def test_damaged_text() -> None:
-    with pytest.raises(LitePoseError, match="misses or misnames"):
+    with pytest.raises(LitePoseError, match="is missing or misnamed"):
         space_from_dict({"largest": OFFICIAL.to_dict(), "shares": [1]})
     with pytest.raises(LitePoseError, match="a space is a table of fields; got str"):
         space_from_dict("wide")

@@ -57,7 +57,7 @@ def test_front(settings, threads_as_before) -> None:
     costs, aps = zip(*((one.cost, one.ap) for one in front), strict=True)
     assert list(costs) == sorted(costs)
     assert list(aps) == sorted(aps)
-    for one in found["evaluations"]:  # nobody beats the front
+    for one in found["evaluations"]:  # none beats the front
         assert any(f.cost <= one["cost"] and f.ap >= one["ap"] for f in front)
     for row in found["front"]:
         _, info = load_checkpoint(settings.parent / "search" / row["file"])
@@ -85,7 +85,7 @@ def command(settings: Path, *more: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_killed_and_taken_up(settings) -> None:
+def test_killed_and_resumed(settings) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     many = "evaluations=200"
     process = subprocess.Popen(

@@ -54,7 +54,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 PROGRAM = """
 import json, sys
 from litepose.training.config_file import config_from_dict
-from litepose.training.signals import ASKING, Signals
+from litepose.training.signals import STOP_SIGNALS, Signals
 from litepose.training.trainer import train
 train(config_from_dict(json.loads(sys.argv[1])), resume=sys.argv[2] == "resume")
 """

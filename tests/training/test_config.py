@@ -50,7 +50,7 @@ def test_words_change_values_of_any_kind():
     assert config.epochs == 50 and config.data.root == "some/folder"
     assert config.data.train[0].weight == 2.5 and config.targets.rounding == "floor"
     assert config.model.freeze == ("stem",) and config.optimizer.lr_overrides == {"stem": 1e-4}
-    for word, reason in {"epochs": "has the form", "data.train.9.weight=1": "no place"}.items():
+    for word, reason in {"epochs": "has the form", "data.train.9.weight=1": "names no key"}.items():
         with pytest.raises(LitePoseError, match=reason):
             read_config(path, [word])
 
@@ -117,7 +117,7 @@ def test_sigmas_by_keypoint_name():
         sigma_of(TargetConfig(heatmap_sigma={"left_hib": 1.4}), COCO17)
 
 
-def test_keys_of_the_first_version_answer_with_the_new_name():
+def test_keys_of_the_first_version_name_the_new_key():
     with pytest.raises(LitePoseError, match=r"key 'colour' is now called 'color'"):
         config_from_dict(LEAST | {"augment": {"colour": 0.2}})
 
@@ -127,7 +127,7 @@ def test_an_architecture_is_changed_field_by_field():
     arch = make_start(config_from_dict(table), None).info.arch
     assert (arch["top"], arch["tag_depth"]) == (64, 1)
     assert arch["heatmap"] == zoo.find_model("tiny").info.arch["heatmap"]
-    with pytest.raises(LitePoseError, match="misses or misnames"):
+    with pytest.raises(LitePoseError, match="is missing or misnamed"):
         make_start(
             config_from_dict({**table, "model": {"name": "tiny", "arch": {"tops": 1}}}), None
         )

@@ -42,9 +42,9 @@ def test_people_whose_drawing_was_interrupted_are_drawn_again(tmp_path: Path) ->
 
 
 def test_a_pack_trains_on_what_its_split_trains_on(tmp_path: Path) -> None:
-    somebody = SceneSettings(size_wh=(64, 64), people=(0, 1), crowd=0)
-    nobody = SceneSettings(size_wh=(64, 64), people=(0, 0), crowd=0)
-    for split, settings in (("some", somebody), ("none", nobody)):
+    with_people = SceneSettings(size_wh=(64, 64), people=(0, 1), crowd=0)
+    without_people = SceneSettings(size_wh=(64, 64), people=(0, 0), crowd=0)
+    for split, settings in (("some", with_people), ("none", without_people)):
         synthesize(tmp_path, 8, split=split, settings=settings)
         pack(find_dataset(tmp_path, split), tmp_path / f"{split}.lpc")
 

@@ -79,7 +79,7 @@ def test_only_incomplete_images_leave_out_what_the_teacher_sees(tiny):
     targets = objective.targets(batch)
     weights = [torch.ones(2, 17, 16, 16)]
     seen = torch.zeros(2, 17, 16, 16)
-    seen[:, :, 14, 14] = 0.9  # nobody is labeled there
+    seen[:, :, 14, 14] = 0.9  # no person is labeled there
     seen[:, :, 5, 5] = 0.9  # the labeled keypoints are
     left = objective._without_unlabeled(weights, (seen,), targets, batch)[0]
     assert not left[0, :, 14, 14].any() and left[0, :, 5, 5].all()
@@ -101,7 +101,7 @@ def test_a_teacher_is_believed_but_where_it_misses_a_labeled_keypoint(tiny):
     assert weights[1, :, 12, 12].all()
 
 
-def test_answers_in_the_batch_are_the_dense_target(tiny):
+def test_teacher_maps_in_the_batch_are_the_dense_target(tiny):
     model, info = tiny
     table = {**TABLE, "teacher": {}, "loss": {"heatmap": "focal", "dense_weight": 1.0}}
     table["data"] = {"train": [{"split": "train", "teacher_maps": "a"}], "val": {"split": "val"}}
@@ -114,7 +114,7 @@ def test_answers_in_the_batch_are_the_dense_target(tiny):
     assert agreed.dense < 0.01 * denied.dense and denied.total > agreed.total
 
 
-def test_a_teacher_of_two_strides_is_asked_at_both():
+def test_a_teacher_of_two_strides_gives_targets_at_both():
     """A HigherHRNet says where at stride 4 and at stride 2; other sizes get the finer, resized."""
     coarse, fine = torch.rand(2, 17, 16, 16), torch.rand(2, 17, 32, 32)
 

@@ -16,7 +16,7 @@ from litepose.core.errors import LitePoseError
 from litepose.training import run as run_module
 from litepose.training.objective import Objective
 from litepose.training.run_checkpoint import Progress, load_state
-from litepose.training.signals import ASKING, Signals
+from litepose.training.signals import STOP_SIGNALS, Signals
 from litepose.training.trainer import Trainer, train
 
 pytestmark = pytest.mark.usefixtures("threads_as_before")
@@ -127,7 +127,7 @@ def test_a_bad_validation_image_costs_no_work(people, tmp_path):
 
 def test_a_second_signal_leaves_at_once_but_not_the_echo_of_the_first(monkeypatch, capfd):
     """Called by hand: a runner of tests may have plans for signals too."""
-    assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= {*ASKING}
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= {*STOP_SIGNALS}
     signals = Signals()
     signals._catch(signal.SIGINT, None)
     signals._catch(signal.SIGINT, None)

@@ -77,7 +77,7 @@ def test_a_sigma_for_each_keypoint():
         assert heat[k, 8, 8 + int(3 * sigma + 2)] == 0
 
 
-def test_nobody_and_only_absent_people():
+def test_no_people_and_only_absent_people():
     for people in (0, 3):
         targets = make_targets(
             torch.zeros(2, people, 5, 2), torch.zeros(2, people, 5), (32, 32), (4,)

@@ -38,7 +38,7 @@ def test_of_equal_aps_the_latest_is_best(people, tmp_path):
     assert read_header(tmp_path / "run" / "best.safetensors").extra["epochs"] == "2"
 
 
-def test_validation_images_of_nobody_are_refused(people, tmp_path):
+def test_validation_images_without_people_are_refused(people, tmp_path):
     empty = tmp_path / "empty"
     shutil.copytree(people, empty)
     path = next((empty / "annotations").glob("*val*.json"))
@@ -82,7 +82,7 @@ def test_blended_weights_lie_between_start_and_trained_also_after_a_stop(
             torch.testing.assert_close(value, expected)
 
 
-def test_another_skeleton_gets_new_heads_and_is_told(people, undisturbed, tmp_path, capsys):
+def test_another_skeleton_gets_new_heads_and_a_note(people, undisturbed, tmp_path, capsys):
     model = {"name": "", "init": str(undisturbed / "last.safetensors"), "skeleton": "crowdpose14"}
     with pytest.raises(LitePoseError, match="leave weight_interpolation at 1"):
         train(config(people, tmp_path / "blend", model={**model, "weight_interpolation": 0.5}))

@@ -61,17 +61,17 @@ def match_edges(
     """(num_rows,) column of each row, or -1: most pairs first, then the least cost.
 
     rows, columns, cost: (E,) the allowed pairs, each once.
-    Where no row and no column has a choice, the pairs are the matching. Where no pair joins a row
-    with a choice to a column with a choice, every component is a star (one row and columns that
-    only it may take, or the reverse), and a star's cheapest pair is the one that both of its ends
-    like best. Only other components need a solver.
+    If no row and no column is in two pairs, the pairs are the matching. If no pair joins a row of
+    several pairs to a column of several pairs, every component is a star: one row and columns that
+    only it may take, or the reverse. The cheapest pair of a star is the matching of the star. Only
+    other components need a solver.
     """
     matched = np.full(num_rows, -1)
     if len(rows) == len(set(rows.tolist())) == len(set(columns.tolist())):
         matched[rows] = columns
         return matched
     per_row, per_column = np.bincount(rows, minlength=num_rows), np.bincount(columns)
-    order = np.argsort(-cost, kind="stable")  # the cheapest is written last and stays
+    order = np.argsort(-cost, kind="stable")  # the cheapest pair is written last
     by_row, by_column = rows.take(order), columns.take(order)
     matched[by_row] = by_column
     liked = np.empty(len(per_column), dtype=np.intp)  # each column's cheapest row
@@ -100,12 +100,12 @@ def _match_hard(
     left = np.ones(len(names), dtype=bool)
     for first in range(len(names)):
         if left[first]:
-            here, there = _component(allowed, first)
-            at_row, at_column = min_cost_matching(table[here[:, None], there])
-            at_row, at_column = here[at_row], there[at_column]
+            in_rows, in_columns = _component(allowed, first)
+            at_row, at_column = min_cost_matching(table[in_rows[:, None], in_columns])
+            at_row, at_column = in_rows[at_row], in_columns[at_column]
             real = allowed[at_row, at_column]
             matched[names[at_row[real]]] = places[at_column[real]]
-            left[here] = False
+            left[in_rows] = False
 
 
 def _component(allowed: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Print text for people: control characters escaped, streams may be closed.
+"""Print text for people: escape control characters, tolerate closed streams.
 
 File names, status lines of servers and fields of model files are untrusted: printed as they are,
 they could move the cursor, recolor the terminal or fill it with a megabyte of text.
@@ -15,15 +15,15 @@ from typing import TextIO
 
 MOST_IN_LINE = 1000
 MOST_LINES = 400
-# Categories of Unicode that no line of ours has: controls, formats (which turn the direction of
-# text, or are unseen), halves of surrogate pairs, and the separators of lines and paragraphs.
+# Unicode categories that are escaped: controls, formats (invisible, or changing the direction of
+# text), halves of surrogate pairs, and separators of lines and paragraphs.
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-_JOINERS = "\u200c\u200d"  # of letters in some scripts, and of emoji
+_JOINERS = "\u200c\u200d"  # they join letters in some scripts, and emoji
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 
 
 def plain(text: object, most: int = MOST_IN_LINE) -> str:
-    """Text of one line: control characters escaped, its middle left out where it is too long."""
+    """Text for one line: escape control characters, leave out the middle of a long text."""
     shown = str(text)
     half = (most - 40) // 2
     if len(shown) <= most:
@@ -43,7 +43,7 @@ def _escape(text: str) -> str:
 
 
 def plain_lines(text: object) -> str:
-    """As `plain`, of text that has several lines."""
+    """Like `plain`, for text of several lines."""
     lines = str(text).split("\n")
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], f"... ({len(lines) - MOST_LINES:,} more lines)"]

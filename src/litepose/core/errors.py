@@ -11,9 +11,8 @@ from litepose.core.console import plain_lines
 class LitePoseError(ValueError):
     """Wrong input, file or option. The message says what is wrong, what it got, what to do.
 
-    The command line prints it without a traceback; everything else that escapes is a bug.
-    Messages often quote untrusted names and texts: control characters in them are escaped, and
-    long ones are cut.
+    The command line prints it without a traceback; any other exception that escapes is a bug.
+    Messages often quote untrusted text, so control characters are escaped and long texts are cut.
     """
 
     def __init__(self, message: object = "") -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from litepose.core.errors import LitePoseError
 from litepose.core.temporary import write_whole
 
-SPARE_BYTES = 1 << 20  # left free beside what is written
+SPARE_BYTES = 1 << 20  # left free on the disk
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a whole file or nothing: a temporary file beside it, synced, then renamed.
 
-    Raises LitePoseError, leaving any old file as it was, where that cannot be done.
+    Raises LitePoseError if the file cannot be written; an old file then stays as it was.
     """
     path = Path(path)
     try:
@@ -31,7 +31,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
 
 def sha256_of(*paths: Path) -> str:
-    """Hex digest of the files' bytes, one after the other. Raises LitePoseError if unreadable."""
+    """Hex digest of the bytes of all files in order. Raises LitePoseError if one is unreadable."""
     digest = hashlib.sha256()
     for path in paths:
         try:

@@ -1,8 +1,8 @@
 """Geometry of points and images: affine maps, letterboxing and its inverse, mirrors.
 
-The one sentence about pixels: coordinates are continuous, pixel (column i, row j) covers
-[i, i+1) x [j, j+1), so its center is at (i + 0.5, j + 0.5), and an image covers [0, W] x [0, H];
-the same holds for map cells, so a map cell's center is at `stride * (i + 0.5)` input pixels.
+Coordinates are continuous. Pixel (column i, row j) covers [i, i+1) x [j, j+1); its center is at
+(i + 0.5, j + 0.5). An image covers [0, W] x [0, H]. The same holds for map cells: the center of
+cell i is at `stride * (i + 0.5)` input pixels.
 OpenCV warps by pixel centers instead; `Affine.for_warp` converts.
 """
 
@@ -75,7 +75,7 @@ class Affine:
 class Letterbox:
     """Position of an image in the network's input: resized to `content_wh`, in the top left corner.
 
-    `input_wh` is the whole input; what the content leaves free is padding (black).
+    `input_wh` is the whole input; the rest of it is black padding.
     `part`: left, top, right, bottom in image pixels of the part that is the content; None for all.
     """
 
@@ -128,7 +128,7 @@ def letterbox(
 def letterbox_part(
     whole: Letterbox, part: tuple[float, float, float, float], multiple: int
 ) -> Letterbox:
-    """Only this part of the image (left, top, right, bottom), at the scale of `whole`."""
+    """Letterbox of a part (left, top, right, bottom) of the image, at the scale of `whole`."""
     scale = whole.to_input.matrix
     sides = ((part[2] - part[0]) * scale[0, 0], (part[3] - part[1]) * scale[1, 1])
     content = (max(1, round(sides[0])), max(1, round(sides[1])))

@@ -1,7 +1,7 @@
-"""Check types of arguments and settings: a wrong one is named at once.
+"""Check types of arguments and settings, and name a wrong one at once.
 
-Settings come from files and from callers. Python's own error about a text in place of a number
-comes late, and names neither the argument nor the expected type.
+Settings come from files and callers. Python's own error for a text in place of a number comes late
+and names neither the argument nor the expected type.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from litepose.core.errors import LitePoseError
 
 
 class WrongKindError(LitePoseError, TypeError):
-    """An argument or field of another type than it must have."""
+    """An argument or field of a wrong type."""
 
 
 def check_kinds(record: Any) -> None:
-    """Check every field of a dataclass against its annotation, before anything is done with it.
+    """Check every field of a dataclass against its annotation, before it is used.
 
-    Numbers of numpy count as numbers; a truth value is no number, and a float must be finite.
+    NumPy numbers count as numbers; booleans do not, and a float must be finite.
     Raises WrongKindError that names the field.
     """
     for name, kind in _kinds_of(type(record)).items():  # type: ignore[arg-type]
@@ -33,7 +33,7 @@ def check_kinds(record: Any) -> None:
 
 
 def check_kind(name: str, value: Any, kind: Any) -> None:
-    """Raises WrongKindError where an argument called `name` is not of an annotation's kind."""
+    """Raise WrongKindError if the argument `name` does not fit the annotation."""
     if not _fits(value, kind):
         raise WrongKindError(f"{name} must be {_words(kind)}; got {_shown(value)}")
 
@@ -47,14 +47,14 @@ def _kinds_of(cls: Any) -> dict[str, Any]:
 def _fits(value: Any, kind: Any) -> bool:
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in inside)
+        return any(_fits(value, item) for item in inside)
     if origin is Literal:
         return isinstance(value, str) and value in inside
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
         if len(inside) == 2 and inside[1] is Ellipsis:
-            return all(_fits(one, inside[0]) for one in value)
+            return all(_fits(item, inside[0]) for item in value)
         return len(value) == len(inside) and all(map(_fits, value, inside))
     if kind is bool:
         return isinstance(value, bool | np.bool_)
@@ -94,6 +94,6 @@ def _words(kind: Any) -> str:
 def _shown(value: Any) -> str:
     try:
         text = repr(value)
-    except Exception:  # of a stranger's class
+    except Exception:  # a foreign class may raise anything
         text = "something"
     return f"{text[:80]}{'...' * (len(text) > 80)} ({type(value).__name__})"

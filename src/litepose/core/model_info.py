@@ -15,7 +15,7 @@ from litepose.core.skeleton import SKELETONS, Skeleton
 METADATA_KEY = "litepose"  # of the settings inside model files
 SCHEMA = 2  # 1, of litepose 0.1.0, had no views and no merging
 MOST_VIEWS = 8
-MOST_SIZE = 100_000  # short side of an input: more is a slip of the hand
+MOST_SIZE = 100_000  # short side of an input: a larger one is almost certainly a mistake
 TagKind = Literal["learned", "positional"]
 
 
@@ -24,8 +24,8 @@ class InputRule:
     """How an image becomes the network's input: RGB, `(pixel - mean) / std`, pixels in 0..255.
 
     size: short side in pixels; multiple: both sides are padded to it;
-    views: short sides of the views that are merged when nothing else is asked for, smallest first;
-    empty means one view at `size`.
+    views: short sides of the views that are merged by default, smallest first; empty means one view
+    at `size`.
     """
 
     size: int
@@ -49,7 +49,7 @@ class InputRule:
 
 
 def check_views(views: tuple[int, ...]) -> None:
-    """Raises LitePoseError where these are not short sides of views, each once."""
+    """Raise LitePoseError unless these are different short sides of views."""
     check_kind("views", views, tuple[int, ...])
     sides = set(views)
     if not len(sides) == len(views) <= MOST_VIEWS or not sides <= set(range(32, MOST_SIZE + 1)):
@@ -91,9 +91,9 @@ class DecodeSettings:
 class MergeSettings:
     """How the people of several views become one set.
 
-    full_trust_px: square root of width x height, in a view's input pixels, from which on a person's
-                   score counts whole there; smaller people's is lowered in proportion
-    same_person_oks: two people more similar than this are one
+    full_trust_px: size of a person (square root of width x height, input pixels of the view) from
+                   which the score counts in full; smaller people's are lowered in proportion
+    same_person_oks: two people with a higher OKS are one person
     """
 
     full_trust_px: float = 64.0
@@ -151,7 +151,7 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, text: str) -> ModelInfo:
-        """Raises LitePoseError that names the field where the text is not such a record."""
+        """Read what `to_json` wrote. Raises LitePoseError that names a wrong field."""
         data = parse_json(text, "the record of the model's settings")
         schema = data.pop("schema", None) if isinstance(data, dict) else None
         if schema not in (1, SCHEMA):

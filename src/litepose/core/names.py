@@ -1,4 +1,4 @@
-"""Check names of files and addresses before anything is done with them."""
+"""Check file names and URLs before they are used."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from litepose.core.errors import LitePoseError
 
 
 def local_path(name: str | os.PathLike[str]) -> Path:
-    """The path that a name means, `~` at its start being the home folder.
+    """The path of a name; `~` at its start is the home folder.
 
-    The file need not exist, but `exists()` and the like of the result never raise. Raises
-    LitePoseError for a name that no file can have, or in a folder without permission.
+    The file need not exist, but `exists()` and similar methods of the result never raise.
+    Raises LitePoseError for an impossible name or a folder without permission.
     """
     path = Path(name)
     if not _is_there(path) and str(path).startswith("~"):
-        with contextlib.suppress(RuntimeError):  # of nobody whose home is known: it stays as it is
+        with contextlib.suppress(RuntimeError):  # no home is known: keep the name as it is
             path = path.expanduser()
         _is_there(path)
     return path
@@ -33,7 +33,7 @@ def _is_there(path: Path) -> bool:
     except OSError as exc:
         raise LitePoseError(f"cannot read {path}: {exc.strerror or exc}") from None
     except ValueError as exc:  # a zero byte
-        raise LitePoseError(f"{str(path)!r} is no name of a file: {exc}") from None
+        raise LitePoseError(f"{str(path)!r} is not a valid file name: {exc}") from None
     return True
 
 
@@ -42,10 +42,10 @@ def is_url(source: str) -> bool:
 
 
 def split_url(url: str) -> SplitResult:
-    """The parts of an address. Raises LitePoseError, without its password, where it is none."""
+    """The parts of a URL. Raises LitePoseError, without the password, if it is invalid."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # looked at here, where it may be wrong
+        _ = parts.port  # read here, because a wrong port raises
     except ValueError as exc:
         shown = without_password(url)
         raise LitePoseError(f"{shown!r} is not an address on the web: {exc}") from None
@@ -53,14 +53,14 @@ def split_url(url: str) -> SplitResult:
 
 
 def without_password(url: str) -> str:
-    """The address for messages: rtsp://me:secret@host/video -> rtsp://host/video."""
+    """The URL for messages: rtsp://me:secret@host/video -> rtsp://host/video."""
     return re.sub(r"^([^/?#]*://)[^/?#]*@", r"\1", url)
 
 
 def name_for_c(name: str | Path) -> str:
-    """The name as text that a C library takes. Raises LitePoseError where it is no UTF-8.
+    """The name as text for a C library. Raises LitePoseError if it is not UTF-8.
 
-    Python keeps odd bytes of a name as surrogates; handed to OpenCV they end the process.
+    Python keeps invalid bytes of a name as surrogates, which end the process inside OpenCV.
     """
     text = str(name)
     try:

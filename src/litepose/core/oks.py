@@ -13,11 +13,11 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import Skeleton
 
-AREA_OF_BOX = 0.53  # of a person's segment, as a share of the box: CrowdPose's rule
+AREA_OF_BOX = 0.53  # area of a person's segment as a share of the box: CrowdPose's rule
 
 
 class HasKeypoints(Protocol):
-    """Such as Poses: keypoints_xy (N, K, 2); found (N, K) bool."""
+    """For example Poses: keypoints_xy (N, K, 2); found (N, K) bool."""
 
     @property
     def keypoints_xy(self) -> np.ndarray: ...
@@ -60,10 +60,10 @@ def pose_similarity(
     across = keypoints_xy[..., 0] - other_xy[..., 0]
     down = keypoints_xy[..., 1] - other_xy[..., 1]
     both = ((scores > 0) & (other_scores > 0)).astype(np.float32)  # (..., K)
-    alike = (across * across + down * down) / area[..., None]
-    alike *= -1 / (8 * skeleton.sigmas**2)
+    exponent = (across * across + down * down) / area[..., None]
+    exponent *= -1 / (8 * skeleton.sigmas**2)
     every = np.ones(skeleton.num_keypoints, dtype=np.float32)
-    return (np.exp(alike, out=alike) * both) @ every / np.maximum(both @ every, 1)
+    return (np.exp(exponent, out=exponent) * both) @ every / np.maximum(both @ every, 1)
 
 
 def compute_oks(
@@ -122,6 +122,6 @@ def _points(people: HasKeypoints | np.ndarray) -> np.ndarray:
 
 
 def _outside(points_xy: np.ndarray, box_xywh: np.ndarray) -> np.ndarray:
-    """(N, K, 2): how far points lie outside the box grown by its own size on every side."""
+    """(N, K, 2): distance of points outside the box grown by its own size on every side."""
     corner, size = box_xywh[:2], box_xywh[2:]
     return np.maximum(corner - size - points_xy, 0) + np.maximum(points_xy - corner - 2 * size, 0)

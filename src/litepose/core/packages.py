@@ -1,4 +1,4 @@
-"""Optional packages: one sentence that says how to install what is missing."""
+"""Optional packages: name the command that installs a missing one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from litepose.core.errors import LitePoseError
 
 
 def missing(packages: tuple[str, ...]) -> list[str]:
-    """Those of the packages that are not installed; nothing is imported."""
+    """The packages that are not installed. Imports nothing."""
     return [name for name in packages if find_spec(name) is None]
 
 
 def need(what: str, *packages: str, extra: str = "") -> None:
-    """Raise LitePoseError, with the command that installs it, where a package is not installed.
+    """Raise LitePoseError with the install command if a package is missing.
 
-    what: needs the packages, as the subject of the sentence; extra: of litepose that brings them.
+    what: subject of the sentence, such as "this command"; extra: the extra of litepose to install
     """
     absent = missing(packages)
     if absent:

@@ -15,7 +15,7 @@ from litepose.core.packages import need
 from litepose.core.read_text import parse_json
 from litepose.core.skeleton import SKELETONS, Skeleton
 
-SCHEMA = 2  # 1, of litepose 0.1.0, said "centre" for "center"; it is still read
+SCHEMA = 2  # schema 1 (litepose 0.1.0) has "centre" for "center"; it is still read
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +23,15 @@ class Poses:
     """N people with K keypoints each, best first, in pixels of the image they were found in.
 
     keypoints_xy:  (N, K, 2) float32; pixel centers are at .5
-    keypoint_scores: (N, K) float32 in [0, 1]; 0 where the keypoint was not found, and its place is
-                   then the middle of the person's found ones, never NaN and never a corner
+    keypoint_scores: (N, K) float32 in [0, 1]; 0 for keypoints not found, which are at the mean of
+                   the person's found ones, never NaN and never in a corner
     person_scores: (N,) float32 in [0, 1]
     image_wh:      size of the image, or None where unknown
     track_ids:     (N,) int64 from the tracker, or None
-    centers_xy:    (N, 2) float32, where the tags say each person's middle is; None for models whose
-                   tags are not positional
-
-    used:          how the image was viewed where a deadline decided it: deadline_ms, views (short
-                   sides in pixels), flip_test; None elsewhere
+    centers_xy:    (N, 2) float32, each person's center by the tags; None for models without
+                   positional tags
+    used:          views chosen for a deadline: deadline_ms, views (short sides in pixels),
+                   flip_test; None without a deadline
 
     `len(poses)`, `poses[0]`, `poses[:3]`, `poses[mask]` and iteration (Poses of one) work.
     Raises LitePoseError where shapes differ, or a number is not finite or a score not in [0, 1].
@@ -112,7 +111,7 @@ class Poses:
         return self.keypoint_scores > 0
 
     def keypoint(self, name: str) -> np.ndarray:
-        """(N, 3): x, y and score of one keypoint of everybody, by name."""
+        """(N, 3): x, y and score of one keypoint, by name, for all people."""
         k = self.skeleton.index(name)
         return np.column_stack([self.keypoints_xy[:, k], self.keypoint_scores[:, k]])
 
@@ -193,7 +192,7 @@ class Poses:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Poses:
-        """Read what `to_dict` wrote. Raises LitePoseError where it is something else."""
+        """Read what `to_dict` wrote. Raises LitePoseError for anything else."""
         if not isinstance(data, Mapping) or data.get("schema") not in (1, SCHEMA):
             raise LitePoseError(f"this is not a poses record of schema 1 or {SCHEMA}")
         center = "centre" if data["schema"] == 1 else "center"
@@ -217,11 +216,13 @@ class Poses:
                 used=data.get("used"),
             )
         except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as exc:
-            raise LitePoseError(f"the poses record misses or misnames a field: {exc}") from None
+            raise LitePoseError(f"a field of the poses record is missing or wrong: {exc}") from None
         except LitePoseError:
             raise
         except ValueError as exc:
-            raise LitePoseError(f"the poses record holds keypoints of odd shape: {exc}") from None
+            raise LitePoseError(
+                f"keypoints of the poses record have a wrong shape: {exc}"
+            ) from None
 
     @classmethod
     def from_json(cls, text: str) -> Poses:
@@ -248,7 +249,7 @@ class Poses:
         if results is None or not all(isinstance(entry, Mapping) for entry in results):
             raise LitePoseError("COCO results are a list of records with keypoints and a score")
         if len({entry.get("image_id") for entry in results}) > 1:
-            raise LitePoseError("these COCO results belong to several images; give those of one")
+            raise LitePoseError("these COCO results belong to several images; give one image's")
         k = skeleton.num_keypoints
         try:
             flat = [np.asarray(entry["keypoints"], np.float32).reshape(k, 3) for entry in results]

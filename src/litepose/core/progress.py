@@ -15,8 +15,8 @@ _WIDTH = 28
 class Progress:
     """A bar for several items: `step()` after each, `clear()` before other output.
 
-    total: None where it is unknown: the bar is a count and a rate then
-    what: the items, such as "images"; done: items finished earlier, which do not count for the rate
+    total: number of items; None if unknown, then the bar shows a count and a rate
+    what: the items, such as "images"; done: items finished earlier, not counted in the rate
     The environment variable NO_COLOR is honored.
     """
 
@@ -27,7 +27,7 @@ class Progress:
         self._start = time.monotonic()
 
     def step(self, to: int | None = None, note: str = "") -> None:
-        """One more item is done, or `to` items in all. note: text behind the bar."""
+        """Count one more item, or `to` items in all. note: text after the bar."""
         self._done = self._done + 1 if to is None else to
         if not self.shown:
             return
@@ -52,13 +52,13 @@ class Progress:
 
 
 def status(text: str) -> None:
-    """Show a line in place of the last one, on a terminal; an empty one clears it."""
+    """Replace the last line on a terminal; an empty text clears it."""
     if is_terminal(sys.stderr):
         _overwrite(_cut(text, 0))
 
 
 def _cut(text: str, used: int) -> str:
-    """The part that fits in the rest of the line: a longer text would wrap and stay visible."""
+    """The text cut to the rest of the line: a longer one would wrap and stay visible."""
     return plain(text)[: max(0, shutil.get_terminal_size().columns - used - 1)]
 
 

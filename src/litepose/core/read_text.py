@@ -1,8 +1,8 @@
 """Read JSON and TOML files that may be damaged or hostile.
 
-Python's parsers raise many kinds of errors for thousands of nested brackets or a number of
-thousands of digits, and pass on values that crash later code. Here such a file is a LitePoseError,
-and the result has limited nesting and numbers of 64 bits.
+Python's parsers raise many kinds of errors for thousands of nested brackets or digits, and pass on
+values that crash later code. Here such a file raises LitePoseError; results have limited nesting
+and whole numbers of at most 64 bits.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ DATA_BYTES = 4 << 30  # annotations of a million images
 def read_json(
     path: str | Path, what: str, most_bytes: int = DATA_BYTES, any_number: bool = False
 ) -> Any:
-    """A file's JSON. what: its name in messages, such as "the annotations"; any_number: the caller
-    checks whole numbers of more than 64 bits itself, entry by entry.
+    """A file's JSON. what: its name in messages, such as "the annotations"; any_number: allow
+    whole numbers of more than 64 bits; the caller checks them.
 
-    Raises LitePoseError where the file is missing, not a regular one, too large or no such JSON.
+    Raises LitePoseError if the file is missing, not regular, too large or invalid JSON.
     """
     return parse_json(read_file(path, what, most_bytes), f"{what} {path}", any_number)
 
 
 def read_toml(path: str | Path, what: str) -> dict[str, Any]:
-    """A file's TOML. Raises LitePoseError as `read_json` does."""
+    """A file's TOML. Raises LitePoseError like `read_json`."""
     content = read_file(path, what, SETTINGS_BYTES)
     try:
         text = content.decode("utf-8")
@@ -43,7 +43,7 @@ def read_toml(path: str | Path, what: str) -> dict[str, Any]:
 
 
 def read_file(path: str | Path, what: str, most_bytes: int) -> bytes:
-    """All bytes of a file. Raises LitePoseError as `read_json` does.
+    """All bytes of a file. Raises LitePoseError like `read_json`.
 
     Only a regular file is opened: a pipe or a device could block or never end.
     """
@@ -67,11 +67,10 @@ def read_file(path: str | Path, what: str, most_bytes: int) -> bytes:
 
 
 def check_regular(path: Path, what: str) -> None:
-    """Raise LitePoseError where the path is no regular file: a pipe, for example, would block the
-    readers of other libraries."""
+    """Raise LitePoseError if the path is no regular file; a pipe would block other libraries."""
     try:
         mode = path.stat().st_mode
-    except (OSError, ValueError):  # the reader says so itself
+    except (OSError, ValueError):  # the reader reports it
         return
     if not stat.S_ISREG(mode):
         raise _no_file(path, what, mode)
@@ -83,7 +82,7 @@ def _no_file(path: Path, what: str, mode: int) -> LitePoseError:
 
 
 def parse_json(text: str | bytes, what: str, any_number: bool = False) -> Any:
-    """Parse JSON. Raises LitePoseError where it is invalid or beyond the limits."""
+    """Parse JSON. Raises LitePoseError if it is invalid or exceeds a limit."""
     try:
         value = json.loads(text)
     except RecursionError:
@@ -94,7 +93,7 @@ def parse_json(text: str | bytes, what: str, any_number: bool = False) -> Any:
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:
-    """Parse TOML. Raises LitePoseError where it is invalid or beyond the limits."""
+    """Parse TOML. Raises LitePoseError if it is invalid or exceeds a limit."""
     try:
         value = tomllib.loads(text)
     except RecursionError:
@@ -106,7 +105,7 @@ def parse_toml(text: str, what: str) -> dict[str, Any]:
 
 
 def _checked(value: Any, what: str, any_number: bool) -> Any:
-    """Check a value layer by layer, without recursion, which deep nesting would exhaust."""
+    """Check a value layer by layer; deep nesting would exhaust a recursion."""
     layer, depth = [[value]], 0
     while layer:
         if depth > MOST_NESTED:
@@ -130,6 +129,6 @@ def _too_nested(what: str) -> LitePoseError:
 
 
 def _reason(exc: Exception) -> str:
-    """Python's advice on numbers of thousands of digits is for programmers."""
+    """The reason without Python's advice to programmers on numbers of thousands of digits."""
     text = str(exc)
     return "a number has thousands of digits" if "integer string conversion" in text else text

@@ -1,8 +1,8 @@
 """Skeletons as data: keypoint names, edges, OKS sigmas and grouping order.
 
 Source: COCO 2017 person keypoints; CrowdPose (Li et al., CVPR 2019); Leeds Sports Pose (Johnson and
-Everingham, BMVC 2010). Flip index, edge indices and mappings between skeletons
-are derived from the names and checked when a skeleton is built.
+Everingham, BMVC 2010). Flip index, edge indices and mappings between skeletons are derived from
+the names and checked when a skeleton is built.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.kinds import check_kinds
 
-# Other names of the same place on the body, as datasets spell them -> the name used here.
+# Names of keypoints in datasets -> the names used here.
 ALIASES: Mapping[str, str] = {
     "head_top": "head",
     "top_head": "head",
@@ -27,7 +27,7 @@ ALIASES: Mapping[str, str] = {
 
 
 def canonical_name(name: str) -> str:
-    """`Left Shoulder`, `left-shoulder`, `head_top` -> the spelling that skeletons compare by."""
+    """`Left Shoulder`, `left-shoulder`, `head_top` -> the spelling that skeletons compare."""
     plain = name.strip().lower().replace(" ", "_").replace("-", "_")
     return ALIASES.get(plain, plain)
 
@@ -46,9 +46,9 @@ def mirrored_name(name: str) -> str:
 class Skeleton:
     """K named keypoints and how they are connected. Immutable; checked when built.
 
-    `edges` are pairs of names; `oks_sigmas` (K,) the per-keypoint spread of COCO's OKS;
-    `grouping_order` the order in which the decoder joins keypoints (steadiest first);
-    `flip_pairs` only where names do not say left and right.
+    edges: pairs of names; oks_sigmas: (K,) spread of each keypoint in COCO's OKS
+    grouping_order: order in which the decoder joins keypoints, most reliable first
+    flip_pairs: only needed where names do not contain left and right
 
     Raises LitePoseError where names repeat, an edge or pair names nothing, or lengths differ.
     """
@@ -106,16 +106,16 @@ class Skeleton:
     def flip_index(self) -> np.ndarray:
         """(K,) int: index of each keypoint's mirror image; its own index for central keypoints."""
         mirror = dict(self.flip_pairs) | {b: a for a, b in self.flip_pairs}
-        at = {name: i for i, name in enumerate(self.keypoints)}
+        index = {name: i for i, name in enumerate(self.keypoints)}
         return np.array(
-            [at.get(mirror.get(n, mirrored_name(n)), i) for i, n in enumerate(self.keypoints)]
+            [index.get(mirror.get(n, mirrored_name(n)), i) for i, n in enumerate(self.keypoints)]
         )
 
     @cached_property
     def edge_index(self) -> np.ndarray:
         """(E, 2) int: the edges by keypoint position."""
-        at = {name: i for i, name in enumerate(self.keypoints)}
-        return np.array([(at[a], at[b]) for a, b in self.edges], dtype=int).reshape(-1, 2)
+        index = {name: i for i, name in enumerate(self.keypoints)}
+        return np.array([(index[a], index[b]) for a, b in self.edges], dtype=int).reshape(-1, 2)
 
     @cached_property
     def sigmas(self) -> np.ndarray:
@@ -128,9 +128,9 @@ class Skeleton:
         return np.array([self.keypoints.index(name) for name in self.grouping_order])
 
     def mapping_from(self, source: Skeleton) -> np.ndarray:
-        """(K,) int: for each keypoint of ours its position in `source`, -1 where it has none."""
-        at = {canonical_name(name): i for i, name in enumerate(source.keypoints)}
-        return np.array([at.get(canonical_name(name), -1) for name in self.keypoints])
+        """(K,) int: position in `source` of each keypoint of this skeleton, -1 if absent."""
+        index = {canonical_name(name): i for i, name in enumerate(source.keypoints)}
+        return np.array([index.get(canonical_name(name), -1) for name in self.keypoints])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; `from_dict` reads them back."""

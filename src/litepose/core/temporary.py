@@ -1,7 +1,7 @@
 """Write files whole or not at all; remove temporary files of killed runs.
 
 A file is written under a temporary name beside its target, then renamed. The name contains the
-process id, so that the next run in the same folder removes it where that process has ended.
+process id, so the next run in the folder can remove files of processes that have ended.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _NAME = re.compile(r"\.litepose-(.+)-(\d+)-[0-9a-f]{12}\.part")
 
 
 def temporary_beside(path: Path) -> Path:
-    """A name in the same folder that nothing else has; files of killed runs there are removed."""
+    """An unused name in the same folder. Removes files of killed runs there."""
     folder = path.parent
     sweep(folder.resolve())
     return folder / f".litepose-{_host()}-{os.getpid()}-{secrets.token_hex(6)}.part"
 
 
-@cache  # once a process: a folder may hold a hundred thousand images
+@cache  # once per process: a folder may hold a hundred thousand images
 def sweep(folder: Path) -> None:
     """Remove the temporary files of ended processes of this machine from a folder."""
     with contextlib.suppress(OSError):
@@ -39,7 +39,7 @@ def sweep(folder: Path) -> None:
 def write_whole(contents: Mapping[Path, bytes]) -> None:
     """Write several files; none is replaced before all are on the disk.
 
-    Raises OSError where one cannot be written; the old files are then as they were.
+    Raises OSError if one cannot be written; the old files then stay as they were.
     """
     written: dict[Path, Path] = {}
     try:
@@ -62,12 +62,12 @@ def _host() -> str:
 
 
 def _is_running(process: int) -> bool:
-    if os.name != "posix":  # elsewhere asking would end it
+    if os.name != "posix":  # on Windows, os.kill would end the process
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # another user's
+    except OSError:  # the process of another user
         return True
     return True

@@ -31,7 +31,7 @@ def run_seconds(
 
 
 def median_ms(call: Callable[[], object], runs: int) -> float:
-    """Milliseconds of a call, after one that does not count."""
+    """Median milliseconds of a call, after one warm-up call."""
     return statistics.median(run_seconds(call, runs)) * 1e3
 
 
@@ -40,8 +40,8 @@ def medians_in_turns_ms(
 ) -> dict[str, float]:
     """Median milliseconds of each call, taken in turns so that a busy machine slows all equally.
 
-    In a turn each is called twice and the second counts: the threads of the one before spin for a
-    while. Two turns before do not count.
+    In a turn each is called twice and only the second is timed, because threads of the previous
+    call spin for a while. Two warm-up turns are not timed.
     """
     took: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(turns + 2):

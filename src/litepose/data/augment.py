@@ -1,11 +1,11 @@
 """Augment a sample: one affine for pixels, mask and keypoints; color; cut-out; mosaic.
 
 Source: Lite Pose, training settings (HigherHRNet's: rotation +-30 degrees, 0.75-1.5 of the short
-side, shift +-40 px at 200 px scale, flip 0.5). Ours composes everything, the mirror included, into
-one map of continuous coordinates (the official code flips with `size - x - 1` before truncating, a
-bias of up to a cell), shrinks images by area before a strong reduction, and adds color, cut-out
-and a mosaic of four. Random choices (`Draw`) are separate from their application, so that the
-batched augmentation of augment_gpu.py uses the same ones.
+side, shift +-40 px at 200 px scale, flip 0.5). Differences: one affine map in continuous
+coordinates includes the mirror (the official code flips with `size - x - 1` before truncating, a
+bias of up to a cell); images are averaged before a strong reduction; color, cut-out and a mosaic of
+four are new. Random choices (`Draw`) are separate from their application, so that augment_gpu.py
+shares them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _GRAY = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True)
 class AugmentSettings:
-    """How far images are changed; the defaults are the official ranges.
+    """Ranges of the augmentation; the defaults are the official ones.
 
-    rotation: maximum degrees, both ways; scale: the crop's side, times the image's `side`;
-    shift: of the crop's middle, per axis, as a share of the crop's side (40 px of 200);
-    person_px: smallest and largest size of a person that is trained on: square root of width x
-    height of the box around the keypoints in the network's input; others are masked out;
+    rotation: maximum degrees in both directions; scale: side of the crop / `side` of the image;
+    shift: of the crop's center, per axis, as a share of the crop's side (40 px of 200);
+    person_px: smallest and largest size of people to train on: square root of width x height of
+    the box around the keypoints in the network's input; others are masked out;
     flip, mosaic: probability (0 to 1); color: strength of brightness, contrast, saturation and hue
     changes (0 to 1); cutout: patches at most, each up to a quarter of the image's side.
     """
@@ -77,8 +77,8 @@ class AugmentSettings:
 class Draw:
     """One sample's random choices.
 
-    scale and shift_xy in units of AugmentSettings; color (3, 4) is a map of RGB in 0..255, None
-    for none; patches (n, 4) are x, y, w, h as shares of the output's side, gray (n,) their filling.
+    scale and shift_xy in units of AugmentSettings; color (3, 4) is an affine map of RGB in 0..255
+    or None; patches (n, 4) are x, y, w, h as shares of the output's side, gray (n,) their filling.
     """
 
     rotation: float
@@ -91,7 +91,7 @@ class Draw:
 
 
 def draw(settings: AugmentSettings, rng: np.random.Generator) -> Draw:
-    """Draw the choices; always takes the same count of numbers from `rng`."""
+    """Draw the choices; always takes the same number of values from `rng`."""
     rotation, scale, x, y, flip = rng.uniform(size=5)
     brightness, contrast, saturation, hue = rng.uniform(-1, 1, size=4) * settings.color
     places = rng.uniform(size=(settings.cutout, 4))
@@ -165,7 +165,7 @@ def _warp_heat(
     size_wh: tuple[int, int],
     flip_index: np.ndarray | None,
 ) -> np.ndarray:
-    """Heatmaps (h, w, K) over an image -> those over its warped image, at MAP_STRIDE."""
+    """Heatmaps (h, w, K) of an image -> heatmaps of the warped image, at MAP_STRIDE."""
     to_image = Affine.scale_shift((image_wh[0] / heat.shape[1], image_wh[1] / heat.shape[0]))
     cells = (Affine.scale_shift((1 / MAP_STRIDE, 1 / MAP_STRIDE)) @ affine @ to_image).for_warp()
     map_wh = (size_wh[0] // MAP_STRIDE, size_wh[1] // MAP_STRIDE)
@@ -178,7 +178,7 @@ def _warp_heat(
 def move_people(
     sample: Sample, affine: Affine, size_wh: tuple[int, int], flip_index: np.ndarray | None = None
 ) -> Sample:
-    """The sample with its people moved and its pixels and mask left as they are.
+    """Move the people of a sample; its pixels and mask stay as they are.
 
     Keypoints that leave `size_wh` become unlabeled; people without any left are dropped.
     """
@@ -229,13 +229,13 @@ def mask_sizes(sample: Sample, person_px: tuple[float, float]) -> Sample:
     low = np.where(present, sample.keypoints_xy, np.inf).min(axis=1)
     high = np.where(present, sample.keypoints_xy, -np.inf).max(axis=1)
     side = np.sqrt((high - low).prod(axis=1))
-    # Of one or two keypoints a box says nothing.
+    # A box of one or two keypoints says nothing about size.
     known = sample.visibility.astype(bool).sum(axis=1) > 3
-    wrong = known & ((side < person_px[0]) | (side > person_px[1]))
-    if not wrong.any():
+    outside = known & ((side < person_px[0]) | (side > person_px[1]))
+    if not outside.any():
         return sample
     mask = sample.valid_mask.copy()
-    for (left, top), (right, bottom) in zip(low[wrong], high[wrong], strict=True):
+    for (left, top), (right, bottom) in zip(low[outside], high[outside], strict=True):
         margin = 0.15 * max(right - left, bottom - top)
         left, top = max(0, int(left - margin)), max(0, int(top - margin))
         mask[top : int(bottom + margin) + 1, left : int(right + margin) + 1] = False
@@ -243,10 +243,10 @@ def mask_sizes(sample: Sample, person_px: tuple[float, float]) -> Sample:
     return replace(
         sample,
         valid_mask=mask,
-        keypoints_xy=sample.keypoints_xy[~wrong],
-        visibility=sample.visibility[~wrong],
-        areas=sample.areas[~wrong],
-        confidence=None if confidence is None else confidence[~wrong],
+        keypoints_xy=sample.keypoints_xy[~outside],
+        visibility=sample.visibility[~outside],
+        areas=sample.areas[~outside],
+        confidence=None if confidence is None else confidence[~outside],
     )
 
 
@@ -294,7 +294,7 @@ def _color_map(brightness: float, contrast: float, saturation: float, hue: float
     """(3, 4): brightness, contrast about mid-gray, saturation and a hue turn, in one map of RGB."""
     gray = np.tile(_GRAY, (3, 1))
     colorful = gray + (1 + saturation) * (np.eye(3) - gray)
-    # A turn about the gray axis by up to a fifth of a half circle.
+    # Rotation about the gray axis by up to 36 degrees.
     turn = np.pi / 5 * hue
     third = np.full((3, 3), 1 / 3)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)

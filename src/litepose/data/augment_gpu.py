@@ -1,9 +1,8 @@
 """Augmentation on the device, with a whole packed dataset in the device's memory.
 
-The random choices and the people are the ones of augment.py and loader.py, so a run sees the
-same images as one fed by the loader; only the pixels are warped on the device: the batch's
-images are placed on one canvas and sampled through one affine each (grid_sample). There is no
-mosaic here.
+Random choices and people come from augment.py and loader.py, so a run gets the same images as from
+the loader. Only pixels are warped on the device: the batch's images are placed on one canvas, and
+each is sampled through its affine (grid_sample). A mosaic is not supported.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class DeviceImages:
         self.starts = np.cumsum([0, *sizes])
         try:
             self.pixels = torch.empty(int(self.starts[-1]), dtype=torch.uint8, device=self.device)
-        except RuntimeError as exc:  # out of memory, in the words of the device
+        except RuntimeError as exc:  # out of memory; the message depends on the device
             size = f"{self.starts[-1] / 2**30:.1f} GiB of images"
             raise LitePoseError(f"{size} do not fit on {self.device}: {exc}") from None
         for i in range(len(packed)):
@@ -102,7 +101,7 @@ class _Plan:
 
 
 class DeviceLoader:
-    """As `Loader`, from images on a device: `epoch(epoch, start_batch)` gives Batches there."""
+    """Like `Loader`, for images on a device: `epoch(epoch, start_batch)` yields Batches there."""
 
     def __init__(
         self, images: DeviceImages, augmentation: AugmentSettings, settings: LoaderSettings
@@ -175,7 +174,7 @@ def warp_batch(canvas: torch.Tensor, affines: list[Affine], size: int) -> torch.
     zoom = min(abs(np.linalg.det(a.matrix[:, :2])) ** 0.5 for a in affines)
     finer = 2 ** int(np.floor(np.log2(max(1.0, 1 / max(zoom, 1e-6)))))
     height, width = canvas.shape[2:]
-    # Both ends in -1..1 over the whole side, as grid_sample counts with align_corners=False.
+    # Coordinates are -1..1 over the whole side, as in grid_sample with align_corners=False.
     from_unit = Affine.scale_shift((size / 2, size / 2), (size / 2, size / 2))
     to_unit = Affine.scale_shift((2 / width, 2 / height), (-1, -1))
     back = np.stack([(to_unit @ affine.inverse() @ from_unit).matrix for affine in affines])

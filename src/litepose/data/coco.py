@@ -1,8 +1,8 @@
 """Read annotation files in COCO keypoints form into records.
 
-Source: the COCO data format; CrowdPose and Leeds Sports Pose as JSON of the same form. Ours reads
-the file once into small arrays (segmentations are kept only where a mask needs them), takes the
-skeleton from the file itself, and says which annotation is wrong.
+Source: the COCO data format, also used by CrowdPose and Leeds Sports Pose. The file is read once
+into small arrays (segmentations only where a mask needs them); it defines the skeleton; an error
+names the damaged annotation.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def load_json(path: Path) -> dict[str, Any]:
 
 
 def check_form(data: Any, where: str) -> dict[str, Any]:
-    """The same data. Raises LitePoseError where one of COCO's three lists is missing."""
+    """Returns the data. Raises LitePoseError if one of COCO's three lists is missing."""
     for key in ("images", "annotations", "categories"):
         if not isinstance(data, Mapping) or not isinstance(data.get(key), list):
             raise LitePoseError(
@@ -85,7 +85,7 @@ def read_records(
     skeleton: Skeleton | None,
     complete: Callable[[list[Any]], list[Any]] = lambda images: images,
 ) -> tuple[Skeleton, list[Record]]:
-    """`records_of` an annotation file. complete: fills in missing fields of its images.
+    """`records_of` an annotation file. complete: adds missing fields of its images.
 
     Raises LitePoseError where it is missing or damaged.
     """
@@ -113,9 +113,9 @@ def records_of(
         try:
             records.append(_record(image, of_image.get(image["id"], []), own.num_keypoints))
         except (KeyError, TypeError, ValueError, OverflowError) as exc:
-            what = exc if isinstance(exc, LitePoseError) else f"bad or missing field {exc}"
+            problem = exc if isinstance(exc, LitePoseError) else f"bad or missing field {exc}"
             raise LitePoseError(
-                f"{where}, image {image.get('id')}: {what} (litepose data check lists all)"
+                f"{where}, image {image.get('id')}: {problem} (litepose data check lists all)"
             ) from None
     if len({record.image_id for record in records}) != len(records):
         raise LitePoseError(f"{where} lists an image id twice (litepose data check lists all)")
@@ -151,14 +151,14 @@ def _record(image: Mapping[str, Any], annotations: list[Mapping[str, Any]], k: i
 
 
 def flat_keypoints(annotation: Mapping[str, Any], k: int) -> Any:
-    """Its keypoints as one list of x, y, visibility; zeros where it has none.
+    """Keypoints of an annotation as a flat list of x, y, visibility; zeros if it has none.
 
     Some programs write a list of triples instead.
     """
     given = annotation.get("keypoints") or [0] * (3 * k)
     nested = isinstance(given, list) and len(given) == k != 3 * k
-    if nested and all(isinstance(one, list) and len(one) == 3 for one in given):
-        return [value for one in given for value in one]
+    if nested and all(isinstance(triple, list) and len(triple) == 3 for triple in given):
+        return [value for triple in given for value in triple]
     return given
 
 
@@ -177,7 +177,7 @@ def _triples(annotation: Mapping[str, Any], k: int) -> np.ndarray:
 
 
 def id_of(annotation: Mapping[str, Any]) -> int:
-    """Its id, 0 where it has none. Raises LitePoseError where that is no whole number."""
+    """Id of an annotation, 0 if absent. Raises LitePoseError unless it is a whole number."""
     try:
         return int(np.int64(int(annotation.get("id", 0))))
     except (TypeError, ValueError, OverflowError):
@@ -187,7 +187,7 @@ def id_of(annotation: Mapping[str, Any]) -> int:
 
 
 def box_of(annotation: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    """Its bbox, None where it has none. Raises LitePoseError where that is not four numbers."""
+    """Bbox of an annotation, None if absent. Raises LitePoseError unless it is four numbers."""
     box = annotation.get("bbox")
     if not box:
         return None
@@ -201,7 +201,7 @@ def box_of(annotation: Mapping[str, Any]) -> tuple[float, float, float, float] |
 
 
 def area_of(annotation: Mapping[str, Any]) -> float | None:
-    """Its area, None where it has none or 0. Raises LitePoseError where that is no number."""
+    """Area of an annotation, None if absent or 0. Raises LitePoseError unless it is a number."""
     area = annotation.get("area")
     return _finite(annotation, "area", area) if area else None
 

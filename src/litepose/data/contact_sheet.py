@@ -1,7 +1,7 @@
 """`litepose data show`: samples with their skeletons on one sheet; a bridge to FiftyOne.
 
-Hidden keypoints are drawn faint, regions left out of the loss are darkened. FiftyOne is imported
-only on request: it needs a database that it cannot install everywhere.
+Hidden keypoints are drawn faint; regions left out of the loss are darkened. FiftyOne is imported
+only on request, because it needs a database.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from litepose.data.sample import Sample
 from litepose.imaging.draw import draw_poses
 from litepose.imaging.grid import side_by_side
 
-# Scores that labeled keypoints are drawn with: by visibility 0 unlabeled, 1 hidden, 2 visible.
+# Drawn score of a keypoint by visibility: 0 unlabeled, 1 hidden, 2 visible.
 _SCORE_OF = np.array([0.0, 0.25, 1.0], np.float32)
 
 
 def sample_poses(sample: Sample | Record, skeleton: Skeleton) -> Poses:
-    """The labels as Poses: score 1 visible, 0.25 hidden, 0 unlabeled (and then in the middle)."""
+    """The labels as Poses: score 1 visible, 0.25 hidden, 0 unlabeled."""
     labeled = (sample.visibility > 0)[..., None]
     count = np.maximum(labeled.sum(axis=1, keepdims=True), 1)
     middle = (sample.keypoints_xy * labeled).sum(axis=1, keepdims=True) / count
@@ -41,7 +41,7 @@ def sample_poses(sample: Sample | Record, skeleton: Skeleton) -> Poses:
 
 
 def draw_sample(sample: Sample, skeleton: Skeleton) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: the image with its labels; what is not valid is darkened."""
+    """(H, W, 3) uint8 RGB: the image with its labels; regions that are not valid are darkened."""
     image = sample.image.copy()
     image[~sample.valid_mask] //= 3
     return draw_poses(image, sample_poses(sample, skeleton))
@@ -77,9 +77,9 @@ def contact_sheet(
 def readable_samples(
     dataset: PoseDataset, count: int, seed: int = 0
 ) -> tuple[list[Sample], list[str]]:
-    """Up to `count` samples drawn at random, and the reasons of those that could not be read.
+    """Up to `count` random samples, and the reasons why others could not be read.
 
-    Raises LitePoseError where none can be.
+    Raises LitePoseError if none can be read.
     """
     if count < 1:
         raise LitePoseError(f"the count of images to show must be 1 or more; got {count}")
@@ -123,7 +123,7 @@ def to_fiftyone(dataset: CocoDataset, name: str) -> Any:
         shown.add_samples([_fiftyone_sample(fo, dataset, i) for i in range(len(dataset))])
     except LitePoseError:
         raise
-    except Exception as exc:  # whatever its database raises, by its own classes
+    except Exception as exc:  # its database raises exceptions of its own
         raise LitePoseError(
             f"FiftyOne could not store the dataset (is its MongoDB running?): {exc}"
         ) from None

@@ -1,8 +1,8 @@
 """Annotated images as samples: COCO-form files, selections of them and mixtures.
 
-Source: COCO keypoints, CrowdPose and LSP in COCO's JSON form. Ours maps every dataset to one
-`target` skeleton by keypoint names and says which keypoints a dataset never labels, so that several
-train one network; people without a label and crowds become the valid mask.
+Source: COCO keypoints, CrowdPose and LSP in COCO's JSON form. Every dataset is mapped to one
+`target` skeleton by keypoint names, and `labeled` tells which keypoints it never labels, so several
+datasets can train one network. Crowds and people without labels are left out by the valid mask.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from litepose.imaging.read import read_image
 
 
 class UnreadableImageError(LitePoseError):
-    """One image or its mask is missing, damaged or of another size; the next may be fine."""
+    """One image or its mask is missing, damaged or of another size; others may be fine."""
 
 
 class PoseDataset(Protocol):
@@ -49,8 +49,8 @@ class CocoDataset:
     people_only: leave out images without annotated people, as the official training does
 
     `records` are the annotations without pixels, `labeled` (K,) is False for keypoints that this
-    file never labels, `dataset[i]` reads an image (UnreadableImageError where it cannot).
-    Raises LitePoseError where files are missing or damaged.
+    file never labels. `dataset[i]` reads an image or raises UnreadableImageError.
+    Raises LitePoseError if files are missing or damaged.
     """
 
     skeleton: Skeleton
@@ -126,7 +126,7 @@ class CocoDataset:
         try:
             path = find_image(self.image_folder, self.records[index].file_name)
             inside = path.resolve().is_relative_to(self._real_folder)
-        except (OSError, ValueError, RuntimeError) as exc:  # too long; no text; links in a circle
+        except (OSError, ValueError, RuntimeError) as exc:  # too long, invalid text, circular links
             name = plain(self.records[index].file_name, 200)
             reason = exc.strerror if isinstance(exc, OSError) else exc
             raise UnreadableImageError(f"cannot read {name}: {reason}") from None
@@ -153,7 +153,7 @@ class CocoDataset:
 
 
 class Mixture:
-    """Several datasets of one skeleton as one, each with its share of an epoch.
+    """Several datasets of one skeleton as one, each with a share of an epoch.
 
     Shares are relative: `[(coco, 3), (lsp, 1)]` draws three COCO images for one of LSP. An epoch
     has `length` images (None: as many as all datasets together), chosen by `draw`.
@@ -177,7 +177,7 @@ class Mixture:
         shares = np.array([share for _, share in parts], float)
         self.starts = np.cumsum([0, *(len(dataset) for dataset in self.datasets)])
         self.length = length or int(self.starts[-1])
-        # Cumulative rounding: parts differ from their share by less than one image.
+        # Cumulative rounding keeps each part within one image of its share.
         self.counts = np.diff(np.round(np.cumsum([0, *shares]) / shares.sum() * self.length))
         self.records = [record for dataset in self.datasets for record in dataset.records]
 
@@ -189,7 +189,7 @@ class Mixture:
         return self.datasets[part][index - int(self.starts[part])]
 
     def draw(self, seed: int, epoch: int) -> np.ndarray:
-        """(length,) indices of one epoch. A part gives each image before it repeats one."""
+        """(length,) indices of one epoch. A part uses all its images before it repeats one."""
         rng = np.random.default_rng((seed, epoch))
         drawn = []
         for start, dataset, count in zip(self.starts, self.datasets, self.counts, strict=False):
@@ -200,7 +200,7 @@ class Mixture:
 
 
 def check_inside(file_name: str) -> None:
-    """Raises LitePoseError for a file name that could leave the image folder."""
+    """Raise LitePoseError for a file name that leads out of the image folder."""
     posix, windows = PurePosixPath(file_name), PureWindowsPath(file_name)
     leaves = ".." in posix.parts or ".." in windows.parts
     if not file_name or leaves or posix.is_absolute() or windows.anchor or "\0" in file_name:
@@ -228,9 +228,9 @@ def valid_mask(record: Record) -> np.ndarray:
 
 
 def mapping_between(own: Skeleton, target: Skeleton, origin: Path) -> np.ndarray:
-    """`target.mapping_from(own)`; origin: where `own` is from.
+    """`target.mapping_from(own)`. origin: where `own` is from, for the message.
 
-    Raises LitePoseError where they share no name.
+    Raises LitePoseError if they share no name.
     """
     mapping = target.mapping_from(own)
     if (mapping < 0).all():

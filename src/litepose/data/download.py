@@ -1,7 +1,7 @@
 """Download COCO: resumed after interruptions, checked, unpacked safely.
 
-Source: addresses from cocodataset.org; sizes and SHA-256 of the archives as published by those who
-mirror them. CrowdPose is on Google Drive only, so its address is printed instead.
+Source: addresses from cocodataset.org; sizes and SHA-256 of the archives as published by mirrors.
+CrowdPose is only on Google Drive, so its address is printed instead.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Progress = Callable[[str, int, int], None]
 
 _BLOCK = 1 << 20
 _SECONDS = 30.0
-_GAIN = 1 << 16  # bytes that count as getting on: a server that drips is given up
-_SLOW_SECONDS = 60.0  # in which that many have to come
+_GAIN = 1 << 16  # bytes that count as progress, so that a slow trickle is given up
+_SLOW_SECONDS = 60.0  # time within which that many bytes must arrive
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def download(
     """Fetch and unpack a dataset into `folder`, in the layout that `find_dataset` knows.
 
     A second call resumes. Archives are removed once unpacked.
-    Raises LitePoseError for an unknown dataset or split, a full disk, a damaged archive and where
-    the server cannot be reached; for `crowdpose` it says where to get it.
+    Raises LitePoseError for an unknown dataset or split, a full disk, a damaged archive or an
+    unreachable server; for `crowdpose` the message has the address.
     """
     if name == "crowdpose":
         raise LitePoseError(CROWDPOSE_ADVICE)
@@ -114,8 +114,8 @@ def fetch_file(
     """Download to `path`, resuming from `path.part` of an earlier try.
 
     patience: tries in a row with almost no data before giving up, with growing waits.
-    A worse response never shortens what an earlier try downloaded.
-    Raises LitePoseError where the disk is too small, the server unreachable or the file wrong.
+    A bad response never shortens what an earlier try downloaded.
+    Raises LitePoseError if the disk is too small, the server unreachable or the file wrong.
     """
     if path.exists() and path.stat().st_size == archive.bytes:
         return path
@@ -147,7 +147,7 @@ def fetch_file(
 
 
 def unzip(path: Path, folder: Path, progress: Progress | None = None) -> None:
-    """Unpack a zip file; files that are there already in full are left as they are.
+    """Unpack a zip file; complete files from an earlier run are kept.
 
     Raises LitePoseError for a damaged archive, one with links or with names that lead out of
     `folder`, and a disk too small.
@@ -173,7 +173,7 @@ def unzip(path: Path, folder: Path, progress: Progress | None = None) -> None:
         raise LitePoseError(f"cannot unpack {path}: {exc.strerror or exc}") from None
     except LitePoseError:
         raise
-    except Exception as exc:  # of zipfile and of each of its compressions
+    except Exception as exc:  # zipfile and each compression raise their own
         raise LitePoseError(f"{path} is a damaged archive: {exc}; delete it and retry") from None
 
 
@@ -183,7 +183,7 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
     request = urllib.request.Request(archive.url, headers={"Range": f"bytes={have}-"})
     try:
         response = open_url(request, _SECONDS)
-    except (OSError, http.client.HTTPException, ValueError) as exc:  # ValueError: an odd redirect
+    except (OSError, http.client.HTTPException, ValueError) as exc:  # ValueError: bad redirect
         if isinstance(exc, urllib.error.HTTPError) and exc.code in (401, 403, 404, 410):
             raise LitePoseError(f"cannot download {archive.url}: {exc}") from None
         part.touch()
@@ -197,7 +197,7 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
                 return f"the server sent another part than requested ({given or 'which?'})"
             with part.open("ab") as file:
                 return _receive(response, file, have, archive, progress)
-        # From its beginning, whatever was asked for: what is kept stays until this is more.
+        # The server sends the file from its beginning: keep the old part until this one is longer.
         fresh = part.with_name(part.name + ".fresh")
         try:
             with fresh.open("wb") as file:
@@ -211,7 +211,7 @@ def _continue(archive: Archive, part: Path, progress: Progress | None) -> str:
 
 
 def _refuse_another_file(archive: Archive, response: http.client.HTTPResponse) -> None:
-    """Raises LitePoseError for a web page, such as a network's login, and for another size."""
+    """Raise LitePoseError for a web page, such as a login, or another size."""
     kind = response.headers.get_content_type()
     if kind in ("text/html", "application/xhtml+xml"):
         raise LitePoseError(

@@ -1,4 +1,4 @@
-"""The files of an annotation file's images: names written elsewhere, sizes left out."""
+"""Find the image files of an annotation file, and add missing sizes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def has_size(image: Mapping[str, Any]) -> bool:
 def with_sizes(
     images: Sequence[Mapping[str, Any]], folder: Path, check: Callable[[str], None]
 ) -> list[Mapping[str, Any]]:
-    """The same entries; where width and height are left out they are those of the file.
+    """The same entries, with missing width and height read from the image files.
 
-    check: raises LitePoseError for a name that leads out of the folder, which is not opened. What
-    cannot be measured is 1x1: whoever reads that image hears why it cannot be read.
+    check: raises LitePoseError for a name that leads out of the folder, which is not opened. An
+    unreadable image gets the size 1x1; reading it later reports the reason.
     """
     return [image if has_size(image) else _measured(image, folder, check) for image in images]
 

@@ -10,7 +10,7 @@ from litepose.core.names import local_path
 from litepose.core.skeleton import Skeleton
 from litepose.data.datasets import CocoDataset
 
-# Annotation file and image folders of a split, the first that are there; {split} is filled in.
+# Annotation file and image folders of a split; the first that exist are used.
 LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("annotations/person_keypoints_{split}.json", ("images/{split}", "{split}", "images")),
     ("annotations/crowdpose_{split}.json", ("images",)),
@@ -20,13 +20,13 @@ LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("{split}/_annotations.coco.json", ("{split}",)),
     ("{split}.json", ("images/{split}", "{split}", "images")),
 )
-# One annotated person an image, others in view unlabeled.
+# Each image has one annotated person; other people in it are unlabeled.
 SINGLE_PERSON_SETS = ("lsp", "lspet")
 
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """Paths of one split; `skeleton_toml` is None where the folder has none."""
+    """Paths of one split; `skeleton_toml` is None if there is none."""
 
     annotation_json: Path
     image_folder: Path
@@ -58,17 +58,17 @@ def find_dataset(
 
 
 def check_unused(root: Path, split: str) -> None:
-    """Raises LitePoseError where a folder has anything of this split that writing it would spoil.
+    """Raise LitePoseError if a folder already has files of this split.
 
-    Annotations of another layout count: `find_files` would find one and hide the other.
+    Annotations of another layout count too: `find_files` would find one and hide the other.
     """
-    there = [root / form.format(split=split) for form, _ in LAYOUTS]
-    there = [path for path in there if path.exists()]
+    unused = [root / form.format(split=split) for form, _ in LAYOUTS]
+    unused = [path for path in unused if path.exists()]
     images = root / "images" / split
     if images.is_dir() and any(images.iterdir()):
-        there.append(images)
-    if there:
-        names = ", ".join(str(path.relative_to(root)) for path in there)
+        unused.append(images)
+    if unused:
+        names = ", ".join(str(path.relative_to(root)) for path in unused)
         raise LitePoseError(
             f"{root} has files of the split {split!r} already: {names}; nothing was written."
             " Choose another folder or split"
@@ -88,11 +88,11 @@ def find_files(root: str | Path, split: str) -> DatasetFiles:
         if not local_path(annotation).is_file():
             continue
         folders = [root / form.format(split=split) for form in folder_forms]
-        there = [folder for folder in folders if folder.is_dir()]
-        if not there:
+        existing = [folder for folder in folders if folder.is_dir()]
+        if not existing:
             wanted = ", ".join(str(folder.relative_to(root)) for folder in folders)
             raise LitePoseError(f"{root} has {annotation.name} but no image folder: {wanted}")
-        return DatasetFiles(annotation, there[0], toml if toml.is_file() else None)
+        return DatasetFiles(annotation, existing[0], toml if toml.is_file() else None)
     splits = _splits_there(root)
     raise LitePoseError(
         f"{root} has no split {split!r}; searched for {', '.join(candidates)}."

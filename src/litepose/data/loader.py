@@ -1,9 +1,9 @@
 """Samples to batches: shuffled, augmented, in order, the same for any number of workers.
 
-Every sample's random state comes from (seed, epoch, place in the epoch), and every rank takes
-its slice of one global batch, so a run is the same with any number of workers, after a resume in
-mid-epoch, and (but for batch norm) on any number of processes. Workers are threads: OpenCV decodes
-and warps without the interpreter lock, nothing is copied between processes, and start-up is fast.
+The random state of a sample depends on (seed, epoch, place in the epoch), and every rank takes its
+slice of one global batch. So a run is the same with any number of workers, after a resume within an
+epoch, and (except batch norm) with any number of processes. Workers are threads: OpenCV decodes and
+warps without the interpreter lock, nothing is copied between processes, and start-up is fast.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from litepose.data.mosaic import mosaic
 from litepose.data.reasons import sum_up
 from litepose.data.sample import Batch, Sample
 
-# So many unreadable images in a row mean a missing folder, not damaged files.
+# This many unreadable images in a row mean a missing folder, not damaged files.
 MOST_IN_A_ROW = 100
 
 
@@ -33,10 +33,10 @@ class LoaderSettings:
     """How samples become batches.
 
     batch_size: images per batch and process
-    size: side of the square input, a multiple of 4; of several, batches take turns
+    size: side of the square input, a multiple of 4; batches alternate between several sizes
     workers: threads that prepare batches ahead; 0 prepares each batch on request
-    rank, world: this process and how many there are
-    shuffle: a new order every epoch, the incomplete last batch left out; False: all, in order
+    rank, world: index of this process, number of processes
+    shuffle: a new order every epoch, without an incomplete last batch; False: all, in order
     max_unreadable: share of the dataset's images that may be unreadable before the run stops
     """
 
@@ -64,7 +64,7 @@ class LoaderSettings:
         return (self.size,) if isinstance(self.size, int) else self.size
 
     def size_wh(self, number: int) -> tuple[int, int]:
-        """Of the images of batch `number`."""
+        """Width and height of the images in batch `number`."""
         side = self.sizes[number % len(self.sizes)]
         return side, side
 
@@ -89,7 +89,7 @@ class Loader:
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from `start_batch` on.
 
-        Raises LitePoseError where more images than `max_unreadable` cannot be read.
+        Raises LitePoseError if more images than `max_unreadable` cannot be read.
         """
         order = epoch_order(self.dataset, self.settings, epoch)
         numbers = range(start_batch, self.batches_per_epoch)
@@ -154,7 +154,7 @@ def sample_rng(
 
 
 def epoch_order(dataset: PoseDataset, settings: LoaderSettings, epoch: int) -> np.ndarray:
-    """Indices of one epoch in their order; where shuffled, at least one whole global batch."""
+    """Indices of one epoch in order; if shuffled, at least one whole global batch."""
     if not settings.shuffle:
         return np.arange(len(dataset))
     if isinstance(dataset, Mixture):
@@ -178,7 +178,7 @@ def batch_places(settings: LoaderSettings, number: int, total: int) -> range:
 
 
 def collate(samples: list[Sample], size_wh: tuple[int, int], num_keypoints: int) -> Batch:
-    """Samples of one size -> Batch. Images are uint8 and lie in memory as channels_last."""
+    """Samples of one size -> Batch. Images are uint8, in channels_last memory order."""
     (w, h), b = size_wh, len(samples)
     images = np.empty((b, h, w, 3), np.uint8)
     valid = np.empty((b, h // MAP_STRIDE, w // MAP_STRIDE), bool)
@@ -192,7 +192,7 @@ def collate(samples: list[Sample], size_wh: tuple[int, int], num_keypoints: int)
 def collate_people(
     samples: list[Sample], num_keypoints: int, images: torch.Tensor, valid_mask: torch.Tensor
 ) -> Batch:
-    """The Batch of these images and masks with the samples' people, on the images' device."""
+    """Batch of these images and masks with the people of the samples, on the images' device."""
     b, people = len(samples), max((len(s.keypoints_xy) for s in samples), default=0)
     points = np.zeros((b, people, num_keypoints, 2), np.float32)
     visibility = np.zeros((b, people, num_keypoints), np.uint8)

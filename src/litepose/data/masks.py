@@ -1,9 +1,9 @@
 """COCO segmentations to masks: polygons, plain and compressed run lengths.
 
-Source: the COCO annotation format (run lengths go down the columns and start with a run of zeros;
-compressed counts are 5-bit groups in printable characters, from the third on as differences to the
-count two before). Ours draws polygons with OpenCV, at most a pixel off the official rasteriser at
-their outline: enough for a mask that only leaves places out of the loss.
+Source: the COCO annotation format. Run lengths go down the columns and start with a run of zeros.
+Compressed counts are 5-bit groups in printable characters, from the third on as differences to the
+count two before. OpenCV draws polygons, whose outline differs by at most a pixel from the official
+rasterizer: enough for a mask that only leaves regions out of the loss.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 
-MOST_PIXELS = 1 << 28  # of a mask: a damaged size must not take all memory
+MOST_PIXELS = 1 << 28  # of a mask, so that a damaged size does not fill the memory
 
 
 def decode_counts(text: str | bytes) -> list[int]:
-    """Compressed run lengths -> plain ones. Raises LitePoseError where the text breaks off."""
+    """Compressed run lengths -> plain ones. Raises LitePoseError if the text ends early."""
     characters = text.encode("ascii", "replace") if isinstance(text, str) else text
     counts: list[int] = []
     at = 0
@@ -28,7 +28,7 @@ def decode_counts(text: str | bytes) -> list[int]:
         value, shift, more = 0, 0, True
         while more:
             if at == len(characters) or shift > 60:
-                raise LitePoseError("a compressed run-length mask breaks off in a number")
+                raise LitePoseError("a compressed run-length mask ends within a number")
             group = characters[at] - 48
             value |= (group & 31) << shift
             more = bool(group & 32)
@@ -40,7 +40,7 @@ def decode_counts(text: str | bytes) -> list[int]:
 
 
 def decode_rle(counts: Sequence[int] | str | bytes, size_hw: tuple[int, int]) -> np.ndarray:
-    """Run lengths -> (H, W) bool. Raises LitePoseError where they do not fill the image."""
+    """Run lengths -> (H, W) bool. Raises LitePoseError if they do not fill the image."""
     height, width = size_hw
     runs = np.asarray(
         decode_counts(counts) if isinstance(counts, str | bytes) else counts, dtype=np.int64
@@ -59,9 +59,9 @@ def decode_rle(counts: Sequence[int] | str | bytes, size_hw: tuple[int, int]) ->
 def region_mask(
     segmentation: Any, box_xywh: Sequence[float], image_wh: tuple[int, int]
 ) -> np.ndarray:
-    """The region of one annotation, (H, W) bool: its segmentation, or its box where it has none.
+    """The region of one annotation, (H, W) bool: its segmentation, or else its box.
 
-    Raises LitePoseError where the segmentation is damaged or of another image size.
+    Raises LitePoseError if the segmentation is damaged or of another image size.
     """
     if image_wh[0] * image_wh[1] > MOST_PIXELS:
         raise LitePoseError(f"an image of {image_wh[0]}x{image_wh[1]} is too large for a mask")
@@ -100,7 +100,7 @@ def _region_mask(
     if not all(map(len, outlines)):
         raise ValueError("an outline is empty")
     for outline in outlines:
-        # OpenCV counts from pixel centers; one outline a call, for overlapping ones would cancel.
+        # OpenCV counts from pixel centers. One outline per call: overlapping ones would cancel out.
         near = np.clip(np.nan_to_num(outline) - 0.5, -1e4, 1e5)
         cv2.fillPoly(mask, [np.round(near).astype(np.int32)], (1,))
     return mask.astype(bool)

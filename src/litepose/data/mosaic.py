@@ -20,10 +20,10 @@ def mosaic(
 ) -> Sample:
     """Four augmented samples around a random center of one image.
 
-    It has the first one's id, and its `labeled` is what all four label.
+    It has the id of the first; its `labeled` are the keypoints that all four label.
     """
     w, h = size_wh
-    # The tiles meet where map cells do.
+    # Tiles meet at a border of map cells.
     x, y = (int(v) // MAP_STRIDE * MAP_STRIDE for v in rng.uniform(0.35, 0.65, size=2) * size_wh)
     corners = ((0, 0, x, y), (x, 0, w - x, y), (0, y, x, h - y), (x, y, w - x, h - y))
     image = np.zeros((h, w, 3), np.uint8)
@@ -56,25 +56,27 @@ def _joined(
     corners: Sequence[tuple[int, int, int, int]],
     size_wh: tuple[int, int],
 ) -> tuple[np.ndarray, ...]:
-    """The tiles' heatmaps in one; none where a tile has none."""
+    """Heatmaps of the four tiles as one; empty if a tile has none."""
     maps = [views[0] for views in teacher_heatmaps if views]
     if len(maps) < len(teacher_heatmaps):
         return ()
     w, h = (side // MAP_STRIDE for side in size_wh)
     joined = np.zeros((h, w, maps[0].shape[2]), np.uint8)
-    for one, (left, top, _, _) in zip(maps, corners, strict=True):
+    for tile, (left, top, _, _) in zip(maps, corners, strict=True):
         x, y = left // MAP_STRIDE, top // MAP_STRIDE
-        joined[y : y + one.shape[0], x : x + one.shape[1]] = one
+        joined[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
     return (joined,)
 
 
 def joined_confidence(samples: Sequence[Sample]) -> np.ndarray | None:
-    """That of the people of several samples together; None where all are labels."""
-    if all(one.confidence is None for one in samples):
+    """Confidence of the people of all samples; None if all are labels."""
+    if all(sample.confidence is None for sample in samples):
         return None
     return np.concatenate(
         [
-            np.ones(one.visibility.shape, np.float32) if one.confidence is None else one.confidence
-            for one in samples
+            np.ones(sample.visibility.shape, np.float32)
+            if sample.confidence is None
+            else sample.confidence
+            for sample in samples
         ]
     )

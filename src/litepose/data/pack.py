@@ -1,9 +1,9 @@
 """`litepose data pack`: write images, resized and decoded once, with their labels.
 
-A file is: 8 bytes magic, 8 bytes (little-endian) offset of the header, the images one after
-the other (raw RGB bytes, or JPEG/WebP for transport), the arrays, and last the header: JSON with
-the skeleton and each array's type, shape and offset. Nothing in it can run code. Raw images are
-read through a memory map; a pack may be split in pieces `name-000.lpc`, `name-001.lpc`...
+A file consists of 8 bytes magic, 8 bytes (little-endian) offset of the header, the images (raw RGB
+bytes, or JPEG/WebP for transport), the arrays, and the header: JSON with the skeleton and each
+array's type, shape and offset. It contains no code. Raw images are read through a memory map. A
+pack may be split into pieces `name-000.lpc`, `name-001.lpc`, ...
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PackSettings:
 
 @dataclass(frozen=True)
 class PackReport:
-    """What `pack` wrote, and the images it had to leave out: place in the dataset -> reason."""
+    """What `pack` wrote, and skipped images: index in the dataset -> reason."""
 
     paths: tuple[Path, ...]
     images: int
@@ -71,7 +71,7 @@ class PackReport:
 
 
 def shrink_sample(sample: Sample, short_side: int) -> Sample:
-    """The sample with its short side reduced to `short_side`; a smaller one comes back as it is."""
+    """The sample with its short side reduced to `short_side`; a smaller one is unchanged."""
     height, width = sample.image.shape[:2]
     if min(height, width) <= short_side:
         return sample
@@ -95,8 +95,9 @@ def pack(
 ) -> PackReport:
     """Write a dataset to `path` (`.lpc`), or to numbered pieces beside it.
 
-    Unreadable images are left out and reported. Each file appears only when it is whole.
-    Raises LitePoseError where it cannot be written (a full disk, say); then nothing is replaced.
+    Unreadable images are skipped and reported. A file appears only when it is complete.
+    Raises LitePoseError if it cannot be written, for example on a full disk; then nothing is
+    replaced.
     """
     path = local_path(path)
     if path.suffix != SUFFIX:
@@ -133,7 +134,7 @@ def pack(
         raise LitePoseError(f"cannot write {path}: {exc.strerror or exc}") from None
     finally:
         if piece:
-            with suppress(OSError):  # closing flushes, which a full disk refuses again
+            with suppress(OSError):  # closing flushes, which fails again on a full disk
                 piece.file.close()
         for temporary, _ in written:
             temporary.unlink(missing_ok=True)
@@ -169,7 +170,7 @@ def _encoded(
 
 
 class _Piece:
-    """One file being written: images go straight to disk, the rest is kept until `close`."""
+    """One file being written: images are written at once, the rest at `close`."""
 
     def __init__(
         self, final: Path, dataset: PoseDataset, settings: PackSettings, number: int

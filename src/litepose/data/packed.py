@@ -1,7 +1,7 @@
 """Read packed datasets through a memory map.
 
-The format is described in pack.py. Every offset and size is checked when a file is opened,
-so a damaged or hostile one raises LitePoseError instead of crashing.
+pack.py describes the format. Every offset and size is checked when a file is opened, so a damaged
+or hostile file raises LitePoseError instead of crashing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from litepose.data.datasets import UnreadableImageError, map_record, mapping_bet
 from litepose.data.pack import MAGIC, SCHEMA
 from litepose.data.sample import Sample
 
-# Every array of a piece: its type and the sizes behind its first axis; K is the skeleton's.
+# Every array of a piece: its type and the sizes after its first axis; K: number of keypoints.
 _ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "pixels": ("uint8", ()),
     "image_ids": ("int64", ()),
@@ -46,7 +46,7 @@ _ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "mask_starts": ("int64", ()),
     "ignored_starts": ("int64", ()),
 }
-# Which arrays each kind of start counts the rows of.
+# Each kind of start -> the arrays whose rows it counts.
 _COUNTED = {
     "pixels": ("pixels",),
     "people": ("keypoints_xy", "visibility", "areas", "boxes_xywh", "annotation_ids"),
@@ -56,7 +56,7 @@ _COUNTED = {
 
 
 class Piece:
-    """One file: arrays by name, views of a memory map. Raises LitePoseError where damaged."""
+    """One file: arrays by name, views of a memory map. Raises LitePoseError if it is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -124,12 +124,12 @@ def _open(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
 
 
 class PackedDataset:
-    """A packed dataset, from its one file or all its pieces: a PoseDataset as CocoDataset is one.
+    """A packed dataset in one file or several pieces: a PoseDataset, like CocoDataset.
 
-    path: `name.lpc`, also where only `name-000.lpc`... are there
+    path: `name.lpc`, also if only the pieces `name-000.lpc`, ... exist
     target: the skeleton to deliver, by keypoint names; None keeps the file's own
     people_only: leave out images without annotated people, as CocoDataset does
-    Raises LitePoseError where a file is damaged, a piece is missing or no keypoint name is shared.
+    Raises LitePoseError if a file is damaged, a piece is missing or no keypoint name is shared.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class PackedDataset:
         )
 
     def find(self, index: int) -> tuple[Piece, int]:
-        """The piece an image is in, and its place there."""
+        """The piece with an image, and its index in the piece."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self._places[index]
@@ -201,7 +201,7 @@ class PackedDataset:
         return image
 
     def mask_bits(self, index: int) -> np.ndarray:
-        """The valid mask, 8 pixels a byte; of length 0 where everything is valid."""
+        """The valid mask, 8 pixels per byte; empty if every pixel is valid."""
         piece, at = self.find(index)
         first, end = piece.arrays["mask_starts"][at : at + 2]
         return piece.arrays["mask_bits"][first:end]

@@ -1,7 +1,7 @@
 """Add people found by a teacher to the labeled ones.
 
-A file of COCO results (as `litepose evaluate` writes it) holds the people that a better model, or
-the same model with more passes, found in the images of a dataset. Those that match no labeled
+A file of COCO results (as written by `litepose evaluate`) has the people that a better model, or
+the same model with more passes, found in the images of a dataset. People that match no labeled
 person are added to the sample; the score of a keypoint is the height of its target.
 """
 
@@ -19,7 +19,7 @@ from litepose.core.read_text import read_json
 from litepose.data.datasets import PoseDataset
 from litepose.data.sample import Sample
 
-SAME_PERSON_OKS = 0.3  # a labeled person: the label is better
+SAME_PERSON_OKS = 0.3  # above this, a found person is a labeled one
 LEAST_KEYPOINT_SCORE = 0.1  # below, a keypoint was not found
 
 

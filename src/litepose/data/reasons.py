@@ -1,6 +1,6 @@
-"""Why many images could not be read, in one sentence: each kind of reason, how often, an example.
+"""Sum up why many images could not be read: each kind of reason, its count, an example.
 
-A count alone gives no reason; a thousand equal lines hide the other reasons.
+A count alone gives no reason; a thousand equal lines hide other reasons.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def sum_up(reasons: Iterable[str]) -> str:
     """`380 times: a.jpg is empty; 4 times: no file b.jpg`: the most frequent kinds first."""
     kinds: dict[str, list[str]] = {}
     for reason in reasons:
-        # What differs between two reasons of a kind: paths, names in quotes, numbers.
+        # Parts that differ between two reasons of a kind: paths, names in quotes, numbers.
         kind = re.sub(r"'[^']*'|\S*[./\\]\S*|\d+", "#", reason)
         kinds.setdefault(kind, []).append(reason)
     ranked = sorted(kinds.values(), key=len, reverse=True)

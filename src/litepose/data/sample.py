@@ -1,4 +1,4 @@
-"""Sample and Batch: what travels from annotations to the loss."""
+"""Sample and Batch: the data from annotations to the loss."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Sample:
     labeled:     (K,) bool; False for keypoints that this dataset never labels
     people_complete: False where unlabeled people may be in view
     teacher_heatmaps: views of a teacher, each (h, w, K) uint8: its heatmaps in 1/255 over the whole
-                  image; empty for none. Warping keeps one: that of the most similar scale
-    confidence:   (N, K) float32 in [0, 1], how sure each keypoint is; None means labels, all 1
+                  image; empty for none. Warping keeps the view of the most similar scale
+    confidence:   (N, K) float32 confidence of each keypoint in [0, 1]; None for labels, all 1
     """
 
     image: np.ndarray
@@ -37,7 +37,7 @@ class Sample:
 
 
 class Batch(NamedTuple):
-    """B samples of one size as torch tensors, people padded to the most of the batch (P).
+    """B samples of one size as torch tensors, people padded to the largest number in the batch (P).
 
     images:       (B, 3, H, W) uint8 or float32 already normalized (the trainer normalizes uint8)
     keypoints_xy: (B, P, K, 2) float32, input pixels
@@ -47,7 +47,7 @@ class Batch(NamedTuple):
     image_ids:    (B,) int64
     people_complete: (B,) bool; False where unlabeled people may be in view; None unknown
     teacher_heatmaps: (B, K, H / 4, W / 4) uint8, a teacher's heatmaps in 1/255, or None
-    confidence:   (B, P, K) float32 in [0, 1]; None where all are labels
+    confidence:   (B, P, K) float32 in [0, 1]; None if all are labels
     """
 
     images: Any

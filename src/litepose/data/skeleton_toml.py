@@ -15,9 +15,9 @@ SKELETON_FIELDS = ("name", "keypoints", "edges", "flip_pairs", "oks_sigmas", "gr
 
 
 def load_skeleton(path: str | Path) -> Skeleton:
-    """A skeleton from a TOML file with SKELETON_FIELDS, of which only `keypoints` is needed.
+    """A skeleton from a TOML file with SKELETON_FIELDS, of which only `keypoints` is required.
 
-    The table may stand alone or under `[skeleton]`. Raises LitePoseError where it is none.
+    The table may be at the top level or under `[skeleton]`. Raises LitePoseError if it is invalid.
     """
     path = local_path(path)
     table = read_toml(path, "the skeleton")
@@ -44,9 +44,9 @@ def load_skeleton(path: str | Path) -> Skeleton:
 def keypoint_category(
     categories: Sequence[Mapping[str, Any]], where: str, skeleton: Skeleton | None
 ) -> Mapping[str, Any]:
-    """The one category that names keypoints ('person' where several do).
+    """The only category that names keypoints, or 'person' if several do.
 
-    Where none does and a skeleton is given, the one category, or 'person'.
+    If none does and a skeleton is given: the only category, or 'person'.
     """
     named = [c for c in categories if c.get("keypoints") and isinstance(c["keypoints"], list)]
     if not named and skeleton is not None:
@@ -62,14 +62,15 @@ def keypoint_category(
 
 
 def in_category(annotation: Mapping[str, Any], category: Mapping[str, Any]) -> bool:
-    """Whether an annotation is of a category; one that names none is."""
+    """Whether an annotation belongs to a category, or names no category."""
     return bool(annotation.get("category_id", category.get("id")) == category.get("id"))
 
 
 def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
-    """The skeleton a COCO category describes: a known one where its names are a known one's.
+    """The skeleton of a COCO category: a known one if the names are the same.
 
-    Otherwise edges come from the category, sigmas from the known skeletons' keypoints of that name.
+    Otherwise edges come from the category, and sigmas from keypoints of that name in known
+    skeletons.
     """
     names = [str(name) for name in category["keypoints"]]
     plain = [canonical_name(name) for name in names]

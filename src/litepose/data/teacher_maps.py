@@ -1,8 +1,8 @@
 """Teacher heatmaps cached per image, used as dense distillation targets.
 
-A teacher with flip test at several input sizes costs several forward passes; computed once per
-image and cached, they cost the training nothing. `training/pseudo_labels.py` writes them, one small
-file per image with the merged heatmaps in 1/255.
+A teacher with flip test at several input sizes needs several forward passes. Its heatmaps are
+computed once per image and cached. `training/pseudo_labels.py` writes one small file per image with
+the merged heatmaps in 1/255.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from litepose.core.skeleton import Skeleton
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.sample import Sample
 
-SCALE = 255  # a probability of 1
+SCALE = 255  # value of probability 1
 
 
 class WithTeacherMaps:

@@ -1,7 +1,7 @@
 """Open an address for a download, with a time limit for the whole header.
 
-Socket timeouts start again with each byte, so a header that drips is cut by a watchdog only. Unlike
-imaging/url.py this follows the proxies of the environment: the addresses are our own.
+A socket's timeout starts again with each byte, so a watchdog ends a slowly arriving header. Unlike
+imaging/url.py this uses the proxies of the environment, because the addresses are fixed.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class _HttpsHandler(urllib.request.HTTPSHandler):
 
 
 def open_url(request: urllib.request.Request, seconds: float) -> http.client.HTTPResponse:
-    """The response, once its header is whole; `seconds` for each step to it.
+    """The response, once its header is complete. seconds: limit of each step.
 
-    Raises what urllib does: OSError, HTTPException, ValueError.
+    Raises OSError, HTTPException and ValueError, like urllib.
     """
     opener = urllib.request.build_opener(_HttpHandler, _HttpsHandler)
     response: http.client.HTTPResponse = opener.open(request, timeout=seconds)

@@ -1,7 +1,7 @@
 """Choose the part of an image that a larger view should cover: around small people.
 
 A view of twice the size costs four times as much, and most of an image shows no people, or people
-that the smaller view resolves already. The smaller view says where keypoints are.
+that the smaller view resolves already. The maps of the smaller view show where keypoints are.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from litepose.decode.merge_views import person_sides
 
 SURE = 0.2  # keypoints scoring below are guesses
 HEAT = 0.2  # blocks of the map colder than this show no keypoint
-LARGE_PX = 96  # people this large in the small view are read better there than in a larger one
-READ_WELL = 0.4  # ... if they score this
-MARGIN_PX = 16  # input pixels around what is hot
+LARGE_PX = 96  # people this large in the small view are found better there than in a larger view
+READ_WELL = 0.4  # ... if they have this score
+MARGIN_PX = 16  # input pixels around hot blocks
 
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in image pixels
 
@@ -48,7 +48,7 @@ def focus(field: MergedMaps, box: Letterbox, poses: Poses) -> Rectangle | None:
 
 
 def _read_well(box: Letterbox, poses: Poses) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Boxes (least, greatest x, y) in input pixels of people that a larger view reads worse."""
+    """Boxes (least, greatest x, y) in input pixels of people that need no larger view."""
     to_input = box.to_input
     zoom = float(to_input.matrix[0, 0])
     boxes = []

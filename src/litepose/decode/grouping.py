@@ -1,10 +1,10 @@
 """Group keypoint candidates into people by their tags; drop duplicates.
 
-Source: Newell et al. 2017 and the official decoder. Ours differs (docs/fidelity.md): people whose
-tags are clear of all others' need no matching; only pairs within the tag threshold are compared,
-by connected components; people are rows, never keyed by a float tag; there is no limit of 30
-groups; filling searches blocks of cells for all people at once; of two people with a high OKS
-one is kept.
+Source: Newell et al. 2017 and the official decoder. Differences (docs/fidelity.md): people with
+tags far from all others need no matching; only pairs within the tag threshold are compared, by
+connected components; people are rows, not keyed by a float tag; there is no limit of 30 groups;
+missing keypoints are searched in blocks of cells for all people at once; of two people with a high
+OKS one is kept.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _match(
     total = len(candidates.scores)
     starts = np.searchsorted(candidates.keypoint, np.arange(len(grouping_order) + 1)).tolist()
     counted = np.column_stack([candidates.tags, np.ones(total, np.float32)])  # (M, T + 1)
-    sums = np.zeros_like(counted)  # of each person's members: their tags, how many they are
+    sums = np.zeros_like(counted)  # per person: sum of tags, number of members
     joined = np.empty(total, int)
     people = 0
     for joint in grouping_order:

@@ -1,7 +1,7 @@
 """Merge the maps of several forward passes (mirrored, at other scales) into one set.
 
-Source: the official test-time augmentation. Ours merges at the finest stride of the first pass
-instead of at image size; tags come from the passes at the first pass's scale only.
+Source: the official test-time augmentation. Maps are merged at the finest stride of the first pass
+instead of at image size; tags come only from passes at the scale of the first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from litepose.core.maps import TAG_UNIT_PX, Maps
 from litepose.core.model_info import TagKind
 from litepose.core.skeleton import Skeleton
 
-BLOCK_PX = 16  # side of the blocks that the decoder looks at first, in input pixels
+BLOCK_PX = 16  # side of the blocks that the decoder checks first, in input pixels
 
 
 class ForwardPass(NamedTuple):
@@ -84,7 +84,7 @@ def block_side(stride: int) -> int:
 
 
 def _heatmaps(passes: Sequence[ForwardPass]) -> list[np.ndarray]:
-    """All heatmaps (K, h, w), whatever the stride, as the numbers that OpenCV adds."""
+    """All heatmaps (K, h, w), of all strides, in the type that OpenCV adds."""
     return [np.asarray(maps[0], np.float32) for p in passes for maps in p.maps.heatmaps]
 
 
@@ -116,29 +116,29 @@ def merge_passes(passes: Sequence[ForwardPass], tag_kind: TagKind) -> MergedMaps
     block = block_side(stride)
     cells = np.empty((k, (h // block + 1) * block, (w // block + 1) * block), dtype=np.float32)
     blocks = cells.reshape(k, -1, block, cells.shape[2])  # (K, R, block, C * block)
-    ridges = np.empty((k, blocks.shape[1], cells.shape[2]), np.float32)  # hottest along `block`
-    alike = [p for p in passes if p.box == passes[0].box]
+    row_maxima = np.empty((k, blocks.shape[1], cells.shape[2]), np.float32)  # hottest along `block`
+    same_box = [p for p in passes if p.box == passes[0].box]
     others = [p for p in passes if p.box != passes[0].box]
-    together = _heatmaps(alike)
+    heatmaps = _heatmaps(same_box)
     for keypoint in range(k):
         heat = cells[keypoint, :h, :w]
-        add_strides([maps[keypoint] for maps in together], heat)
+        add_strides([maps[keypoint] for maps in heatmaps], heat)
         for other in others:
-            heat += _seen_from(passes[0], other, keypoint)
+            heat += _resampled_to(passes[0], other, keypoint)
         cells[keypoint, h:] = -np.inf
         cells[keypoint, :h, w:] = -np.inf
-        np.maximum.reduce(blocks[keypoint], axis=1, out=ridges[keypoint])
-    peaks = _hottest_of_each(ridges, block)
+        np.maximum.reduce(blocks[keypoint], axis=1, out=row_maxima[keypoint])
+    peaks = _hottest_of_each(row_maxima, block)
     _refuse_unless_finite("heatmap", peaks[:, : -(-h // block), : -(-w // block)])
     summed = sum(len(p.maps.heatmaps) for p in passes)
-    tags = _merge_tags([p.maps.tags[0] for p in alike], tag_kind)
+    tags = _merge_tags([p.maps.tags[0] for p in same_box], tag_kind)
     _refuse_unless_finite("tag map", np.vdot(tags, tags))  # a sum of squares is quicker to test
     return MergedMaps(cells, peaks, summed, tags, (w, h), stride, first.tag_stride)
 
 
 def _hottest_of_each(cells: np.ndarray, block: int) -> np.ndarray:
     """(K, R, C * block) -> (K, R, C): the hottest of every `block` cells."""
-    hottest, seen = cells.reshape(-1), 1  # each cell: the hottest of the `seen` cells from it on
+    hottest, seen = cells.reshape(-1), 1  # each cell: the hottest of `seen` cells starting there
     while seen < block:  # quicker than a reduction over a short axis
         step = min(seen, block - seen)
         hottest = np.maximum(hottest[:-step], hottest[step:])
@@ -154,13 +154,17 @@ def _merge_tags(tags: Sequence[np.ndarray], tag_kind: TagKind) -> np.ndarray:
     return np.ascontiguousarray(merged, dtype=np.float32)
 
 
-def _seen_from(target: ForwardPass, source: ForwardPass, keypoint: int) -> np.ndarray:
+def _resampled_to(target: ForwardPass, source: ForwardPass, keypoint: int) -> np.ndarray:
     """Summed heatmaps (H, W) of one pass, resampled to the cells of another pass."""
     heat = np.empty(source.maps.heatmaps[-1].shape[2:], np.float32)
     add_strides([maps[keypoint] for maps in _heatmaps([source])], heat)
     to_input = target.box.to_input @ source.box.to_image
-    here, there = source.maps.strides[-1], target.maps.strides[-1]
-    cells = Affine.scale_shift((1 / there, 1 / there)) @ to_input @ Affine.scale_shift((here, here))
+    source_stride, target_stride = source.maps.strides[-1], target.maps.strides[-1]
+    cells = (
+        Affine.scale_shift((1 / target_stride, 1 / target_stride))
+        @ to_input
+        @ Affine.scale_shift((source_stride, source_stride))
+    )
     return cv2.warpAffine(heat, cells.for_warp(), target.maps.heatmaps[-1].shape[:1:-1])
 
 

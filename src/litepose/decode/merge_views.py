@@ -1,10 +1,10 @@
 """Merge the people found in several views of one image, person by person.
 
 A view is one forward pass at one input size. The network is accurate for large people at small
-inputs and for small people at large ones, so averaging maps of several sizes would let the wrong
-size spoil the right one. Instead each view is decoded by itself; scores of people too small for
-their view are lowered; one NMS over the people of all views keeps the best; and each person kept
-takes over the keypoints that score higher in another view of the same person.
+inputs and for small people at large inputs, so averaging maps would mix good and bad sizes. Instead
+each view is decoded alone; scores of people too small for their view are lowered; one NMS over the
+people of all views keeps the best; and each kept person gets the keypoints that score higher in
+another view of the same person.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from litepose.core.model_info import MergeSettings
 from litepose.core.poses import Poses
 
-SURE = 0.05  # keypoints scoring below are guesses: they say nothing about how large a person is
-SHARED = 0.5  # who shares this much of their sure keypoints with a better person is part of it
+SURE = 0.05  # keypoints scoring below are guesses and do not count for a person's size
+SHARED = 0.5  # a person sharing this much of its sure keypoints with a better one is part of it
 
 
 class ViewPoses(NamedTuple):
@@ -83,8 +83,8 @@ Pairs = dict[int, list[int]]
 def _doubles(people: Poses, sides: np.ndarray, same_person_oks: float) -> tuple[Pairs, Pairs]:
     """Which people are the same person as another, and which are a part of another.
 
-    OKS alone misses partial doubles, such as a crouching person that one view split in two. Only
-    people whose boxes touch are compared: in a crowd most are far apart.
+    OKS alone misses partial duplicates, such as a crouching person split in two by one view. Only
+    people with touching boxes are compared, because in a crowd most are far apart.
     """
     low, high = _boxes(people)
     margin = sides[:, None] / 4

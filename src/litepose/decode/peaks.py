@@ -1,8 +1,8 @@
 """Find heatmap peaks, their sub-pixel positions and tags.
 
-Source: the official decoder's NMS and top-k. Ours never enlarges the maps to image size: only
-blocks with a cell above the threshold are read; only such cells are compared with their neighbors;
-a plateau gives one peak; the sub-pixel shift is the vertex of a parabola, not a fixed quarter.
+Source: the official decoder's NMS and top-k. Differences: maps are not enlarged to image size; only
+blocks with a cell above the threshold are read, and only such cells are compared with neighbors; a
+plateau gives one peak; the sub-pixel shift is the vertex of a parabola, not a fixed quarter.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def _row_maxima(field: MergedMaps, floor: float) -> np.ndarray:
     pieces = first + columns * np.arange(-1, block + 1)[:, None]  # (block + 2, M)
     heat = field.cells.reshape(-1, block).take(pieces, axis=0, mode="wrap")
     middle = heat[1:-1]  # (block, M, block)
-    crest = (middle > floor) & (middle > heat[:-2]) & (middle >= heat[2:])
-    piece, inside = np.divmod(np.flatnonzero(crest), block)
+    maxima = (middle > floor) & (middle > heat[:-2]) & (middle >= heat[2:])
+    piece, inside = np.divmod(np.flatnonzero(maxima), block)
     return pieces[1:-1].reshape(-1).take(piece) * block + inside
 
 

@@ -16,7 +16,7 @@ def drop_duplicates(people: People, skeleton: Skeleton, max_similarity: float) -
     first, second = _overlapping(people)
     area = pose_area(people.cells_xy, people.scores)
     cells, scores = people.cells_xy, people.scores
-    alike = max_similarity < pose_similarity(
+    duplicates = max_similarity < pose_similarity(
         cells[first],
         scores[first],
         cells[second],
@@ -25,7 +25,7 @@ def drop_duplicates(people: People, skeleton: Skeleton, max_similarity: float) -
         skeleton,
     )
     keep = np.ones(len(people.scores), dtype=bool)
-    for better, worse in zip(first[alike], second[alike], strict=True):
+    for better, worse in zip(first[duplicates], second[duplicates], strict=True):
         keep[worse] &= not keep[better]
     return people.take(np.flatnonzero(keep))
 

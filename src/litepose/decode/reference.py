@@ -70,14 +70,16 @@ def enlarge(passes: Sequence[ForwardPass], per_pass_tags: bool) -> tuple[np.ndar
     """
     input_wh = passes[0].box.input_wh
     heat, tags = [], []
-    for one in passes:
-        finest = one.maps.heatmaps[-1][0]
+    for forward in passes:
+        finest = forward.maps.heatmaps[-1][0]
         size_wh = finest.shape[:0:-1]
-        merged = np.mean([_resized(h[0], size_wh) for h in one.maps.heatmaps], axis=0)
+        merged = np.mean([_resized(h[0], size_wh) for h in forward.maps.heatmaps], axis=0)
         heat.append(_resized(merged, input_wh))
-        if one.box == passes[0].box:
-            k, t = one.maps.tags.shape[1:3]
-            flat = _resized(one.maps.tags[0].reshape(k * t, *one.maps.tags.shape[3:]), input_wh)
+        if forward.box == passes[0].box:
+            k, t = forward.maps.tags.shape[1:3]
+            flat = _resized(
+                forward.maps.tags[0].reshape(k * t, *forward.maps.tags.shape[3:]), input_wh
+            )
             tags.append(flat.reshape(k, t, *flat.shape[1:]))
     merged_tags = np.concatenate(tags, axis=1) if per_pass_tags else np.mean(tags, axis=0)
     return np.mean(heat, axis=0), merged_tags
@@ -178,8 +180,8 @@ def decode_reference(
         tag_threshold=info.decode.tag_threshold,
         fill=info.decode.fill,
     )
-    for one in passes:
-        check_finite(one.maps)
+    for forward in passes:
+        check_finite(forward.maps)
     heat, tags = enlarge(passes, per_pass_tags=info.tag_kind == "learned")
     people, scores = parse(heat, tags, settings)
     keep = np.flatnonzero(scores >= info.decode.person_threshold)

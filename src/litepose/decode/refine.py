@@ -10,10 +10,10 @@ from litepose.decode.grouping import People, tag_distance
 from litepose.decode.merge import MergedMaps
 from litepose.decode.peaks import nearest_tags, subpixel
 
-# Blocks searched per keypoint when filling, besides two for each person. Few is fast, and better: a
-# person's keypoint is a hot place with roughly its tag rather than a cold one with exactly its tag.
+# Blocks searched per keypoint, besides two for each person. Few blocks are faster and better: a hot
+# cell with roughly the person's tag is more often right than a cold cell with exactly this tag.
 FILL_BLOCKS = 16
-CHUNK = 128  # missing keypoints compared with blocks: bounds the arrays between
+CHUNK = 128  # missing keypoints compared at a time, to bound memory
 
 
 def fill_missing(people: People, field: MergedMaps) -> People:
@@ -21,8 +21,8 @@ def fill_missing(people: People, field: MergedMaps) -> People:
 
     The hottest blocks of each keypoint are searched: their hottest cells compete with
     `heat - round(tag distance)`, then all cells of the block that won. Only cells with heat above 0
-    are taken. The score is the heat over the square of 1 + round(tag distance): the best place for
-    a missing keypoint may belong to a neighbor, and its tag says so.
+    are used. The score is the heat / (1 + round(tag distance))^2: the best cell for a missing
+    keypoint may belong to a neighbor, which its tag shows.
     """
     person, joint = np.nonzero(people.scores <= 0)
     if not len(person):

@@ -1,7 +1,7 @@
 """AP by number of people, by keypoint, by score threshold; PCK.
 
-On top of COCO's matching; the keypoint unit is COCO's own, `2 sigma sqrt(area)`, in
-which a keypoint's similarity is exp(-u^2 / 2) (0.61 at one unit, 0.14 at two).
+Uses COCO's matching and COCO's unit of distance u, `2 sigma sqrt(area)`: the similarity of a
+keypoint is exp(-u^2 / 2), 0.61 at one unit and 0.14 at two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PEOPLE_GROUPS = ((1, 1), (2, 3), (4, 9), (10, None))
 
 @dataclass(frozen=True)
 class GroupScore:
-    """AP of the images with so many labeled people; None where there is no such image."""
+    """AP of images with a number of labeled people; None if there are no such images."""
 
     people: str
     images: int
@@ -33,8 +33,8 @@ class GroupScore:
 class KeypointScore:
     """One keypoint over the people found at OKS 0.5, shares in percent of its labels on them.
 
-    error: mean distance of the found ones, percent of sqrt(area); within_1, within_2: share nearer
-    than one and two of COCO's units; missed: share that was not found (score 0)
+    error: mean distance of found ones, percent of sqrt(area); within_1, within_2: share nearer than
+    one and two of COCO's units; missed: share not found (score 0)
     """
 
     keypoint: str
@@ -47,7 +47,7 @@ class KeypointScore:
 
 @dataclass(frozen=True)
 class PeopleAt:
-    """Right people (OKS 0.5 or more) when only those scoring `score` or more are shown, percent."""
+    """Precision and recall (OKS 0.5) of people scoring `score` or more, percent."""
 
     score: float
     shown: int
@@ -101,15 +101,15 @@ def score_keypoints(
 def people_at(matches: Sequence[ImageMatch], scores: Sequence[float]) -> list[PeopleAt]:
     """Precision and recall of people at score thresholds, for choosing what to draw.
 
-    Ground truth that leaves people out counts their finding as wrong: take complete images.
+    An unlabeled person who is found counts as wrong, so use completely labeled images.
     """
     total = sum(m.num_people for m in matches)
-    of = np.concatenate([np.zeros(0), *(m.scores for m in matches)])
+    all_scores = np.concatenate([np.zeros(0), *(m.scores for m in matches)])
     tp = np.concatenate([np.zeros(0, bool), *(m.tp[0] for m in matches)])
     fp = np.concatenate([np.zeros(0, bool), *(m.fp[0] for m in matches)])
     out = []
     for score in scores:
-        hits, false = int(tp[of >= score].sum()), int(fp[of >= score].sum())
+        hits, false = int(tp[all_scores >= score].sum()), int(fp[all_scores >= score].sum())
         precision = 100.0 * hits / (hits + false) if hits + false else 0.0
         recall = 100.0 * hits / total if total else 0.0
         out.append(PeopleAt(float(score), hits + false, precision, recall))
@@ -135,7 +135,7 @@ def pck(
     """Percent of labeled keypoints found within `share` of each person's torso, head or box.
 
     Keypoints of people without a match at OKS 0.5 count as wrong; people whose reference is not
-    labeled are left out. None where nothing can be measured or the skeleton has no such reference.
+    labeled are left out. None if nothing can be measured or the skeleton has no such reference.
     """
     k = skeleton.num_keypoints
     rows, truth_xy, visibility, lengths = [], [], [], []

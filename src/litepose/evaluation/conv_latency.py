@@ -1,9 +1,9 @@
 """Latency of a network from a table of its convolutions, measured on this machine's runtime.
 
-A search asks for the latency of hundreds of networks; exporting each takes half a minute.
-Convolutions are nearly all of the time, and a space has a few hundred different ones: each is timed
-once by onnxruntime's own profiler. The sum of a network's is scaled by what the package's own
-networks take as a whole.
+A search needs the latency of hundreds of networks, and exporting one takes half a minute.
+Convolutions take nearly all of the time, and a space has only a few hundred different ones, so
+onnxruntime's profiler times each once. The sum over a network is scaled by the ratio of whole
+networks to sums, measured with the bundled networks.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from litepose.inference.onnxruntime_backend import session_settings
 from litepose.inference.system import cache_folder, cpu_name, usable_cores
 
 RUNS = 9  # of each convolution, the median counts
-TOGETHER = 200 << 20  # bytes of inputs and outputs that are timed in one session
+TOGETHER = 200 << 20  # bytes of inputs and outputs timed in one session
 
 
 @dataclass(frozen=True, order=True)
 class Convolution:
-    """As deployed, batch norm folded in. padding: on each side; height and width of its input."""
+    """A convolution, batch norm folded. padding: on each side; height, width: of its input."""
 
     inputs: int
     outputs: int
@@ -60,7 +60,7 @@ class Convolution:
 
 
 def convolutions_of(info: ModelInfo) -> list[Convolution]:
-    """Every convolution that one square image of the input size goes through."""
+    """All convolutions of one forward pass of a square image of the input size."""
     import torch
     from torch import nn
 
@@ -78,7 +78,7 @@ def convolutions_of(info: ModelInfo) -> list[Convolution]:
                 kernel=layer.kernel_size[0],
                 stride=layer.stride[0],
                 groups=layer.groups,
-                padding=layer.kernel_size[0] // 2,  # a side more or less costs nothing
+                padding=layer.kernel_size[0] // 2,  # the side of the padding costs no time
                 height=seen[0].shape[2],
                 width=seen[0].shape[3],
             )
@@ -95,8 +95,8 @@ def convolutions_of(info: ModelInfo) -> list[Convolution]:
 class LatencyTable:
     """Milliseconds of networks on this machine, with onnxruntime and `threads` threads.
 
-    path: where measurements are kept; None is the user's cache, one file for each kind of CPU.
-    Raises LitePoseError where onnx or torch is missing.
+    path: file of the measurements; None means the user's cache, one file per kind of CPU.
+    Raises LitePoseError if onnx or torch is missing.
     """
 
     def __init__(self, path: Path | None = None, threads: int | None = None) -> None:
@@ -115,7 +115,7 @@ class LatencyTable:
         return len(self._times)
 
     def milliseconds(self, info: ModelInfo) -> float:
-        """Of one square image of the input size; convolutions not in the table are measured."""
+        """Latency of one square image of the input size; measures convolutions not in the table."""
         convolutions = convolutions_of(info)
         if self.scale is None:
             self._measure_scale()
@@ -124,7 +124,7 @@ class LatencyTable:
         return self.scale * self._sum(convolutions)
 
     def measure(self, convolutions: Iterable[Convolution]) -> int:
-        """Time those that are not in the table yet and keep them; how many these were."""
+        """Time and store those that are not in the table; returns their number."""
         missing = sorted({c for c in convolutions if c.key not in self._times})
         for part in _parts(missing):
             self._times |= {
@@ -135,7 +135,7 @@ class LatencyTable:
         return len(missing)
 
     def _measure_scale(self) -> None:
-        """From whole networks: the two that the package holds, at two sizes each."""
+        """Measure the scale with the two bundled networks, at two sizes each."""
         ratios = []
         for name in ("litepose-p", "litepose-pm"):
             predictor = open_predictor(

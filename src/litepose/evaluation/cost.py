@@ -1,8 +1,8 @@
 """Parameters, MACs, memory and latency of a model.
 
 Source: torch's flop counter on the meta device (no memory, no arithmetic), halved: one MAC is two
-FLOPs. The paper's own figures count transposed convolutions at their output size, which is too
-high; ours are exact. Memory is that of the whole process.
+FLOPs. The paper's figures count transposed convolutions at their output size, which is too high;
+these are exact. Memory is that of the whole process.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from litepose.inference.predictor import Predictor
 from litepose.inference.results import PredictOptions, Timings
 
 _MEGABYTE = 2**20
-# A child inherits its parent's peak in getrusage through exec, so Linux is asked for the peak of
-# this program only.
+# In getrusage a child inherits its parent's peak through exec, so this reads the program's own peak
+# from /proc.
 _PREDICT_AND_SAY_PEAK = """
 import dataclasses, pathlib, sys
 import numpy as np
@@ -45,7 +45,7 @@ else:
 @dataclass(frozen=True)
 class NetworkCost:
     """params: trained numbers;  macs: multiply-accumulates of one image of `input_wh`;
-    traffic: bytes that its convolutions read and write without caches, weights included."""
+    traffic: bytes read and written by convolutions without caches, weights included."""
 
     params: int
     macs: int
@@ -108,7 +108,7 @@ def measure_latency(
     warm_up: int = 5,
     options: PredictOptions | None = None,
 ) -> Latency:
-    """Predict the images in turn, `runs` times in all, after `warm_up` that do not count."""
+    """Predict the images in turn, `runs` times in all, after `warm_up` untimed runs."""
     if not images or runs < 1:
         raise LitePoseError("measuring latency needs at least one image and one run")
     rows: list[Timings] = []

@@ -1,7 +1,7 @@
 """Run a model over a dataset: report, COCO results file and example grid.
 
-Images that cannot be read are counted and left out; what was done is on disk after
-every image, so a stopped run is evaluated on the images done and can be resumed.
+Unreadable images are counted and left out. Results are on disk after every image, so a stopped run
+is evaluated on the images done and can be resumed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PARTIAL_NAME = "results.partial.jsonl"
 
 
 class PosePredictor(Protocol):
-    """What is evaluated, e.g. an `inference.Predictor`."""
+    """Interface of the evaluated predictor, such as `inference.Predictor`."""
 
     info: ModelInfo
 
@@ -66,9 +66,9 @@ class EvaluateOptions:
 
     flip_test, scales, views: as in PredictOptions;  limit: only the first so many images
     weights: the model's file, whose hash is stored in reported results and in resumable runs
-    unknown: what the model lacks of the dataset, as `open_for_evaluation` gives it, for the report
-    resume: go on with the stopped run in the output folder, of the same model (its weights are
-        compared where they are given), dataset and settings;  dataset_name: for the report
+    unknown: keypoints that the model lacks, from `open_for_evaluation`, for the report
+    resume: continue the stopped run in the output folder, which must have the same model (weights
+        are compared if given), dataset and settings;  dataset_name: for the report
     resamples: drawn for each interval
     """
 
@@ -147,7 +147,7 @@ class _Run:
         self.predictor, self.dataset, self.options = predictor, dataset, options
         count = len(dataset) if options.limit is None else min(options.limit, len(dataset))
         self.images = range(count)
-        self.results: dict[int, list[dict[str, Any]]] = {}  # by place in the dataset
+        self.results: dict[int, list[dict[str, Any]]] = {}  # by index in the dataset
         self.unreadable: dict[int, str] = {}
         self.seconds = 0.0
         # Not asked for at every image: the predictor's own, where it has defaults.
@@ -169,7 +169,7 @@ class _Run:
         }
         path = output / PARTIAL_NAME
         if options.resume and path.exists():
-            self._take_up(path, header)
+            self._resume(path, header)
         try:
             output.mkdir(parents=True, exist_ok=True)
             self.partial = path.open("a" if options.resume else "w", encoding="utf-8")
@@ -196,7 +196,7 @@ class _Run:
             model=self.predictor.info.name,
             dataset=self.options.dataset_name,
             settings=self.settings,
-            judged=compute_metrics(truths, found, skeleton, self.options.resamples),
+            metrics=compute_metrics(truths, found, skeleton, self.options.resamples),
             complete=compute_complete_metrics(truths, found, skeleton, self.options.resamples),
             unreadable=[self.unreadable[i] for i in sorted(self.unreadable)],
             interrupted=interrupted,
@@ -237,13 +237,13 @@ class _Run:
             self._note({"image": i, "unreadable": self.unreadable[i]})
             return
         start = perf_counter()
-        # Whoever is left out here is missing from the curve of precision over recall.
-        how = self.options
+        # The precision-recall curve needs all people, whatever their score.
+        options = self.options
         poses = self.predictor.predict(
             image,
-            flip_test=how.flip_test,
-            scales=how.scales,
-            views=how.views,
+            flip_test=options.flip_test,
+            scales=options.scales,
+            views=options.views,
             threshold=0.0,
         )
         self.seconds += perf_counter() - start
@@ -255,15 +255,15 @@ class _Run:
             self.partial.write(json.dumps(line) + "\n")
             self.partial.flush()
 
-    def _take_up(self, path: Path, header: dict[str, Any]) -> None:
+    def _resume(self, path: Path, header: dict[str, Any]) -> None:
         """Read the partial file; a half-written last line is cut off."""
         lines, size = _read_partial(path)
-        start = lines[0] if lines else header  # nothing is whole: stopped in the first line
+        start = lines[0] if lines else header  # no complete line: stopped in the first
         other = [k for k, value in _as_json(header).items() if _as_json(start).get(k) != value]
         if other:
-            what = "other weights" if other == ["weights"] else "another model, dataset or settings"
+            run = "other weights" if other == ["weights"] else "another model, dataset or settings"
             raise LitePoseError(
-                f"{path} comes from {what}; start without resuming, or choose another output folder"
+                f"{path} comes from {run}; start without resuming, or choose another output folder"
             )
         for line in lines[1:]:
             if line["image"] not in self.images:
@@ -296,7 +296,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _read_partial(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The whole lines, header first, and how many bytes they have. Raises LitePoseError."""
+    """The complete lines, header first, and their size in bytes. Raises LitePoseError."""
     content = read_file(path, "the stopped run", DATA_BYTES)
     size = content.rfind(b"\n") + 1
     lines = []

@@ -1,7 +1,7 @@
 """Grid of best and worst matches, false negatives and false positives.
 
-Each example is shown twice, prediction on the left and labels on the right; the person in question
-alone on its own side, all people on the other.
+Each example is shown twice, prediction on the left and labels on the right. The example's person is
+alone on its own side; the other side shows all people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from litepose.imaging.text import text_mask
 
 _CELL, _GAP, _CAPTION, _TITLE, _TITLE_SIZE = 200, 6, 22, 34, 17
 _PAPER, _OUTSIDE, _INK = (250, 250, 248), (226, 226, 222), (40, 40, 44)
-_SMALLEST = 32.0**2  # smaller people cannot be judged by eye, nor does COCO count them as medium
+_SMALLEST = 32.0**2  # smaller people cannot be evaluated by eye, nor does COCO count them as medium
 
 
 class Example(NamedTuple):
@@ -128,7 +128,7 @@ def _pair(
 
 
 def _cell(image: np.ndarray, to_cell: Affine) -> np.ndarray:
-    """(_CELL, _CELL, 3): that part of the image; shrunk by areas first, or it would flicker."""
+    """(_CELL, _CELL, 3): that part of the image, averaged before it shrinks to avoid aliasing."""
     h, w = image.shape[:2]
     shrink = min(1.0, to_cell.matrix[0, 0])
     small_wh = max(1, round(w * shrink)), max(1, round(h * shrink))
@@ -139,7 +139,7 @@ def _cell(image: np.ndarray, to_cell: Affine) -> np.ndarray:
 
 
 def _true_poses(truth: ImageTruth, skeleton: Skeleton) -> Poses:
-    """Labels as poses: hidden keypoints paler than visible ones."""
+    """Labels as poses, hidden keypoints paler than visible ones."""
     scores = np.choose(np.minimum(truth.visibility, 2), [0.0, 0.4, 1.0])
     return Poses(truth.keypoints_xy, scores, np.ones(len(scores)), skeleton)
 

@@ -1,7 +1,7 @@
 """Ground truth and results as arrays, one record of each kind per image.
 
 Source: COCO's annotation and results formats, CrowdPose's in COCO's form (read by data/coco.py).
-Ours differs: keypoints are mapped to the skeleton by name, ignored people are rows like the others,
+Differences: keypoints are mapped to the skeleton by name, ignored people are rows like the others,
 annotation ids do not matter, inputs are not changed.
 """
 
@@ -75,8 +75,8 @@ def read_truth(
 
     Keypoints that the annotations do not name are unlabeled. `image_ids` chooses images, None
     takes all.
-    Raises LitePoseError where the annotations are missing or damaged, share no keypoint with the
-    skeleton, or do not have a chosen image.
+    Raises LitePoseError if the annotations are missing or damaged, share no keypoint with the
+    skeleton, or lack a chosen image.
     """
     if isinstance(ground_truth, Mapping):
         own, records = records_of(check_form(ground_truth, "the ground truth"), None)

@@ -1,7 +1,7 @@
 """Match a dataset's keypoints with a model's; skip keypoints that the model lacks.
 
-Datasets share most keypoints on purpose (COCO, CrowdPose, LSP); data with keypoints of its
-own and the wrong model share a few by chance, and the AP of those few means nothing.
+COCO, CrowdPose and LSP share most keypoints. Other data may share only a few with a model by
+chance, and the AP of those few is meaningless.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ class MissingKeypoints:
 def open_for_evaluation(
     root: str | Path, split: str, model: str, skeleton: Skeleton
 ) -> tuple[CocoDataset, MissingKeypoints | None]:
-    """The dataset of a folder in the skeleton of the model named, and what the model lacks of it.
+    """The dataset of a folder in a model's skeleton, and the keypoints that the model lacks.
 
-    Raises LitePoseError where the model knows less than half of the keypoints that are labeled.
+    Raises LitePoseError if the model knows less than half of the labeled keypoints.
     """
     own = find_dataset(root, split)
     if own.skeleton == skeleton:
         return own, None
     names = [name for name, ever in zip(own.skeleton.keypoints, own.labeled, strict=True) if ever]
-    at = own.skeleton.mapping_from(skeleton)
-    unknown = [name for name in names if at[own.skeleton.index(name)] < 0]
+    mapping = own.skeleton.mapping_from(skeleton)
+    unknown = [name for name in names if mapping[own.skeleton.index(name)] < 0]
     if 2 * len(unknown) > len(names):
         raise LitePoseError(
             f"{root} split {split} labels {len(names)} keypoints, and {model} knows only"

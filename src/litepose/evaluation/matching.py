@@ -2,8 +2,8 @@
 
 Source: COCO's evaluation (people matched greedily, best score first, at ten OKS thresholds; AP is
 the mean of the precision envelope at 101 recalls); percentile bootstrap (Efron, 1979).
-Ours differs: an image is matched once and images are then resampled as weights, so a thousand
-resamples cost a second and not a thousand evaluations. `average_precision` equals `coco_ap`.
+Each image is matched once, and images are resampled as weights, so a thousand resamples take a
+second instead of a thousand evaluations. `average_precision` equals `coco_ap`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from litepose.core.skeleton import Skeleton
 from litepose.evaluation.ground_truth import ImageFound, ImageTruth
 
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-FEWEST_IMAGES = 5  # of fewer, resamples say nothing of other images: of one they are all alike
+FEWEST_IMAGES = 5  # resamples of fewer images are too similar to show how AP varies
 RECALLS = np.linspace(0.0, 1.0, 101)
-MOST_PEOPLE = 20  # COCO judges the best 20 people of an image
+MOST_PEOPLE = 20  # COCO evaluates the best 20 people of an image
 AREA_RANGES: Mapping[str, tuple[float, float]] = {
     "all": (0.0, 1e10),
     "medium": (32.0**2, 96.0**2),
@@ -136,7 +136,7 @@ def ap_intervals(
 
 @dataclass(frozen=True, eq=False)
 class _Ranking:
-    """All found people that are right or wrong, best first: (T, D), and images' counts (P,)."""
+    """All true and false positives, best first: (T, D), and images' counts (P,)."""
 
     image: np.ndarray
     tp: np.ndarray
@@ -163,8 +163,8 @@ def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
 def _precision(ranking: _Ranking, weights: np.ndarray) -> np.ndarray:
     """(T,) AP with image i counted weights[i] times.
 
-    A repeated image's people stand side by side in the ranking, so adding them at once leaves the
-    precision envelope as it is.
+    People of a repeated image are adjacent in the ranking, so adding them at once does not change
+    the precision envelope.
     """
     weight = weights[ranking.image]
     tp = np.cumsum(ranking.tp * weight, axis=1)  # (T, D)
@@ -195,27 +195,27 @@ def _match(
     )
     n, m = oks.shape
     low, high = area_range
-    neutral_truth = truth.ignore | (truth.areas < low) | (truth.areas > high)
+    ignored_truth = truth.ignore | (truth.areas < low) | (truth.areas > high)
     limits = np.minimum(OKS_THRESHOLDS, 1 - 1e-10)
     free = np.ones((len(limits), m), bool)
     partner = np.full((len(limits), n), -1)
     for i in range(n if m else 0):
         able = free & (oks[i] >= limits[:, None])  # (T, M)
-        proper = able & ~neutral_truth
+        proper = able & ~ignored_truth
         able = np.where(proper.any(axis=1, keepdims=True), proper, able)
         likeness = np.where(able, oks[i], -1.0)
-        best = m - 1 - likeness[:, ::-1].argmax(axis=1)  # of equals COCO takes the last
+        best = m - 1 - likeness[:, ::-1].argmax(axis=1)  # COCO takes the last of equals
         rows = np.flatnonzero(able.any(axis=1))
         partner[rows, i] = best[rows]
         free[rows, best[rows]] = truth.crowd[best[rows]]
     found_area = np.ptp(points, axis=1).prod(axis=1) if n else np.zeros(0)
     other_size = (found_area < low) | (found_area > high)
-    ignored = np.where(partner >= 0, np.append(neutral_truth, False)[partner], other_size)
+    ignored = np.where(partner >= 0, np.append(ignored_truth, False)[partner], other_size)
     return ImageMatch(
         image_id=truth.image_id,
         scores=found.scores[:MOST_PEOPLE],
         oks=oks,
         partner=partner,
         ignored=ignored,
-        expected=~neutral_truth,
+        expected=~ignored_truth,
     )

@@ -3,7 +3,7 @@
 Source: COCO's keypoint evaluation, run by faster-coco-eval, which equals pycocotools; CrowdPose's
 evaluator (area is 0.53 of the box; easy, medium and hard end at a crowd index of 0.2 and 0.8: the
 published figures use these limits, not the paper's 0.1).
-Ours differs: numbers are 0..100, None where nothing could be measured, and nothing is printed.
+Differences: numbers are 0..100, None if nothing could be measured, and nothing is printed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def coco_ap(
 def coco_report(
     truths: Sequence[ImageTruth], found: Sequence[ImageFound], skeleton: Skeleton
 ) -> CocoReport:
-    """`coco_ap` of what was read already: one record of each kind per image."""
+    """`coco_ap` of records already read, one of each kind per image."""
     return CocoReport(*_run_evaluator(truths, found, skeleton, "keypoints"))
 
 

@@ -1,7 +1,7 @@
 """Percentage of correct keypoints (PCK).
 
 Source: Yang and Ramanan (2013); reference lengths of LSP (torso), MPII (head) and PennAction (box).
-Ours differs: absent people and keypoints are NaN going into PCK, never (0, 0).
+Absent people and keypoints are NaN, never (0, 0).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The report of an evaluation, as text and as JSON.
 
-COCO's and CrowdPose's families with a 95 % interval beside every AP, images whose people
-are all labeled apart from the rest, and the breakdowns of breakdown.py.
+It has COCO's and CrowdPose's numbers, a 95 % interval of every AP, the same numbers for completely
+labeled images, and the breakdowns of breakdown.py.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from litepose.evaluation.metrics import (
 )
 
 SCHEMA = 1
+_KEYS = {"metrics": "judged"}  # field -> its key in JSON, where schema 1 has another
 SCORE_STEPS = tuple(round(0.05 * i, 2) for i in range(20))
 
 
@@ -77,7 +78,7 @@ class Metrics:
 class EvaluationReport:
     """One evaluation run.
 
-    judged: all images; complete: only those with all people labeled, None where that is all or
+    metrics: of all images; complete: of images with all people labeled, None if these are all or
     none;  settings: of the prediction;  unreadable: what could not be read;
     interrupted: stopped before the last image;  seconds: spent in predicting
     left_out: keypoints that the model lacks, and people with none but those
@@ -86,7 +87,7 @@ class EvaluationReport:
     model: str
     dataset: str
     settings: Mapping[str, Any]
-    judged: Metrics
+    metrics: Metrics
     complete: Metrics | None
     unreadable: Sequence[str]
     interrupted: bool
@@ -101,13 +102,13 @@ class EvaluationReport:
             notes.append("STOPPED EARLY: these are the numbers of the images done so far")
         if self.left_out:
             notes.append(str(self.left_out))
-        whole = self.judged.complete_images
-        exc = "finding an unlabeled person counts as wrong"
+        whole = self.metrics.complete_images
+        reason = "finding an unlabeled person counts as wrong"
         if not whole:
-            notes.append(f"no image has everybody labeled: {exc}")
-        elif whole < self.judged.images:
-            notes.append(f"{whole} images have everybody labeled; in the others {exc}")
-        cut, beyond = self.judged.images_found_cut, self.judged.images_labeled_beyond
+            notes.append(f"no image has everybody labeled: {reason}")
+        elif whole < self.metrics.images:
+            notes.append(f"{whole} images have everybody labeled; in the others {reason}")
+        cut, beyond = self.metrics.images_found_cut, self.metrics.images_labeled_beyond
         if cut or beyond:
             notes.append(
                 f"only the best {MOST_PEOPLE} people found in an image are evaluated, as in COCO;"
@@ -117,7 +118,8 @@ class EvaluationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; None where nothing could be measured."""
-        return {"schema": SCHEMA, **asdict(self), "notes": self.notes}
+        fields = {_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return {"schema": SCHEMA, **fields, "notes": self.notes}
 
     def to_text(self) -> str:
         """Tables for a terminal, under 100 columns."""
@@ -125,7 +127,7 @@ class EvaluationReport:
         return "\n\n".join("\n".join(lines) for lines in (self._head(), *tables))
 
     def _head(self) -> list[str]:
-        all_ = self.judged
+        all_ = self.metrics
         settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
         lines = [
             f"{self.model} on {self.dataset}: {all_.images} images, {all_.people} people,"
@@ -140,13 +142,13 @@ class EvaluationReport:
         return lines
 
     def _families(self) -> list[str]:
-        sides = [self.judged] if self.complete is None else [self.judged, self.complete]
+        sides = [self.metrics] if self.complete is None else [self.metrics, self.complete]
         titles = ("all images [95 %]", "complete ones [95 %]")[: len(sides)]
         lines = ["measure     " + "".join(f"{title:>24}" for title in titles)]
-        for name in asdict(self.judged.coco):
+        for name in asdict(self.metrics.coco):
             cells = [_with_interval(getattr(s.coco, name), s.intervals.get(name)) for s in sides]
             lines.append(f"{_title(name):<12}" + "".join(f"{cell:>24}" for cell in cells))
-        for name in ("ap_easy", "ap_medium", "ap_hard") if self.judged.crowd else ():
+        for name in ("ap_easy", "ap_medium", "ap_hard") if self.metrics.crowd else ():
             cells = [_number(getattr(s.crowd, name, None)) for s in sides]
             title = f"{_title(name)} (crowd)"
             lines.append(f"{title:<20}{cells[0]:>16}" + "".join(f"{c:>24}" for c in cells[1:]))
@@ -157,7 +159,7 @@ class EvaluationReport:
 
     def _groups(self) -> list[str]:
         lines = ["people in view   images             AP [95 %]"]
-        for group in self.judged.by_people:
+        for group in self.metrics.by_people:
             cell = _with_interval(group.ap.value if group.ap else None, group.ap)
             lines.append(f"{group.people:<14}{group.images:>11}{cell:>22}")
         return lines
@@ -167,7 +169,7 @@ class EvaluationReport:
             "keypoint          labels   error   within 1   within 2   missed"
             "   (% ; of the people found)"
         ]
-        for row in self.judged.keypoints:
+        for row in self.metrics.keypoints:
             cells = (row.error, row.within_1, row.within_2, row.missed)
             widths = (8, 11, 11, 9)
             numbers = "".join(f"{_number(c):>{w}}" for c, w in zip(cells, widths, strict=True))
@@ -175,16 +177,16 @@ class EvaluationReport:
         return lines
 
     def _thresholds(self) -> list[str]:
-        side = self.complete or self.judged
+        side = self.complete or self.metrics
         where = "complete images" if self.complete else "all images"
         lines = [f"people shown from score   shown   precision   recall   F1   ({where})"]
         best = side.best_score
-        for at in side.people_at:
-            if at.shown and (at == best or at.score <= 0.3 or round(at.score * 20) % 2 == 0):
-                mark = "  <- best F1" if at == best else ""
+        for row in side.people_at:
+            if row.shown and (row == best or row.score <= 0.3 or round(row.score * 20) % 2 == 0):
+                mark = "  <- best F1" if row == best else ""
                 lines.append(
-                    f"{at.score:>23.2f}{at.shown:>8}{at.precision:>12.1f}{at.recall:>9.1f}"
-                    f"{at.f1:>6.1f}{mark}"
+                    f"{row.score:>23.2f}{row.shown:>8}{row.precision:>12.1f}{row.recall:>9.1f}"
+                    f"{row.f1:>6.1f}{mark}"
                 )
         return lines
 
@@ -226,7 +228,7 @@ def compute_complete_metrics(
     skeleton: Skeleton,
     resamples: int = 1000,
 ) -> Metrics | None:
-    """`compute_metrics` of the images with everybody labeled; None where that is all or none."""
+    """`compute_metrics` of completely labeled images; None if these are all or none."""
     whole = [i for i, truth in enumerate(truths) if truth.people_complete]
     if len(whole) in (0, len(truths)):
         return None

@@ -1,8 +1,8 @@
 """Recorded predictions of bundled models on validation images, and the AP reported for them.
 
-An entry is one compressed JSON file that holds the labels, every person found and the
-numbers that model card and README quote, so that anybody can compute them again without the
-images; and the hash of the weights, so that weights cannot change without their numbers.
+An entry is one compressed JSON file with the labels, all people found and the numbers of model card
+and README, so that these can be recomputed without the images. The hash of the weights ensures that
+weights do not change without their numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ReportedResult:
 
     model: its name;  weights_sha256: of its file;  dataset, settings, date: how it was made
     claimed: numbers 0..100 by name, those of completely labeled images end in `_complete`
-    truth: COCO annotations without images;  results: COCO results of everybody found
+    truth: COCO annotations without images;  results: COCO results of all people found
     skeleton: as of `Skeleton.to_dict`; None: that of the zoo's model of that name
     """
 
@@ -90,13 +90,13 @@ def record(
     Raises LitePoseError where there are no such weights, or the evaluation was not completed.
     """
     name = predictor.info.name
-    there = [options.weights] if options.weights else _zoo_files(name)
-    if not there:
+    weights = [options.weights] if options.weights else _zoo_files(name)
+    if not weights:
         raise LitePoseError(
             f"an entry holds the hash of the weights, and {name} is no model of the zoo whose file"
             " is here: give the file as EvaluateOptions(weights=...)"
         )
-    sha256 = there[0].sha256  # before the work: the file may be changed during it
+    sha256 = weights[0].sha256  # before the work, because the file may change during it
     with tempfile.TemporaryDirectory() as folder:
         report = evaluate(predictor, dataset, Path(folder), options, progress)
         results = read_json(Path(folder) / "results.json", "the results")
@@ -105,8 +105,8 @@ def record(
     records = dataset.records[: options.limit]
     truth = truth_to_coco([truth_of(record) for record in records], dataset.skeleton)
     truth["images"] = [_image(record) for record in records]
-    for one in results:
-        one["keypoints"] = [round(value, 3) for value in one["keypoints"]]
+    for result in results:
+        result["keypoints"] = [round(value, 3) for value in result["keypoints"]]
     entry = ReportedResult(
         model=name,
         weights_sha256=sha256,
@@ -159,7 +159,7 @@ def compute(entry: ReportedResult) -> dict[str, float]:
 
 
 def write_result(path: Path, entry: ReportedResult) -> None:
-    """The same entry always gives the same bytes."""
+    """Write an entry; the same entry gives the same bytes."""
     text = json.dumps({"schema": SCHEMA, **asdict(entry)}, separators=(",", ":"))
     write_atomically(path, gzip.compress(text.encode(), 9, mtime=0))
 
@@ -185,7 +185,7 @@ def _left_out(report: EvaluationReport) -> dict[str, Any]:
 
 
 def _zoo_files(model: str) -> list[ModelFile]:
-    """The weights of a model that the zoo knows, as every kind of file that is here."""
+    """All weight files of a model in the zoo."""
     return model_files(model) if model in zoo.MODELS else []
 
 

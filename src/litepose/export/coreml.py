@@ -1,7 +1,7 @@
 """Core ML for iPhones and Macs: `name.mlpackage`, a folder, settings inside.
 
-Only macOS runs Core ML. Elsewhere the written file is read again and its inputs, outputs, shapes,
-operators and weights are compared with the network instead. One input size.
+Only macOS runs Core ML. On other systems the written file is read again, and its inputs, outputs,
+shapes, operators and weights are compared with the network. One input size.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from litepose.core.errors import LitePoseError
 from litepose.export.exportable import Source
 from litepose.export.parity import Runner
 
-logging.getLogger("coremltools").setLevel(logging.ERROR)  # speaks of itself when imported
+logging.getLogger("coremltools").setLevel(logging.ERROR)  # it logs messages on import
 import coremltools as ct  # noqa: E402
 
 RUNS = sys.platform == "darwin"
-MOST_APART = 1e-3  # of a weight, as a share of the largest in its tensor (float16 rounds by 5e-4)
+MOST_APART = 1e-3  # difference of a weight / largest weight of its tensor (float16: 5e-4)
 SMALLEST = 1e-6  # float16 has no finer steps near zero than 6e-8
-# All that a network of ours needs, in Core ML's operators.
+# The Core ML operators that litepose networks need.
 OPERATORS = {
     *("const", "cast", "conv", "relu", "relu6", "sigmoid", "add", "pad", "avg_pool", "concat"),
     *("reshape", "transpose", "upsample_bilinear", "pixel_shuffle", "slice_by_index"),
@@ -58,7 +58,7 @@ def write(source: Source, path: Path) -> None:
 
 
 def open_runner(source: Source, path: Path) -> Runner | None:
-    """Raises LitePoseError where the file does not have the network's form and weights."""
+    """Raise LitePoseError unless the file has the network's form and weights."""
     check_form(source, path)
     if not RUNS:
         return None
@@ -72,7 +72,7 @@ def open_runner(source: Source, path: Path) -> Runner | None:
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """The texts inside a file that `write` wrote."""
+    """The settings inside a file that `write` wrote."""
     return dict(ct.models.MLModel(str(path), skip_model_load=True).user_defined_metadata)
 
 
@@ -109,16 +109,16 @@ def shapes(ends: Any) -> dict[str, tuple[int, ...]]:
 
 def weights_of(model: Any) -> dict[str, np.ndarray]:
     """Constants of a file by name; Core ML writes `_` for a dot."""
-    with contextlib.redirect_stderr(io.StringIO()):  # a bar of progress
+    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar
         found = ct.optimize.coreml.get_weights_metadata(model, weight_threshold=1)
     return {name: np.asarray(each.val) for name, each in found.items()}
 
 
 def check_weights(source: Source, stored: Mapping[str, np.ndarray]) -> None:
-    """Raises LitePoseError that names the first tensor that is not there or differs.
+    """Raise LitePoseError naming the first tensor that is missing or differs.
 
-    Core ML stores equal tensors once, under the name of one of them: a tensor whose name is absent
-    may be any other of its shape.
+    Core ML stores equal tensors once, under one name, so a tensor without its own name is compared
+    with all others of its shape.
     """
     for name, weight in source.module.named_parameters():
         plain, theirs = name.replace(".", "_"), weight.detach().numpy()

@@ -1,8 +1,8 @@
-"""Group the candidates of graphs that hold the first half of the decoder. Needs no torch.
+"""Group the candidates of graphs that contain the first half of the decoder. Needs no torch.
 
 The graph gives, per image, `scores` (K, M), `xy` (K, M, 2) in input pixels and `tags` (K, M, T);
-`people_of` groups them with the same functions as the default decoder. Missing keypoints are not
-filled: that needs the maps, which stay inside the graph.
+`people_of` groups them with the functions of the default decoder. Missing keypoints are not filled,
+because that needs the maps, which stay inside the graph.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def people_of(
     """People of one image, best first, in its pixels.
 
     scores: (K, M), 0 where there is no candidate; xy: (K, M, 2) input pixels; tags: (K, M, T);
-    box: how the image lay in the input.
+    box: position of the image in the input.
     """
     settings, stride = info.decode, info.strides[-1]
     keypoint, place = np.nonzero(scores > 0)

@@ -1,9 +1,9 @@
 """The first half of the decoder as part of the graph: maps to candidates, fixed shapes.
 
-Source: `decode/merge.py` and `decode/peaks.py`, whose numbers it gives: strides merged, both
-passes merged, 3x3 peaks, the strongest M, sub-pixel places, tags read between cells. Ours differs
-from those in its form only: each keypoint has M places, score 0 where there is no candidate.
-Grouping stays outside (`decoded.py`); filling needs the maps and is not possible then.
+Computes the same numbers as `decode/merge.py` and `decode/peaks.py`: merged strides and passes, 3x3
+peaks, the strongest M, sub-pixel positions, interpolated tags. Only the form differs: each keypoint
+has M candidates, unused ones with score 0. `decoded.py` groups them; missing keypoints cannot be
+filled, because that needs the maps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OUTPUTS = ("scores", "xy", "tags")
 class DecoderHalf(nn.Module):
     """Images (B, 3, H, W) -> scores (B, K, M), xy (B, K, M, 2) in input pixels, tags (B, K, M, T).
 
-    M is `max_candidates` of the settings, strongest first; 0 marks no candidate.
+    M is `max_candidates` of the settings, strongest first; score 0 marks an unused place.
     """
 
     def __init__(self, network: Network, info: ModelInfo, flip: bool = False) -> None:
@@ -31,9 +31,9 @@ class DecoderHalf(nn.Module):
         self.register_buffer("flip_index", torch.from_numpy(info.skeleton.flip_index.copy()))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        heat, tags = self._look(images)
+        heat, tags = self._maps(images)
         if self.flip:
-            mirrored_heat, mirrored_tags = self._unflip(*self._look(images.flip(3)))
+            mirrored_heat, mirrored_tags = self._unflip(*self._maps(images.flip(3)))
             heat = (heat + mirrored_heat) / 2
             if self.info.tag_kind == "positional":
                 tags = (tags + mirrored_tags) / 2
@@ -49,13 +49,13 @@ class DecoderHalf(nn.Module):
     def _most(self) -> int:
         return self.info.decode.max_candidates
 
-    def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Heatmaps (B, K, H, W) at the finest stride, the mean of all strides; tags."""
         maps = self.network(images)
         *coarse, finest = maps.heatmaps
-        for one in coarse:
+        for heatmaps in coarse:
             finest = finest + F.interpolate(
-                one, size=finest.shape[-2:], mode="bilinear", align_corners=False
+                heatmaps, size=finest.shape[-2:], mode="bilinear", align_corners=False
             )
         return finest / len(maps.heatmaps), maps.tags
 
@@ -72,12 +72,12 @@ class DecoderHalf(nn.Module):
 def peaks(heat: Tensor, threshold: float, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """(B, K, H, W) -> scores, column and row (B, K, M) of the strongest 3x3 maxima.
 
-    Neighbors that come earlier must be lower, later ones may be equal: a plateau gives one peak.
+    Earlier neighbors must be lower, later ones may be equal, so a plateau gives one peak.
     """
     height, width = heat.shape[-2:]
     triple = F.max_pool2d(heat, (1, 3), 1, (0, 1))
     around = F.max_pool2d(triple, (3, 1), 1, (1, 0))
-    # Outside the map stands 0, which no candidate is below.
+    # Padding is 0, and no candidate is below 0.
     above, left = F.pad(triple, (0, 0, 1, 0))[:, :, :-1], F.pad(heat, (1, 0))[..., :-1]
     peak = (heat > threshold) & (heat >= around) & (heat > torch.maximum(above, left))
     flat = torch.where(peak, heat, 0.0).flatten(2)
@@ -110,7 +110,7 @@ def subpixel(heat: Tensor, column: Tensor, row: Tensor) -> Tensor:
 
 
 def sample_tags(tags: Tensor, places_xy: Tensor) -> Tensor:
-    """(B, K, T, H, W) at places (B, K, M, 2) in tag cells -> (B, K, M, T), bilinear."""
+    """(B, K, T, H, W) at positions (B, K, M, 2) in tag cells -> (B, K, M, T), bilinear."""
     size, height, width = tags.shape[2:]
     x = (places_xy[..., 0] - 0.5).clamp(min=0).clamp(max=width - 1)
     y = (places_xy[..., 1] - 0.5).clamp(min=0).clamp(max=height - 1)

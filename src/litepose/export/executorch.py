@@ -1,7 +1,7 @@
 """ExecuTorch, PyTorch's runtime for phones: `name.pte`, settings inside, lowered for XNNPACK.
 
-One image of one size at a time. Settings are methods without inputs, called `litepose` and
-`litepose_weights_sha256`, that return one text each.
+One image of one size at a time. The methods `litepose` and `litepose_weights_sha256` take no input
+and return the settings and the hash as text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def write(source: Source, path: Path) -> None:
         torch.no_grad(),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        warnings.simplefilter("ignore")  # of deprecations inside
+        warnings.simplefilter("ignore")  # deprecations inside the converter
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
@@ -43,14 +43,14 @@ def open_runner(source: Source, path: Path) -> Runner:
     method = Runtime.get().load_program(str(path)).load_method("forward")
 
     def run(images: np.ndarray) -> list[np.ndarray]:
-        # A later call writes into the same memory.
+        # Copied, because the next call writes into the same memory.
         return [output.numpy().copy() for output in method.execute([torch.from_numpy(images)])]
 
     return run
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """The texts inside a file that `write` wrote."""
+    """The settings inside a file that `write` wrote."""
     from executorch.runtime import Runtime
 
     program = Runtime.get().load_program(str(path))

@@ -1,6 +1,6 @@
 """Export one model to one format: check, convert aside, compare with PyTorch, put in place.
 
-Nothing appears under the target's name before the comparison is passed.
+The target's name is used only after the comparison has passed.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ MOST_CALIBRATION = 64
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is wanted.
+    """Model, format and options of an export.
 
     model: name, checkpoint or official file;  format: a key of FORMATS;  target: file to write
     size_wh: the only input size of the file; None leaves it open; formats that have one size
              only take a square of the model's own
     decoder, flip: the decoder's first half, and the flip test, inside the graph
     half: weights are stored as float16 (onnx, coreml)
-    images: folder, pattern or file to compare on; None: the examples of a checkout, else drawn ones
+    images: folder, pattern or file to compare on; None: examples of a checkout, else drawn images
     calibration: the same, for int8;  data, split: annotated images to evaluate int8 on
     """
 
@@ -57,11 +57,11 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and how it compares.
+    """What was written, and how it compares with PyTorch.
 
-    parity: None where this machine cannot run the file, whose form and weights were checked then
-    difference: largest on noise, as a share of an output's largest value; None where it says
-    nothing (8 bits; candidates, whose order noise decides)
+    parity: None if this machine cannot run the file; then its form and weights were checked
+    difference: largest difference on noise / an output's largest value; None where it is not
+    meaningful: 8 bits, and candidates, whose order is random on noise
     """
 
     written: tuple[Path, ...]
@@ -89,7 +89,7 @@ class ExportReport:
 
 
 def check(request: ExportRequest) -> Format:
-    """Everything that can be known before the work. Raises LitePoseError."""
+    """Check the request before any work. Raises LitePoseError."""
     form = find_format(request.format)
     form.check_installed(request.format)
     if request.target.suffix != form.suffixes[0]:
@@ -101,18 +101,18 @@ def check(request: ExportRequest) -> Format:
         beside = request.target.with_suffix(suffix)
         if beside.exists() and not request.target.exists():
             raise LitePoseError(
-                f"{beside} is there already and belongs to something else than {request.target};"
+                f"{beside} exists already and does not belong to {request.target};"
                 " choose another name with --output"
             )
     if request.decoder and not form.decoder:
         raise LitePoseError(f"the format {request.format} cannot hold the decoder; leave it out")
     if request.half and not form.half:
         able = " and ".join(name for name, each in FORMATS.items() if each.half)
-        raise LitePoseError(f"half weights are for {able}; {request.format} stores its own way")
+        raise LitePoseError(f"half weights are for {able}; {request.format} has its own precision")
     if form.int8 and request.calibration is None:
         raise LitePoseError(
-            f"the format {request.format} needs images like those to come, to find the ranges of"
-            " its numbers: --calibration DIR (not those used for evaluation)"
+            f"the format {request.format} needs images like those it will run on, to find the"
+            " ranges of its numbers: --calibration DIR (not those used for evaluation)"
         )
     if not form.int8 and (request.calibration or request.data):
         raise LitePoseError(
@@ -122,11 +122,11 @@ def check(request: ExportRequest) -> Format:
 
 
 def export_model(request: ExportRequest, say: Say = lambda text: None) -> ExportReport:
-    """Convert, compare, write. Takes 5 s to some minutes; `say` hears how far it is.
+    """Convert, compare, write. Takes 5 s to some minutes; calls `say` with its progress.
 
-    Raises LitePoseError, and writes nothing, where something is missing or wrong beforehand, the
-    file and PyTorch put a keypoint more than 0.5 px apart, or 8 bits are not worth having
-    (`quantize.RefusedError`).
+    Raises LitePoseError, and writes nothing, if the request is wrong, a package is missing, a
+    keypoint differs by more than 0.5 px from PyTorch, or 8 bits are less accurate than allowed or
+    not faster (`quantize.RefusedError`).
     """
     form = check(request)
     images, what = comparison_images(request.images)
@@ -167,18 +167,18 @@ def export_model(request: ExportRequest, say: Say = lambda text: None) -> Export
 
 
 def put_in_place(staged: Path, target: Path, suffixes: Sequence[str]) -> tuple[Path, ...]:
-    """Move the staged files under the target's name, the one that is named last."""
+    """Move the staged files to the target's name; the file named by the user comes last."""
     written = []
     for suffix in (*suffixes[1:], suffixes[0]):
         written.append(target.with_suffix(suffix))
-        if written[-1].is_dir():  # a .mlpackage of before; a folder cannot be replaced
+        if written[-1].is_dir():  # an older .mlpackage: a folder cannot be replaced
             shutil.rmtree(written[-1])
         staged.with_suffix(suffix).replace(written[-1])
     return tuple(reversed(written))
 
 
 def comparison_images(images: str | None) -> tuple[list[np.ndarray], str]:
-    """Images to compare on, and what they are, in words."""
+    """Images to compare on, and a description of them."""
     if images is None and not EXAMPLES.is_dir():
         settings = SceneSettings((640, 480))
         drawn = [draw_scene(np.random.default_rng(seed), settings).image for seed in range(4)]
@@ -188,7 +188,7 @@ def comparison_images(images: str | None) -> tuple[list[np.ndarray], str]:
 
 
 def calibration_images(folder: str) -> list[np.ndarray]:
-    """At most 64 images, spread evenly. Raises LitePoseError where there are none."""
+    """At most 64 images, evenly spaced. Raises LitePoseError if there are none."""
     return [read_image(path) for path in spread(list_images(folder), MOST_CALIBRATION)]
 
 

@@ -1,4 +1,4 @@
-"""Load what is exported: a network with its settings and metadata."""
+"""Load the network to export, with its settings and metadata."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SHA256_KEY = "litepose_weights_sha256"
 
 @dataclass(frozen=True)
 class Source:
-    """A network and how it is wanted.
+    """A network to export, and options of the export.
 
-    sha256:  of the checkpoint file that the weights come from; empty where there is none
-    size_wh: the one input size to be fixed in the file; None leaves batch and sides open
-    decoder: the decoder's first half is part of the graph
-    flip:    the flip test is part of the graph too (decoder only)
-    half:    weights are stored as float16 and widened when the file is opened
+    sha256:  of the checkpoint file with the weights; empty if there is none
+    size_wh: the only input size of the file; None leaves batch and sides open
+    decoder: include the decoder's first half in the graph
+    flip:    include the flip test in the graph (needs decoder)
+    half:    store weights as float16, widened when the file is opened
     """
 
     network: Network
@@ -67,7 +67,7 @@ class Source:
 
     @property
     def properties(self) -> Mapping[str, str]:
-        """The texts that travel inside each file."""
+        """The settings and the hash inside each file, as text."""
         # A file of one input size has one view.
         info = self.info if self.size_wh is None else self.info.with_input_size(min(self.size_wh))
         known = {METADATA_KEY: info.to_json()}
@@ -89,9 +89,9 @@ def load_source(
     flip: bool = False,
     half: bool = False,
 ) -> Source:
-    """Open a model by name, checkpoint or official file, as `zoo.load`, with its file's sha256."""
+    """Open a model by name, checkpoint or official file, like `zoo.load`."""
     if Path(model).suffix == ".onnx":
-        raise LitePoseError(f"{model} is exported already; give the checkpoint it came from")
+        raise LitePoseError(f"{model} is already exported; give the checkpoint it came from")
     file = resolve_model(model, CHECKPOINTS)
     network, info = zoo.load(file.path)
     return Source(network, info, file.sha256, size_wh, decoder, flip, half)
@@ -102,7 +102,7 @@ def output_names(info: ModelInfo) -> list[str]:
 
 
 class Flat(nn.Module):
-    """Maps as a plain tuple of tensors, which is what a graph can put out."""
+    """Maps as a tuple of tensors, the only outputs that a graph can have."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Table of export formats: one line and one module each.
 
-A module has `write(source, path)` and `open_runner(source, path)`, which is None where the file was
-checked and this machine cannot run it; those that quantize have `quantize(...)` too. Converters are
-optional installs: a module is imported only when it is wanted.
+A module has `write(source, path)` and `open_runner(source, path)`, which returns None if this
+machine can check the file but not run it. Modules of 8-bit formats also have `quantize(...)`.
+Converters are optional packages, so a module is imported only when it is used.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _ONNX = (*_NETWORK, "onnxscript", "onnxslim")
 
 @dataclass(frozen=True)
 class Format:
-    """How one format is made.
+    """One export format.
 
-    suffixes: of the files it consists of, the first is the one that is named
-    packages, extra: what must be installed, and the extra that installs it
-    decoder: can hold the decoder's first half;  fixed: takes one input size only
+    suffixes: of its files; the user names the first
+    packages, extra: required packages, and the extra that installs them
+    decoder: can contain the decoder's first half;  fixed: only one input size
     int8: arithmetic in 8 bits, after calibration;  half: can store float16 weights
-    gpu: is made on the NVIDIA GPU that will run it
-    own: its converter needs an environment of its own, since it pins what others need newer
-    mark: stands before the suffix in the default name, so that formats do not overwrite each other
+    gpu: is built on the NVIDIA GPU that will run it
+    own: its converter pins older versions of packages, so it needs its own environment
+    mark: precedes the suffix in the default name, so that formats do not overwrite each other
     """
 
     module: str
@@ -45,7 +45,7 @@ class Format:
     mark: str = ""
 
     def check_installed(self, name: str) -> None:
-        """Raise LitePoseError that names what is not installed and the line that installs it."""
+        """Raise LitePoseError naming missing packages and the command that installs them."""
         absent = missing(self.packages)
         if self.gpu and not _has_gpu():
             raise LitePoseError(
@@ -123,7 +123,7 @@ def _has_gpu() -> bool:
 
 
 def find_format(name: str) -> Format:
-    """Raises LitePoseError that proposes the nearest name."""
+    """The format of that name. Raises LitePoseError that suggests the nearest name."""
     if name not in FORMATS:
         hint = did_you_mean(name, FORMATS)
         raise LitePoseError(f"no format {name!r}{hint} (there are {', '.join(FORMATS)})")

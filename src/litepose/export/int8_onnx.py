@@ -1,7 +1,7 @@
 """8-bit ONNX by onnxruntime: weights per channel, activations per tensor.
 
-Everything between the first and the last convolution is quantized, not the convolutions alone: each
-crossing between 8 bits and float costs more than the 8 bits save.
+Everything between the first and the last convolution is quantized, not only the convolutions: each
+conversion between 8 bits and float costs more than the 8 bits save.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def quantize(
     """The model in 8 bits, the layers `keep` (names of torch modules) left in float."""
     with tempfile.TemporaryDirectory() as folder:
         target, exact = Path(folder) / "int8.onnx", Path(folder) / "float.onnx"
-        onnx.save(model, exact)  # given the model itself, it would move the weights out of it
-        logging.disable(logging.WARNING)  # it advises a preparation that the slimming has done
+        onnx.save(model, exact)  # given the model object, it would move the weights out of it
+        logging.disable(logging.WARNING)  # advice on a preparation that is already done
         try:
             quantize_static(
                 exact,
@@ -63,10 +63,10 @@ def save(model: onnx.ModelProto, source: Source, path: Path) -> None:
 
 
 def _kept(graph: onnx.GraphProto, layers: Collection[str]) -> list[str]:
-    """Nodes of these layers, and what takes their outputs.
+    """Nodes of these layers, and the nodes that take their outputs.
 
-    onnxruntime rounds the weights of a float convolution by itself, and coarsely, where 8 bits
-    stand before and behind it; so what stands behind has to stay float too.
+    onnxruntime coarsely rounds the weights of a float convolution between 8-bit nodes, so the node
+    after it must stay float too.
     """
     weights = {f"{layer}.weight" for layer in layers}
     names, tensors = [], set()
@@ -76,14 +76,14 @@ def _kept(graph: onnx.GraphProto, layers: Collection[str]) -> list[str]:
             tensors.update(node.output)
         elif tensors & set(node.input):
             names.append(node.name)
-            if node.op_type in ("Clip", "Relu"):  # not a step of its own
+            if node.op_type in ("Clip", "Relu"):  # fused with its convolution
                 tensors.update(node.output)
     return names
 
 
 def _tail(graph: onnx.GraphProto) -> list[str]:
-    """Nodes behind the last convolutions: cheap, and all that follows depends on their digits."""
-    towards_conv: set[str] = set()  # tensors that some convolution is made from
+    """Nodes after the last convolutions: cheap, and the decoder needs their precision."""
+    towards_conv: set[str] = set()  # tensors that some convolution depends on
     tail = []
     for node in reversed(graph.node):
         if node.op_type == "Conv" or towards_conv & set(node.output):

@@ -39,7 +39,7 @@ def _convolutions(model: Any, layers: Collection[str]) -> list[str]:
     for operation in model.get_ops():
         if operation.get_type_name() in ("Convolution", "GroupConvolution"):
             constant = operation.input_value(1).get_node()
-            while constant.get_input_size():  # a grouped one's weights are reshaped
+            while constant.get_input_size():  # weights of grouped convolutions are reshaped
                 constant = constant.input_value(0).get_node()
             if constant.get_friendly_name() in weights:
                 names.append(operation.get_friendly_name())
@@ -48,7 +48,7 @@ def _convolutions(model: Any, layers: Collection[str]) -> list[str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """nncf draws progress bars on stdout and advises."""
+    """Suppress nncf's progress bars and advice on stdout."""
     logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(io.StringIO()):

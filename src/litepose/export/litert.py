@@ -1,7 +1,7 @@
 """LiteRT (TensorFlow Lite) for Android and small boards: `name.tflite`, and a JSON for settings.
 
-One image of one size at a time, channels first as everywhere here: `args_0` in, `output_0`,
-`output_1`, ... out, in the order that the JSON gives.
+One image of one size at a time, channels first. Input `args_0`; outputs `output_0`, `output_1`,
+..., in the order given in the JSON.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """ncnn for phones and small boards: `name.param`, `name.bin`, and `name.json` for settings.
 
-ncnn's files have no place for texts, so the settings lie beside them. Converted by pnnx from a
-traced network. One image at a time; ncnn numbers its ends: `in0`, then `out0`, `out1`, ... in the
-order that the JSON gives.
+ncnn files cannot store text, so the settings are in a JSON file beside them. pnnx converts a traced
+network. One image at a time. Input `in0`; outputs `out0`, `out1`, ..., in the order given in the
+JSON.
 """
 
 from __future__ import annotations

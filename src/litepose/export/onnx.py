@@ -1,9 +1,9 @@
 """ONNX: batch norms folded, sides open or fixed, settings inside.
 
-Inputs and outputs are named once, here and in the runtime: `images` (B, 3, H, W) float32 in;
-`heatmaps_4`, `heatmaps_2`, ... coarse first, then `tags` (B, K, T, H, W) out; with the decoder's
-first half inside `scores`, `xy`, `tags`. The metadata property `litepose` holds `ModelInfo` as
-JSON. Weights are always inside the file. Differs from the official code, which has no export.
+Input: `images` (B, 3, H, W) float32. Outputs: `heatmaps_4`, `heatmaps_2`, ..., coarse first, and
+`tags` (B, K, T, H, W); with the decoder's first half inside, `scores`, `xy` and `tags`. The
+metadata property `litepose` contains `ModelInfo` as JSON. Weights are always inside the file. The
+official code has no export.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from litepose.export.parity import TOLERANCE, Runner, check_graph
 from litepose.models.from_onnx import HALF_SUFFIX
 from litepose.models.network import Network
 
-SMALL = 256  # numbers; biases and constants below are not worth a node each
+SMALL = 256  # elements; smaller tensors are not worth a node each
 
 
 def export_onnx(model: Network, info: ModelInfo, path: str | Path) -> float:
-    """Write `model` (a network of ours) to `path`; returns the largest difference from torch found.
+    """Write a litepose network to `path`; returns the largest difference from torch.
 
     Takes 10 to 30 s. The difference is relative to each output's largest value, over two input
-    sizes. Raises LitePoseError, and writes nothing, where it exceeds 1e-4.
+    sizes. Raises LitePoseError, and writes nothing, if it exceeds 1e-4.
     """
     source = Source(model, info)
     content = stamped(build_graph(source), source.properties).SerializeToString()
@@ -56,10 +56,9 @@ def write(source: Source, path: Path) -> None:
 
 
 def halved(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with its weights stored as float16 and widened when the file is opened: half the
-    size, the same float32 arithmetic.
+    """Store the weights as float16: half the size, the same float32 arithmetic.
 
-    Runtimes fold the widening into the weights as they load. Small tensors stay as they are.
+    Runtimes widen the weights when they load the file. Small tensors stay float32.
     """
     nodes, wide = [], []
     for tensor in graph.graph.initializer:
@@ -85,7 +84,7 @@ def open_runner(source: Source, path: Path) -> Runner:
 
 
 def build_graph(source: Source, module: nn.Module | None = None) -> onnx.ModelProto:
-    """The graph without settings, of another module in place of the source's where one is given.
+    """The graph without settings, of the source's module or of the given one.
 
     Takes 10 to 30 s.
     """
@@ -110,20 +109,20 @@ def build_graph(source: Source, module: nn.Module | None = None) -> onnx.ModelPr
 
 
 def stamped(graph: onnx.ModelProto, properties: Mapping[str, str]) -> onnx.ModelProto:
-    """The graph with our texts in its metadata, in place of any others."""
+    """The graph with the source's properties as its only metadata."""
     onnx.helper.set_model_props(graph, dict(properties))
     graph.producer_name, graph.producer_version = "litepose", ""
     return graph
 
 
 def set_info(path: str | Path, info: ModelInfo) -> None:
-    """Rewrite only the settings inside an ONNX file of ours; the graph stays as it is.
+    """Rewrite the settings inside an exported ONNX file; the graph stays as it is.
 
-    Raises LitePoseError where the file is not ONNX or its outputs are not those `info` promises.
+    Raises LitePoseError if the file is not ONNX or its outputs do not fit `info`.
     """
     try:
         graph = onnx.load(str(path), load_external_data=False)
-    except Exception as exc:  # protobuf has no public base class for its errors
+    except Exception as exc:  # protobuf errors have no public base class
         raise LitePoseError(f"{path} is not an ONNX file: {exc}") from None
     found = [output.name for output in graph.graph.output]
     if found != output_names(info):
@@ -134,7 +133,7 @@ def set_info(path: str | Path, info: ModelInfo) -> None:
 
 
 def _name_sides(graph: onnx.ModelProto, maps: tuple[str, ...] | list[str]) -> None:
-    """Replace the exporter's invented names of dynamic sides by readable ones."""
+    """Replace the exporter's generated names of dynamic sides with readable ones."""
     for value in (*graph.graph.input, *graph.graph.output):
         sides = value.type.tensor_type.shape.dim
         sides[0].dim_param = "batch"
@@ -157,7 +156,7 @@ def runner_of(content: bytes) -> Runner:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter speaks of itself: progress on stdout, torchvision's absence, deprecations."""
+    """Suppress the exporter's progress, deprecations and notes on torchvision."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

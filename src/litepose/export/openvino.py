@@ -1,7 +1,7 @@
 """OpenVINO: `name.xml` with `name.bin` beside it, made from the ONNX graph.
 
-Settings are texts of the model's runtime information, under the keys of the ONNX metadata. Weights
-stay float32.
+Settings are in the model's runtime information, under the keys of the ONNX metadata. Weights stay
+float32.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def open_runner(source: Source, path: Path) -> Runner:
 
 
 def compiled(model: Any) -> Runner:
-    """Runs in float32: on its own OpenVINO takes bfloat16 where the CPU has it."""
+    """Compile for float32; by default OpenVINO uses bfloat16 if the CPU supports it."""
     hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     network = openvino.Core().compile_model(model, "CPU", hints)
 

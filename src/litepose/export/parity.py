@@ -1,7 +1,7 @@
 """Compare an exported model with PyTorch: people, outputs and latency.
 
-People found in real images are compared, keypoint by keypoint, with those of the network as it
-was trained, in PyTorch eager. On noise, which holds no people, the outputs themselves are compared.
+On real images, the people found are compared, keypoint by keypoint, with those of the trained
+network in PyTorch eager. On noise, which shows no people, the outputs themselves are compared.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from litepose.export.decoded import people_of
 from litepose.export.exportable import Flat, Source
 from litepose.imaging.preprocess import to_input
 
-TOLERANCE = 1e-4  # of an output's largest value, on noise
-HALF_TOLERANCE = 2e-2  # of float16 weights
+TOLERANCE = 1e-4  # share of an output's largest value, on noise
+HALF_TOLERANCE = 2e-2  # with float16 weights
 MOST_PX = 0.5
 MOST_SCORE = 0.02
 
 # (B, 3, H, W) float32 -> the outputs, in the order of `Source.outputs`
 Runner = Callable[[np.ndarray], Sequence[np.ndarray]]
-Look = Callable[["Input"], Poses]
+Predict = Callable[["Input"], Poses]
 
 
 class Input(NamedTuple):
-    """The network's input of an image, (1, 3, H, W), and the image's position in it."""
+    """An image as network input (1, 3, H, W), and its position in the input."""
 
     images: np.ndarray
     box: Letterbox
@@ -44,10 +44,10 @@ class Input(NamedTuple):
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the file and PyTorch are apart on real images, in pixels of the image.
+    """Differences between the file and PyTorch on real images, in image pixels.
 
-    people, people_torch: found by each; keypoint_px, score: the largest difference over the people
-    of both; file_ms, torch_ms: one forward pass of the first image, medians, alternating
+    people, people_torch: number found by each; keypoint_px, score: largest differences over people
+    found by both; file_ms, torch_ms: median of one forward pass of the first image, in turns
     """
 
     images: int
@@ -73,7 +73,7 @@ class Parity:
 
 
 def make_input(image: np.ndarray, info: ModelInfo, size_wh: tuple[int, int] | None = None) -> Input:
-    """An image (H, W, 3) uint8 as an input; of its own size, or in the one size of a file."""
+    """An image (H, W, 3) uint8 as network input, of free size or the fixed size of a file."""
     image_wh, rule = (image.shape[1], image.shape[0]), info.input
     if size_wh is None:
         box = letterbox(image_wh, rule.size, rule.multiple)
@@ -85,7 +85,7 @@ def make_input(image: np.ndarray, info: ModelInfo, size_wh: tuple[int, int] | No
 
 
 def eager(source: Source) -> Runner:
-    """The maps of the network as it was trained, in PyTorch eager."""
+    """Run the trained network in PyTorch eager."""
     network = Flat(source.network).eval()
 
     def run(images: np.ndarray) -> Sequence[np.ndarray]:
@@ -95,33 +95,33 @@ def eager(source: Source) -> Runner:
     return run
 
 
-def decode_eagerly(source: Source) -> Look:
-    """People by PyTorch and our decoder, as far as the exported graph can go: see `decoded`."""
+def decode_eagerly(source: Source) -> Predict:
+    """Find people with PyTorch and the default decoder, without filling if the graph cannot."""
     run, info = eager(source), source.info
     if source.decoder:
         info = replace(info, decode=replace(info.decode, fill=False))
 
-    def look(seen: Input) -> Poses:
-        passes = [ForwardPass(as_maps(run(seen.images), info), seen.box)]
+    def predict(given: Input) -> Poses:
+        passes = [ForwardPass(as_maps(run(given.images), info), given.box)]
         if source.flip:
-            mirrored = as_maps(run(np.ascontiguousarray(seen.images[..., ::-1])), info)
-            passes.append(ForwardPass(unflip(mirrored, info.skeleton, info.tag_kind), seen.box))
+            mirrored = as_maps(run(np.ascontiguousarray(given.images[..., ::-1])), info)
+            passes.append(ForwardPass(unflip(mirrored, info.skeleton, info.tag_kind), given.box))
         return decode(passes, info)
 
-    return look
+    return predict
 
 
-def decode_exported(source: Source, run: Runner) -> Look:
-    """People by an exported file."""
+def decode_exported(source: Source, run: Runner) -> Predict:
+    """Find people with an exported file."""
 
-    def look(seen: Input) -> Poses:
-        outputs = run(seen.images)
+    def predict(given: Input) -> Poses:
+        outputs = run(given.images)
         if source.decoder:
             scores, xy, tags = (output[0] for output in outputs)
-            return people_of(scores, xy, tags, seen.box, source.info)
-        return decode([ForwardPass(as_maps(outputs, source.info), seen.box)], source.info)
+            return people_of(scores, xy, tags, given.box, source.info)
+        return decode([ForwardPass(as_maps(outputs, source.info), given.box)], source.info)
 
-    return look
+    return predict
 
 
 def as_maps(outputs: Sequence[np.ndarray], info: ModelInfo) -> Maps:
@@ -130,19 +130,19 @@ def as_maps(outputs: Sequence[np.ndarray], info: ModelInfo) -> Maps:
 
 
 def compare(source: Source, run: Runner, images: Sequence[np.ndarray]) -> Parity:
-    """Both on the same images, (H, W, 3) uint8 each."""
+    """Compare both on the same images, (H, W, 3) uint8 each."""
     theirs_of, ours_of = decode_eagerly(source), decode_exported(source, run)
     inputs = [make_input(image, source.info, source.size_wh) for image in images]
     people = people_torch = 0
     keypoint_px = score = 0.0
-    for seen in inputs:
-        theirs, ours = theirs_of(seen), ours_of(seen)
+    for given in inputs:
+        theirs, ours = theirs_of(given), ours_of(given)
         people, people_torch = people + len(ours), people_torch + len(theirs)
         if len(ours) and len(theirs):
             apart = difference(theirs, ours)
             keypoint_px, score = max(keypoint_px, apart[0]), max(score, apart[1])
     first, run_eager = inputs[0].images, eager(source)
-    torch_looks = 2 if source.flip else 1
+    torch_passes = 2 if source.flip else 1
     took = medians_in_turns_ms({"file": lambda: run(first), "torch": lambda: run_eager(first)})
     return Parity(
         len(inputs),
@@ -151,13 +151,15 @@ def compare(source: Source, run: Runner, images: Sequence[np.ndarray]) -> Parity
         keypoint_px,
         score,
         took["file"],
-        took["torch"] * torch_looks,
+        took["torch"] * torch_passes,
     )
 
 
 def difference(theirs: Poses, ours: Poses) -> tuple[float, float]:
-    """Largest distance of a keypoint that both found, and largest difference of a score, between
-    each of theirs and the one of ours that is nearest."""
+    """Largest distance of a keypoint found by both, and largest difference of a score.
+
+    Each person of `theirs` is compared with the nearest of `ours`.
+    """
     apart = np.linalg.norm(theirs.keypoints_xy[:, None] - ours.keypoints_xy, axis=-1)  # (N, M, K)
     apart = np.where(theirs.found[:, None] & ours.found, apart, np.nan)
     shared = np.isfinite(apart).sum(axis=2)
@@ -170,7 +172,7 @@ def difference(theirs: Poses, ours: Poses) -> tuple[float, float]:
 def check_graph(source: Source, run: Runner, tolerance: float) -> float:
     """Largest difference of an output on noise, as a share of the output's largest value.
 
-    Raises LitePoseError where it exceeds `tolerance` or is no number.
+    Raises LitePoseError if it exceeds `tolerance` or is NaN.
     """
     multiple, worst = source.network.arch.multiple, 0.0
     shapes = [(1, 3, 2 * multiple, 3 * multiple), (2, 3, 5 * multiple, 4 * multiple)]

@@ -1,8 +1,8 @@
 """Quantize to 8 bits; write the file only where it is accurate enough and faster.
 
-Layers that suffer most go back to float, twice as many each time, until the model is right enough;
-then it must be faster than the float model in the same runtime, on this machine. Otherwise it is
-refused with the numbers.
+The layers that lose most accuracy return to float, twice as many at each step, until the model is
+accurate enough. It must then be faster than the float model in the same runtime on this machine.
+Otherwise it is refused with the numbers.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from litepose.core.timing import medians_in_turns_ms
 from litepose.data.datasets import CocoDataset
 from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 from litepose.export.exportable import Source
-from litepose.export.parity import Input, Look, Runner, decode_exported, make_input
+from litepose.export.parity import Input, Predict, Runner, decode_exported, make_input
 
 LADDER = (0, 4, 8, 16, 32)  # layers left in float
 MOST_AP_FALL = 1.0
 LEAST_AGREEMENT = 0.9
-LEAST_GAIN = 1.05  # times as fast; less is within what measuring can tell
+LEAST_GAIN = 1.05  # times as fast; smaller gains are within measurement noise
 SENSITIVITY_INPUTS = 2
 ONE_NUMBER = EvaluateOptions(resamples=1)  # no intervals
 
 
 class Accuracy(NamedTuple):
-    """How right a model is: AP in points, or OKS agreement with the float model."""
+    """Accuracy of a model: AP in points, or OKS agreement with the float model."""
 
     value: float
     least: float
@@ -53,7 +53,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Rung:
-    """One try: how many layers were left in float, and how right it was."""
+    """One step: the number of layers in float, and the accuracy."""
 
     float_layers: int
     accuracy: float
@@ -61,8 +61,8 @@ class Rung:
 
 @dataclass(frozen=True)
 class QuantizeReport:
-    """What was measured. `float_ms`, `int8_ms`: the network on the first calibration image;
-    None where the model was not right enough to be timed."""
+    """Measurements. float_ms, int8_ms: one forward pass of the first calibration image; None if the
+    model was not accurate enough to be timed."""
 
     measure: str
     least: float
@@ -84,7 +84,7 @@ class QuantizeReport:
 
 
 class RefusedError(LitePoseError):
-    """The 8-bit model is not worth having here; `report` says by how much."""
+    """The 8-bit model is not accurate enough or not faster; `report` has the numbers."""
 
     def __init__(self, message: str, report: QuantizeReport) -> None:
         super().__init__(message)
@@ -100,11 +100,11 @@ def quantize(
 ) -> tuple[Any, QuantizeReport]:
     """The model in 8 bits, of the kind that `module` (int8_onnx or int8_openvino) makes.
 
-    images: (H, W, 3) uint8, to calibrate on; judge_by: annotated images for AP, or None.
-    Raises RefusedError where it is not right enough with any rung of the ladder, or not faster.
+    images: (H, W, 3) uint8, to calibrate on; metric: annotated images for AP, or None.
+    Raises RefusedError if it is not accurate enough at any step, or not faster.
     """
     inputs = [make_input(image, source.info, source.size_wh) for image in images]
-    tensors = [one.images for one in inputs]
+    tensors = [given.images for given in inputs]
     model = module.prepare(source)
     run_float = module.run(model)
     if metric is None:
@@ -129,8 +129,8 @@ def quantize(
     if not accuracy.ok:
         tried = ", ".join(f"{rung.accuracy:.3f} with {rung.float_layers}" for rung in rungs)
         raise RefusedError(
-            f"refused, not right enough in 8 bits: {accuracy.what} must be {accuracy.least:.3f} or"
-            f" more; it is {tried} layers left in float. Nothing was written",
+            f"refused, not accurate enough in 8 bits: {accuracy.what} must be {accuracy.least:.3f}"
+            f" or more; it is {tried} layers left in float. Nothing was written",
             report,
         )
     took = medians_in_turns_ms(
@@ -150,11 +150,11 @@ def quantize(
 
 
 def by_ap(source: Source, run_float: Runner, dataset: CocoDataset) -> Metric:
-    """Average precision on annotated images, at most a point below the float model's."""
+    """Average precision on annotated images, at most one point below the float model."""
 
     def points(run: Runner) -> float:
-        judged = evaluate(RunnerPredictor(source, run), dataset, None, ONE_NUMBER).judged
-        ap = judged.coco.ap if judged.crowd is None else judged.crowd.ap
+        metrics = evaluate(RunnerPredictor(source, run), dataset, None, ONE_NUMBER).metrics
+        ap = metrics.coco.ap if metrics.crowd is None else metrics.crowd.ap
         return ap or 0.0
 
     least = points(run_float) - MOST_AP_FALL
@@ -163,33 +163,35 @@ def by_ap(source: Source, run_float: Runner, dataset: CocoDataset) -> Metric:
 
 
 def by_agreement(source: Source, run_float: Runner, inputs: Sequence[Input]) -> Metric:
-    """Mean OKS of the float model's people with the nearest that the other finds.
+    """Mean OKS of the float model's people with the nearest people of the other model.
 
-    Weaker than AP: it says that little changed, not that what it finds is right.
+    Weaker than AP: it shows that little changed, not that the results are right.
     """
-    look = decode_exported(source, run_float)
-    expected = [look(one) for one in inputs]
+    predict_float = decode_exported(source, run_float)
+    expected = [predict_float(given) for given in inputs]
     if not sum(map(len, expected)):
         raise LitePoseError(
             f"the float model finds no people in the {len(inputs)} calibration images: they cannot"
-            " tell whether 8 bits change anything; give images with people, or --data"
+            " show whether 8 bits change anything; give images with people, or --data"
         )
     what = f"OKS agreement with the float model on the {len(inputs)} calibration images"
 
     def compute_metrics(run: Runner) -> Accuracy:
         other = decode_exported(source, run)
-        alike = [best_oks(theirs, other(one)) for theirs, one in zip(expected, inputs, strict=True)]
-        return Accuracy(float(np.concatenate(alike).mean()), LEAST_AGREEMENT, what)
+        similarity = [
+            best_oks(theirs, other(given)) for theirs, given in zip(expected, inputs, strict=True)
+        ]
+        return Accuracy(float(np.concatenate(similarity).mean()), LEAST_AGREEMENT, what)
 
     return compute_metrics
 
 
 def best_oks(theirs: Poses, ours: Poses) -> np.ndarray:
-    """(N,) for each of theirs the OKS of the one of ours most like it; 0 where there is none."""
+    """(N,) largest OKS of each person of `theirs` with a person of `ours`; 0 without any."""
     if not len(ours) or not len(theirs):
         return np.zeros(len(theirs))
     area = pose_area(theirs.keypoints_xy, theirs.scores)[:, None]
-    alike = pose_similarity(
+    similarity = pose_similarity(
         theirs.keypoints_xy[:, None],
         theirs.scores[:, None],
         ours.keypoints_xy,
@@ -197,18 +199,18 @@ def best_oks(theirs: Poses, ours: Poses) -> np.ndarray:
         area,
         theirs.skeleton,
     )
-    return alike.max(axis=1)
+    return similarity.max(axis=1)
 
 
 class RunnerPredictor:
-    """What `evaluate` asks for, from an exported model that is not a file yet."""
+    """The predictor that `evaluate` needs, of an exported model that is not saved yet."""
 
     def __init__(self, source: Source, run: Runner) -> None:
-        # Whoever is left out is missing from the curve of precision over recall.
+        # The precision-recall curve needs all people, whatever their score.
         all_people = replace(source.info.decode, person_threshold=0.0)
         self.source = replace(source, info=replace(source.info, decode=all_people))
         self.info = self.source.info
-        self._look: Look = decode_exported(self.source, run)
+        self._predict: Predict = decode_exported(self.source, run)
 
     def predict(
         self,
@@ -220,28 +222,28 @@ class RunnerPredictor:
         threshold: float,
     ) -> Poses:
         assert not flip_test and scales == (1.0,) and views is None
-        poses = self._look(make_input(source, self.info, self.source.size_wh))
+        poses = self._predict(make_input(source, self.info, self.source.size_wh))
         return poses[poses.person_scores >= threshold]
 
 
 def most_sensitive_first(module: nn.Module, images: Sequence[np.ndarray]) -> list[str]:
-    """Names of the convolutions of `module`, the one whose rounding moves the outputs most first.
+    """Names of the convolutions of `module`, those whose rounding changes the outputs most first.
 
     images: inputs (1, 3, H, W) to measure on; a few are enough.
     """
     layers = {name: m for name, m in module.named_modules() if isinstance(m, nn.Conv2d)}
-    inputs = [torch.from_numpy(one) for one in images]
+    inputs = [torch.from_numpy(image) for image in images]
     errors = dict.fromkeys(layers, 0.0)
     with torch.inference_mode():
-        for one in inputs:
-            exact = module(one)
+        for image in inputs:
+            exact = module(image)
             for name, layer in layers.items():
-                errors[name] += _distance(_with_rounded(module, layer, one), exact)
+                errors[name] += _distance(_with_rounded(module, layer, image), exact)
     return sorted(layers, key=lambda name: -errors[name])
 
 
 def rounded(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Nearest of 256 steps between `low` and `high`, which broadcast against the values."""
+    """Round to 256 steps between `low` and `high`, which broadcast against the values."""
     step = (high - low).clamp(min=1e-9) / 255
     return ((values - low) / step).round().clamp(0, 255) * step + low
 

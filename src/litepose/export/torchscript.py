@@ -1,6 +1,6 @@
 """TorchScript for C++ with LibTorch: traced network, settings as extra files.
 
-PyTorch calls TorchScript deprecated and keeps loading it.
+PyTorch has deprecated TorchScript but still loads it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from litepose.export.parity import Runner
 
 def write(source: Source, path: Path) -> None:
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of its deprecation, and of sides that trace as numbers
+        warnings.simplefilter("ignore")  # deprecation, and sides traced as constants
         traced = torch.jit.trace(source.module, torch.zeros(1, 3, *source.example_hw))
         traced = traced if source.decoder else torch.jit.freeze(traced)
         torch.jit.save(traced, str(path), _extra_files=dict(source.properties))

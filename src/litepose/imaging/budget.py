@@ -1,7 +1,7 @@
 """Limit the cost of decoding: scans of a JPEG, memory of all images being read.
 
-A small file can cost much: a progressive JPEG of thousands of empty scans processes all its pixels
-once per scan, and 34 bytes of WebP are a hundred million pixels.
+A small file can be expensive: a progressive JPEG may have thousands of empty scans, each of which
+processes all pixels, and 34 bytes of WebP can be a hundred million pixels.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Iterator
 
 from litepose.core.errors import LitePoseError
 
-FREE_SCANS = 32  # that an image of the most pixels may have; smaller ones may have more
-PILLOW_BYTES = 16  # a pixel, measured: its own copies, the decoder's and ours
-_JPEG_BYTES = 6  # a pixel: decoded, and once more where it is turned
-_COEFFICIENT_BYTES = 6  # a pixel of JPEGs in several scans, of which all are kept to the end
+FREE_SCANS = 32  # scans allowed at the largest number of pixels; smaller images may have more
+PILLOW_BYTES = 16  # bytes per pixel, measured: copies of Pillow, the decoder and this package
+_JPEG_BYTES = 6  # per pixel: decoded, and a copy when rotated
+_COEFFICIENT_BYTES = 6  # per pixel of JPEGs with several scans, which are all kept until the end
 _waiting = threading.Condition()
 _taken = 0
 
 
 def check_scans(data: bytes, size_wh: tuple[int, int], name: str, max_pixels: int) -> int:
-    """The scans of a JPEG. Raises LitePoseError where going through them takes too long.
+    """The number of scans of a JPEG. Raises LitePoseError if processing them takes too long.
 
-    Between its marks a JPEG has no such two bytes, so none is overlooked; a thumbnail's count too.
+    The two bytes counted here occur in a JPEG only as markers. Scans of a thumbnail count too.
     """
     scans = data.count(b"\xff\xda")
     w, h = size_wh
@@ -37,16 +37,16 @@ def check_scans(data: bytes, size_wh: tuple[int, int], name: str, max_pixels: in
 
 
 def jpeg_bytes(size_wh: tuple[int, int], reduced: int, scans: int) -> int:
-    """About the memory that decoding a JPEG takes, `reduced` times smaller each way."""
+    """Estimated memory of decoding a JPEG, `reduced` times smaller each way."""
     pixels = size_wh[0] * size_wh[1]
     return pixels * _JPEG_BYTES // reduced**2 + (pixels * _COEFFICIENT_BYTES if scans > 1 else 0)
 
 
 @contextlib.contextmanager
 def memory(needed: int, most: int, name: str) -> Iterator[None]:
-    """Room for `needed` bytes of the `most` that all images being read may take together.
+    """Reserve `needed` of the `most` bytes that all images being read may take together.
 
-    Waits for it where others have it. Raises LitePoseError where it is more than all there is.
+    Waits until other images release enough. Raises LitePoseError if `needed` exceeds `most`.
     """
     global _taken
     if needed > most:

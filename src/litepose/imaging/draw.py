@@ -1,10 +1,9 @@
 """Draw poses over an image.
 
-Left limbs are light and warm in a dark casing, right limbs dark and cool in a
-light casing, the torso is white: sides differ by lightness first, so that color-blind readers and
-gray printers tell them apart. Opacity grows with the score, widths with the person's size.
-Each person is drawn, anti-aliased, on a small layer of premultiplied color that is laid over the
-image once: what is translucent there really lets the image through.
+Left limbs are light and warm with a dark outline, right limbs dark and cool with a light outline,
+the torso is white. The sides differ in lightness, which color-blind readers and gray prints keep.
+Opacity grows with the score, line width with the person's size. Each person is drawn, anti-aliased,
+on a small layer of premultiplied color, which is blended over the image once.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ import numpy as np
 from litepose.core.poses import Poses
 from litepose.imaging.text import draw_label
 
-_SHIFT = 4  # OpenCV takes coordinates in 1/16 pixel
+_SHIFT = 4  # OpenCV coordinates in 1/16 pixel
 _FULL = 2.0  # opacity per score: a keypoint is solid from 0.5 on
-_UNKNOWN = 0.25  # size of who shows a single keypoint, as a share of the image's long side
+_UNKNOWN = 0.25  # size of a person with one keypoint, as a share of the image's long side
 _CAP = 7  # corners of each rounded end of a limb
 
 Side = Literal["left", "right", "middle"]
 Region = Literal["head", "arm", "leg", "torso"]
-_REGION_WORDS: Mapping[Region, tuple[str, ...]] = {  # the first region that names an end wins
+_REGION_WORDS: Mapping[Region, tuple[str, ...]] = {  # the first region with a matching word wins
     "leg": ("knee", "ankle", "foot", "toe", "heel"),
     "arm": ("elbow", "wrist", "hand", "finger", "thumb"),
     "head": ("nose", "eye", "ear", "head", "mouth", "chin"),
@@ -35,7 +34,7 @@ _REGION_WORDS: Mapping[Region, tuple[str, ...]] = {  # the first region that nam
 
 
 class Ink(NamedTuple):
-    """RGB of a limb and of the thin casing around it."""
+    """RGB of a limb and of the thin outline around it."""
 
     core: tuple[int, int, int]
     casing: tuple[int, int, int]
@@ -58,7 +57,7 @@ INKS: Mapping[tuple[Side, Region], Ink] = {
 }
 
 
-# Width against an ordinary limb's, by (is a dot, region).
+# Width relative to an ordinary limb, by (is a dot, region).
 _WIDTHS: Mapping[tuple[bool, Region], float] = {
     (False, "head"): 0.5, (False, "arm"): 1.0, (False, "leg"): 1.0, (False, "torso"): 0.8,
     (True, "head"): 0.9, (True, "arm"): 1.5, (True, "leg"): 1.5, (True, "torso"): 1.4,
@@ -67,9 +66,9 @@ _WIDTHS: Mapping[tuple[bool, Region], float] = {
 
 @dataclass(frozen=True)
 class DrawStyle:
-    """line_scale, dot_scale: 1 is made for viewing, 0 leaves lines or dots out.
+    """line_scale, dot_scale: relative widths; 0 draws no lines or dots.
 
-    label: a chip above each person with the tracker's id, the person's score, or none
+    label: the tracker's id or the score above each person, or none
     """
 
     line_scale: float = 1.0
@@ -79,7 +78,7 @@ class DrawStyle:
 
 
 class _Person(NamedTuple):
-    """points_xy (K, 2); opacity (K,), 0 where not drawn; size: mean side of the surest box."""
+    """points_xy (K, 2); opacity (K,), 0 where not drawn; size: mean side of a box."""
 
     points_xy: np.ndarray
     opacity: np.ndarray
@@ -87,13 +86,13 @@ class _Person(NamedTuple):
 
 
 def side_of(name: str) -> Side:
-    """Which side of the body a keypoint's name says."""
+    """The side of the body in a keypoint's name."""
     words = name.lower().replace("-", "_").split("_")
     return "left" if "left" in words else "right" if "right" in words else "middle"
 
 
 def region_of(*names: str) -> Region:
-    """Which part of the body a keypoint, or an edge between two, belongs to."""
+    """The part of the body that a keypoint, or an edge between two, belongs to."""
     words = {word for name in names for word in name.lower().replace("-", "_").split("_")}
     for region, signs in _REGION_WORDS.items():
         if words & set(signs):
@@ -106,7 +105,7 @@ def _part_of(a: str, b: str) -> tuple[Side, Region]:
     sides = {side_of(a), side_of(b)} - {"middle"}
     region = region_of(a, b)
     if a == b and region == "torso":
-        region = "arm"  # the torso's lines are neutral; its corners say their side
+        region = "arm"  # lines of the torso are neutral; its corners have a side
     return sides.pop() if len(sides) == 1 else "middle", region
 
 
@@ -119,7 +118,7 @@ def draw_poses(
 ) -> np.ndarray:
     """A new image with all keypoints that score above `threshold` (and above 0).
 
-    image: (H, W, 3) uint8 RGB, not changed; poses: in its pixels. Small people come last, on top.
+    image: (H, W, 3) uint8 RGB, not changed; poses: in its pixels. Small people are on top.
     """
     canvas = image.copy()
     people = [_person(poses, i, threshold, canvas.shape) for i in range(len(poses))]
@@ -141,16 +140,16 @@ def draw_poses(
 def _person(poses: Poses, i: int, threshold: float, shape: tuple[int, ...]) -> _Person:
     long_side = max(shape[:2])
     scores = poses.scores[i]
-    # Far outside, places only have to stay in range of OpenCV's 32-bit coordinates.
+    # Keep points far outside in range of OpenCV's 32-bit coordinates.
     points = poses.keypoints_xy[i].clip(-2 * long_side, 3 * long_side)
     opacity = np.where(scores > threshold, np.minimum(1.0, _FULL * scores), 0.0)
-    surest = points[opacity > 0.5 * opacity.max()]  # guesses far off would make a person large
+    surest = points[opacity > 0.5 * opacity.max()]  # wrong guesses would make a person large
     size = next(filter(None, map(_extent, (surest, points[opacity > 0]))), _UNKNOWN * long_side)
     return _Person(points, opacity, min(size, long_side))
 
 
 def _extent(points_xy: np.ndarray) -> float:
-    """Mean side of the box around (N, 2); 0 of a single place or none."""
+    """Mean side of the box around (N, 2) points; 0 for one point or none."""
     return float(np.ptp(points_xy, axis=0).mean()) if len(points_xy) else 0.0
 
 
@@ -173,7 +172,7 @@ def _draw_person(canvas: np.ndarray, person: _Person, poses: Poses, style: DrawS
 
 
 def _by_opacity(pairs: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """Pairs whose two ends are drawn, faintest first, so that the surer ones lie on top."""
+    """Pairs with two drawn ends, faintest first, so that sure ones are on top."""
     fainter = opacity[pairs].min(axis=1)
     order = np.argsort(fainter, kind="stable")
     return pairs[order[fainter[order] > 0]]
@@ -203,17 +202,17 @@ def _draw_strokes(
 
 
 def _capsules(a: np.ndarray, b: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """(E, 2 * _CAP, 2) int32 in 1/16 pixels, as OpenCV counts: all within `radius` of a to b."""
+    """(E, 2 * _CAP, 2) int32 polygons in 1/16 pixel: all within `radius` of the line a to b."""
     angle = np.arctan2(b[:, 1] - a[:, 1], b[:, 0] - a[:, 0])
     turns = angle[:, None] + np.linspace(-np.pi / 2, np.pi / 2, _CAP)  # (E, _CAP)
-    reach = (radius - 0.7)[:, None, None]  # OpenCV's soft rim adds this much
+    reach = (radius - 0.7)[:, None, None]  # OpenCV's anti-aliased rim adds this much
     arc = reach * np.stack([np.cos(turns), np.sin(turns)], axis=2)  # (E, _CAP, 2)
     outline = np.concatenate([b[:, None] + arc, a[:, None] - arc], axis=1)
     return ((outline - 0.5) * (1 << _SHIFT)).round().astype(np.int32)
 
 
 def _lay_over(part: np.ndarray, layer: np.ndarray) -> None:
-    """Premultiplied RGBA over RGB, in place."""
+    """Blend premultiplied RGBA over RGB, in place."""
     *color, alpha = cv2.split(layer)
     through = cv2.bitwise_not(alpha)
     kept = cv2.multiply(part, cv2.merge([through] * 3), scale=1 / 255)

@@ -1,8 +1,7 @@
 """Draw heatmaps and tag maps, alone or over the image.
 
-A map is laid on the image by the same geometry that decoding uses, so a peak
-lies where the keypoint found there is drawn. Color scales run evenly from dark to light, which
-color-blind readers and gray printers see as well.
+A map is placed on the image by the geometry of decoding, so a peak is where its keypoint is drawn.
+Color scales run evenly from dark to light, for color-blind readers and gray prints.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ _TAG_COLORS = cv2.COLORMAP_VIRIDIS
 def draw_heatmaps(
     image: np.ndarray | None, heatmaps: np.ndarray, box: Letterbox, keypoint: int | None = None
 ) -> np.ndarray:
-    """(h, w, 3) uint8 RGB of the original's size: heat over the image, or alone on black.
+    """(h, w, 3) uint8 RGB of the original's size: heatmap over the image, or on black.
 
-    image: (h, w, 3) uint8 RGB, not changed, or None for the heat alone
+    image: (h, w, 3) uint8 RGB, not changed, or None for black
     heatmaps: (K, H, W), about 0..1, over the whole network input
-    keypoint: position of the one to draw; None for the strongest of all at each place
+    keypoint: index of the heatmap to draw; None for the maximum of all heatmaps
     """
     heat = heatmaps.max(axis=0) if keypoint is None else heatmaps[keypoint]
     heat = map_on_image(heat, box).clip(0, 1)
     if image is None:
         return _colored(heat, _HEAT_COLORS)
-    # Like light thrown on the image: added, and weak heat lifted, or it would drown in the gray.
+    # Added to the image like light; low values are raised, or they would not be visible.
     return cv2.add(_faded(image, box), _colored(heat**0.7, _HEAT_COLORS))
 
 
@@ -40,16 +39,16 @@ def draw_tags(
     heatmaps: np.ndarray | None = None,
     keypoint: int | None = None,
 ) -> np.ndarray:
-    """(h, w, 3) uint8 RGB of the original's size: places with like tags get like colors.
+    """(h, w, 3) uint8 RGB of the original's size: similar tags have similar colors.
 
-    image: (h, w, 3) uint8 RGB, not changed, or None for the tags alone on black
-    tags: (K, T, H, W), or (T, H, W) of one keypoint; one number gives a scale from dark to light,
-        two (or the first two of more) give both directions of a color plane
-    heatmaps: (K, H, W) at the tags' size: where they are cold the tags mean nothing and fade, and
-        each place shows the tag of its hottest keypoint; without them the mean of all is shown
+    image: (h, w, 3) uint8 RGB, not changed, or None for black
+    tags: (K, T, H, W), or (T, H, W) of one keypoint; T = 1 is drawn from dark to light, the first
+        two of more as hue and lightness
+    heatmaps: (K, H, W) at the tags' size: each cell shows the tag of the keypoint with the highest
+        heat and fades where all heat is low; without heatmaps, the mean of all tags is shown
     """
     colors, sure = tag_colors(tags, heatmaps, keypoint)
-    # Colors are not averaged between cells: a tag between two people's belongs to nobody.
+    # Colors are not averaged between cells: a tag between two people's belongs to neither.
     colors = map_on_image(colors, box, cv2.INTER_NEAREST)
     background = np.zeros_like(colors) if image is None else _faded(image, box)
     return _mix(background, colors, map_on_image(sure, box).clip(0, 1))
@@ -79,7 +78,7 @@ def tag_colors(
 
 
 def map_on_image(
-    plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR, scale: float = 1.0
+    plane: np.ndarray, box: Letterbox, interpolation: int = cv2.INTER_LINEAR, scale: float = 1.0
 ) -> np.ndarray:
     """(h, w) or (h, w, C): a map (H, W) or (H, W, C) over the network's input, on the image's
     pixels, or on those of the image at that scale."""
@@ -88,7 +87,7 @@ def map_on_image(
     size = tuple(max(1, round(side * scale)) for side in box.image_wh)
     plane = np.ascontiguousarray(plane, np.uint8 if plane.dtype == np.uint8 else np.float32)
     border = cv2.BORDER_REPLICATE if box.part is None else cv2.BORDER_CONSTANT
-    return cv2.warpAffine(plane, affine.for_warp(), size, flags=how, borderMode=border)
+    return cv2.warpAffine(plane, affine.for_warp(), size, flags=interpolation, borderMode=border)
 
 
 def _colored(levels: np.ndarray, colors: int) -> np.ndarray:
@@ -97,13 +96,13 @@ def _colored(levels: np.ndarray, colors: int) -> np.ndarray:
 
 
 def _spread(plane: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """To [0, 1], so that what counts fills the scale whatever a few odd cells hold."""
+    """Scale to [0, 1] by percentiles, so that a few outliers do not flatten the scale."""
     low, high = np.percentile(plane[where] if where.any() else plane, (2, 98))
     return ((plane - low) / max(high - low, 1e-6)).clip(0, 1)
 
 
 def _plane_colors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Two levels in [0, 1] -> RGB: hue from blue over rose to yellow along x, lighter along y."""
+    """Two values in [0, 1] -> RGB: hue from blue over rose to yellow, and lightness."""
     hue = np.radians(260 + 200 * x)
     lab = np.stack([40 + 45 * y, 62 * np.cos(hue), 62 * np.sin(hue)], axis=2)
     rgb = cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_Lab2RGB)
@@ -111,7 +110,7 @@ def _plane_colors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _faded(image: np.ndarray, box: Letterbox) -> np.ndarray:
-    """The image in dim gray: color then means the map."""
+    """The image in dim gray, so that only the map has color."""
     assert (image.shape[1], image.shape[0]) == box.image_wh
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return cv2.cvtColor(cv2.convertScaleAbs(gray, alpha=0.55), cv2.COLOR_GRAY2RGB)

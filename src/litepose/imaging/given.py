@@ -14,12 +14,14 @@ from PIL import Image
 
 from litepose.core.errors import LitePoseError
 
-_NEAR = 1e-3  # beyond 0..1, as resizing overshoots
+_NEAR = 1e-3  # tolerance beyond 0..1, because resizing may overshoot
 
 
 def plain_source(source: Any) -> Any:
-    """The same image as a path, bytes or array, where it is an open file, a tensor or another
-    library's path; anything else as it is. Raises LitePoseError where there is none in it."""
+    """Convert an open file, a tensor or a path object to bytes, an array or a path.
+
+    Other sources are returned unchanged. Raises LitePoseError if it holds no image.
+    """
     if isinstance(source, os.PathLike) and not isinstance(source, Path):
         name = os.fspath(source)
         return Path(os.fsdecode(name) if isinstance(name, bytes) else name)
@@ -31,7 +33,7 @@ def plain_source(source: Any) -> Any:
 
 
 def is_image_source(source: Any) -> bool:
-    """Whether it is of a kind that `read_image` takes."""
+    """Whether `read_image` takes an object of this kind."""
     kinds = str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray
     return isinstance(source, kinds) or is_tensor(source) or is_open_file(source)
 
@@ -45,7 +47,7 @@ def is_open_file(source: Any) -> bool:
 
 
 def _bytes_of(file: BinaryIO) -> bytes:
-    """All of it, from its beginning where it can go there: one just written is at its end."""
+    """All bytes, after seeking to the beginning: a file just written is at its end."""
     name = getattr(file, "name", None) or type(file).__name__
     try:
         if hasattr(file, "seekable") and file.seekable():

@@ -19,8 +19,8 @@ def side_by_side(
 ) -> np.ndarray:
     """(h, w, 3) uint8 RGB: images in a row on white, at one height, each below its title.
 
-    height: of every image; the tallest one's where left out
-    Raises LitePoseError where there is no image, or titles are not as many as images.
+    height: of every image; by default that of the tallest one
+    Raises LitePoseError without images, or if there is not one title per image.
     """
     if not images or (titles and len(titles) != len(images)):
         raise LitePoseError(

@@ -1,10 +1,9 @@
 """Read an image from a path, URL, bytes, Pillow image or array: (H, W, 3) uint8 RGB.
 
-The header is read first (Pillow) and checked before a pixel is decoded. Plain JPEG
-is decoded by OpenCV, 2 to 5 times as fast; everything else by Pillow, which says what is wrong
-with a file where OpenCV prints or stays silent. EXIF orientation is applied in `_decode` only.
-Transparent images are laid on white, as a viewer shows them; 16-bit ones keep their high byte;
-of animated ones the first frame counts.
+Pillow reads the header, which is checked before a pixel is decoded. OpenCV decodes plain JPEG, 2 to
+5 times as fast; Pillow decodes everything else, because it reports errors that OpenCV prints or
+ignores. EXIF orientation is applied in `_decode` only. Transparent images are put on white, 16-bit
+images keep their high byte, animations their first frame.
 """
 
 from __future__ import annotations
@@ -59,22 +58,22 @@ _REDUCED_JPEG: Mapping[int, int] = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }
-_STRIP = 256  # rows converted at a time, so that large images are not in memory twice
+_STRIP = 256  # rows converted at a time, to avoid a second copy of a large image
 
-# A torch tensor as well, which no type here can name without it.
+# Also a torch tensor, whose type is unknown without torch.
 ImageSource = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """What an image may cost to read. The last four are for URLs.
+    """Limits of reading an image. The last four are for URLs.
 
     max_pixels:    a larger image is refused before it is decoded
-    max_memory:    bytes that all images being read at once take together, about; large ones wait
-    max_bytes:     largest answer
-    seconds:       longest time for everything, redirects included
-    redirects:     most redirects followed
-    allow_private: read from private, loopback, link-local and reserved addresses too
+    max_memory:    approximate bytes of all images being read at once; large images wait for others
+    max_bytes:     size of the largest response
+    seconds:       time limit, redirects included
+    redirects:     number of redirects followed
+    allow_private: also read from private, loopback, link-local and reserved addresses
     """
 
     max_pixels: int = 100_000_000
@@ -95,7 +94,7 @@ class ReadLimits:
 
 
 class LoadedImage(NamedTuple):
-    """image: (H, W, 3) uint8 RGB, perhaps reduced; image_wh: size of the upright original."""
+    """image: (H, W, 3) uint8 RGB, possibly reduced; image_wh: size of the upright original."""
 
     image: np.ndarray
     image_wh: tuple[int, int]
@@ -105,9 +104,9 @@ def read_image(source: ImageSource, limits: ReadLimits = ReadLimits()) -> np.nda
     """(H, W, 3) uint8 RGB, upright, from a path, http(s) URL, bytes, open file, Pillow image,
     array or torch tensor ((H, W, 3) uint8, or (3, H, W) of floats in 0..1).
 
-    Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, of uint8 or uint16; one that is
-    already (H, W, 3) uint8 comes back as it is, not copied.
-    Raises LitePoseError, naming the source, for all that cannot be read or exceeds a limit.
+    Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, of uint8 or uint16; an array
+    (H, W, 3) uint8 is returned itself, without a copy.
+    Raises LitePoseError, naming the source, if it cannot be read or exceeds a limit.
     """
     return load_image(source, limits).image
 
@@ -117,11 +116,10 @@ def load_image(
     limits: ReadLimits = ReadLimits(),
     min_short_side: int | None = None,
 ) -> LoadedImage:
-    """As `read_image`; a JPEG may come reduced by 2, 4 or 8, its short side >= `min_short_side`.
+    """Like `read_image`; a JPEG may be reduced by 2, 4 or 8, its short side >= `min_short_side`.
 
-    For a 4000x3000 photograph of which 384 pixels are wanted, reading and resizing take a third
-    of the time. The reduced image covers the same field: keypoints found in it are scaled by
-    `image_wh`, which `Letterbox` does when it is made from `image_wh`.
+    For a 4000x3000 photograph and an input of 384 pixels, reading and resizing take a third of the
+    time. A `Letterbox` made from `image_wh` maps keypoints to the original.
     """
     source = plain_source(source)
     if isinstance(source, np.ndarray):
@@ -143,7 +141,7 @@ def load_image(
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) of the upright image, from its header. Raises as `read_image` does."""
+    """(width, height) of the upright image, from its header. Raises like `read_image`."""
     path = local_path(path)
     try:
         if not path.is_file():
@@ -159,7 +157,7 @@ def read_size(path: str | Path) -> tuple[int, int]:
 def _from_path(path: Path, limits: ReadLimits, min_short_side: int | None) -> LoadedImage:
     try:
         if path.is_dir():
-            raise LitePoseError(f"{path} is a folder; an image is wanted here")
+            raise LitePoseError(f"{path} is a folder, but an image is expected here")
         if not path.exists():
             raise LitePoseError(missing_message(path))
         if not path.is_file():
@@ -196,7 +194,7 @@ def _decode(
 ) -> LoadedImage:
     header = _read_header(file, name)
     data, scans = b"", 1
-    if header.format in ("JPEG", "MPO"):  # MPO: several JPEGs in a file, of which the first counts
+    if header.format in ("JPEG", "MPO"):  # MPO: several JPEGs in a file; the first is read
         _check_size(header.size, name, limits)
         file.seek(0)
         data = file.read()
@@ -229,7 +227,7 @@ def _read_header(file: BinaryIO, name: str) -> ImageFile:
     file.seek(0)
     try:
         return kind(file)
-    except Exception as exc:  # Pillow's parsers raise whatever a broken header leads them to
+    except Exception as exc:  # Pillow's parsers raise many kinds of errors for broken headers
         raise LitePoseError(f"{name} has a broken header: {exc}") from None
 
 
@@ -245,9 +243,9 @@ def _check_size(size_wh: tuple[int, int], name: str, limits: ReadLimits) -> None
 
 
 def _decode_jpeg(data: bytes, flag: int) -> np.ndarray | None:
-    """RGB as stored, orientation not applied; None where the data are not whole."""
+    """RGB as stored, orientation not applied; None if the data are incomplete."""
     if data.rfind(b"\xff\xd9") < _start_of_scan(data):
-        return None  # no end mark: OpenCV may fill what is missing with gray and say nothing
+        return None  # no end marker: OpenCV may silently fill missing data with gray
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
@@ -256,7 +254,7 @@ def _decode_jpeg(data: bytes, flag: int) -> np.ndarray | None:
 
 
 def _start_of_scan(data: bytes) -> int:
-    """Where the image itself begins, behind a thumbnail that has marks of its own."""
+    """Position of the image data, after a thumbnail that has markers of its own."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == 0xDA:
@@ -283,13 +281,13 @@ def _loaded(pillow: Image.Image, name: str) -> LoadedImage:
         return _upright(image, pillow.size, pillow)
     except LitePoseError as exc:
         raise LitePoseError(f"{name}: {exc}") from None
-    except Exception as exc:  # Pillow's decoders raise whatever broken data lead them to
+    except Exception as exc:  # Pillow's decoders raise many kinds of errors for broken data
         raise LitePoseError(f"{name} is damaged or cut off: {exc}") from None
 
 
 def _to_rgb(pillow: Image.Image) -> np.ndarray:
     if pillow.mode == "F":
-        raise LitePoseError("images of floating-point values are not read; make it 8-bit")
+        raise LitePoseError("images of floating-point values cannot be read; convert it to 8 bits")
     if pillow.mode == "I" or pillow.mode.startswith("I;16"):
         return _from_array(np.asarray(pillow).clip(0, 65535).astype(np.uint16))
     if pillow.has_transparency_data:
@@ -315,5 +313,5 @@ def _upright(image: np.ndarray, stored_wh: tuple[int, int], header: Image.Image)
 def _orientation(header: Image.Image) -> int:
     try:
         return int(header.getexif().get(_ORIENTATION, 1))
-    except Exception:  # broken EXIF is no reason to refuse the image
+    except Exception:  # an image with broken EXIF is still read
         return 1

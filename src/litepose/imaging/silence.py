@@ -1,4 +1,4 @@
-"""Suppress what libraries below Python print to stderr."""
+"""Suppress messages that native libraries print to stderr."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def suppress_stderr() -> Iterator[None]:
-    """What native code prints to stderr meanwhile goes nowhere; Python's errors are not touched."""
+    """Discard what native code prints to stderr. Python exceptions are not affected."""
     try:
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     except OSError:  # no stderr at all

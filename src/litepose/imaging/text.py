@@ -17,7 +17,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def text_mask(text: str, size: int) -> np.ndarray:
-    """(h, w) uint8: how much of each pixel the words cover; h depends on `size` only."""
+    """(h, w) uint8: coverage of each pixel by the text; h depends on `size` only."""
     font = _font(size)
     width = max(1, round(font.getlength(text)))
     mask = Image.new("L", (width, round(size * 1.3)))
@@ -26,9 +26,9 @@ def text_mask(text: str, size: int) -> np.ndarray:
 
 
 def draw_label(image: np.ndarray, text: str, tip_xy: tuple[float, float]) -> None:
-    """A dark rounded chip with white words, its lower middle just above `tip_xy`, in place.
+    """Draw white text on a dark rounded label, its lower middle just above `tip_xy`, in place.
 
-    It is moved inside the image where it would stick out, and left out where it does not fit.
+    A label that would leave the image is moved inside, or not drawn if it does not fit.
     """
     size = max(11, round(0.026 * min(image.shape[:2])))
     words = text_mask(text, size)
@@ -46,7 +46,7 @@ def draw_label(image: np.ndarray, text: str, tip_xy: tuple[float, float]) -> Non
 
 
 def _rounded(w: int, h: int, radius: float) -> np.ndarray:
-    """(h, w) in [0, 1]: a rectangle with round corners, its rim softened over one pixel."""
+    """(h, w) in [0, 1]: a rectangle with round corners, anti-aliased."""
     x = np.maximum(np.abs(np.arange(w) + 0.5 - w / 2) - (w / 2 - radius), 0)
     y = np.maximum(np.abs(np.arange(h) + 0.5 - h / 2) - (h / 2 - radius), 0)
     return np.clip(radius + 0.5 - np.hypot(x[None], y[:, None]), 0, 1)

@@ -1,9 +1,8 @@
 """Fetch an image from the web with limits: size, time, redirects, no private addresses.
 
-Built on the standard library. urllib's opener is not used because it resolves a name
-again when it connects: the address that was checked must be the address that is connected to, or
-a name that answers twice (DNS rebinding) leads into the private network. Proxies named in the
-environment are not used for the same reason.
+Built on the standard library. The checked address must be the one connected to, or a host name that
+resolves differently the second time (DNS rebinding) reaches the private network. urllib's opener
+resolves again when it connects, and a proxy resolves by itself, so neither is used.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from litepose.core.names import split_url
 
 _CHUNK = 1 << 16
 REDIRECTS = (301, 302, 303, 307, 308)
-# What is routed in IPv6 is given out from one block; all else, also what is not given out yet, is
-# some network's own matter. Python calls much of that global, so the block is asked, not Python.
+# Public IPv6 addresses are allocated from one block. Python calls many other addresses global, so
+# this block decides instead.
 _ROUTED = ipaddress.ip_network("2000::/3")
-# Registered for other uses within that block and in IPv4: protocols, among them tunnels that end at
-# an IPv4 address no one could check (Teredo, 6to4), and documents.
+# Ranges within that block and IPv4 that are registered for other uses: documentation, and
+# protocols, such as tunnels to an IPv4 address that cannot be checked (Teredo, 6to4).
 _NOT_ROUTED = tuple(
     map(
         ipaddress.ip_network,
@@ -36,13 +35,13 @@ _NOT_ROUTED = tuple(
 )
 
 
-# Sockets of what is being read, and how often `interrupt` was called.
+# Sockets being read from, and the number of calls of `interrupt`.
 _open: set[socket.socket] = set()
 _interrupts = [0]
 
 
 class FetchLimits(NamedTuple):
-    """seconds: for everything together, redirects and all; the look-up of a name is not cut."""
+    """seconds: total time limit, redirects included; a name look-up is not interrupted."""
 
     max_bytes: int
     seconds: float
@@ -51,42 +50,41 @@ class FetchLimits(NamedTuple):
 
 
 def fetch(url: str, limits: FetchLimits) -> bytes:
-    """The body that a http or https address answers with.
+    """The body of the response to a http or https URL.
 
-    Raises LitePoseError for another scheme, an address that is not routed on the open
-    internet (at any redirect, unless allowed), a status other than 200, a web page instead
-    of an image, and where a limit is met.
+    Raises LitePoseError for another scheme, a private address (also after a redirect, unless
+    allowed), a status other than 200, a web page instead of an image, or an exceeded limit.
     """
     deadline = time.monotonic() + limits.seconds
     before, at = _interrupts[0], url
     for _ in range(limits.redirects + 1):
         try:
-            answer = _get(at, deadline, limits)
+            result = _get(at, deadline, limits)
         except LitePoseError:
             _check_interrupted(url, before)
             raise
-        except (OSError, http.client.HTTPException, ValueError) as exc:  # odd names: ValueError
+        except (OSError, http.client.HTTPException, ValueError) as exc:  # ValueError: bad names
             _check_interrupted(url, before)
             _check_deadline(url, deadline, limits)
             raise LitePoseError(f"cannot read {at}: {exc or type(exc).__name__}") from None
-        if isinstance(answer, bytes):
-            return answer
+        if isinstance(result, bytes):
+            return result
         _check_interrupted(url, before)
-        at = answer
+        at = result
     raise LitePoseError(
         f"{url} redirects more than {limits.redirects} times; give the last address"
     )
 
 
 def interrupt() -> None:
-    """End the fetches under way, as if their servers had gone. May be called from a signal."""
+    """End all fetches in progress. May be called from a signal handler."""
     _interrupts[0] += 1
     for sock in list(_open):
         hang_up(sock)
 
 
 def forget(sock: socket.socket) -> None:
-    """`interrupt` leaves this socket of `connect` alone from now on."""
+    """Exclude a socket of `connect` from `interrupt`."""
     _open.discard(sock)
 
 
@@ -96,10 +94,10 @@ def _check_interrupted(url: str, before: int) -> None:
 
 
 def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
-    """The body, or the address that the answer redirects to."""
+    """The body, or the address that the response redirects to."""
     connection, target = connect(url, deadline, limits.allow_private)
     sock = connection.sock
-    # Socket timeouts start anew with each byte; only a watchdog cuts a server that drips.
+    # A socket's timeout starts again with each byte; only a watchdog ends a slow trickle.
     watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), hang_up, [sock])
     watchdog.daemon = True
     watchdog.start()
@@ -122,7 +120,7 @@ def _get(url: str, deadline: float, limits: FetchLimits) -> bytes | str:
 def refuse_unless_media(
     response: http.client.HTTPResponse, url: str, what: str, statuses: tuple[int, ...] = (200,)
 ) -> None:
-    """Raises LitePoseError for other statuses and for a web page. what: is expected."""
+    """Raise LitePoseError for other statuses and for a web page. what: the expected content."""
     if response.status not in statuses:
         raise LitePoseError(
             f"{url} answered {response.status} {response.reason}: no {what} to read"
@@ -137,7 +135,7 @@ def refuse_unless_media(
 def _read_body(
     response: http.client.HTTPResponse, url: str, deadline: float, limits: FetchLimits
 ) -> bytes:
-    expected = response.length  # None where the answer is chunked or does not say
+    expected = response.length  # None where the response is chunked or gives no length
     body = bytearray()
     while (expected or len(body)) <= limits.max_bytes:
         chunk = response.read1(_CHUNK)
@@ -156,7 +154,7 @@ def _read_body(
 def connect(
     url: str, deadline: float, allow_private: bool
 ) -> tuple[http.client.HTTPConnection, str]:
-    """A connection to a checked address of the URL's host, and the target to ask it for."""
+    """A connection to a checked address of the URL's host, and the request target."""
     parts = split_url(url)
     host, secure = parts.hostname, parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -166,7 +164,7 @@ def connect(
     connection = kind(host, port)
     connection.sock = _checked_socket(host, port, deadline, allow_private)
     if secure:
-        forget(connection.sock)  # taken over by the secure one
+        forget(connection.sock)  # the TLS socket replaces it
         connection.sock = ssl.create_default_context().wrap_socket(
             connection.sock, server_hostname=host, do_handshake_on_connect=False
         )
@@ -210,7 +208,7 @@ def _is_public(text: str) -> bool:
 
 
 def hang_up(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the other side was quicker
+    with contextlib.suppress(OSError):  # the server has already closed it
         sock.shutdown(socket.SHUT_RDWR)
 
 

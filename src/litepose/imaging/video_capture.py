@@ -1,7 +1,7 @@
 """Read frames one at a time from OpenCV's captures or from image files.
 
-Built on OpenCV's FFmpeg. Times are those the container says (so that variable frame
-rates keep theirs), and arrival times where a source is live.
+Built on OpenCV's FFmpeg. Times are presentation times of the container (frame rates may vary), and
+arrival times for live sources.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from litepose.imaging.read import ImageSource, ReadLimits, read_image
 from litepose.imaging.video_turn import ANGLES, Turn
 from litepose.imaging.web_video import WebVideo
 
-USUAL_FPS = 25.0  # where a source does not say
-_FASTEST = 1000.0  # frames a second; what says more says nothing
-_PATIENCE, _RETRIES = 0.1, 20  # seconds and times that a camera is asked again
+USUAL_FPS = 25.0  # for sources that do not state it
+_FASTEST = 1000.0  # frames per second; a larger number is not plausible
+_PATIENCE, _RETRIES = 0.1, 20  # seconds between tries to read from a camera, and their number
 
 
 class RawFrame(NamedTuple):
-    """image: (H, W, 3) uint8 RGB, or None where it is broken; seconds: its time in the video."""
+    """image: (H, W, 3) uint8 RGB, or None if it is broken; seconds: its time in the video."""
 
     image: np.ndarray | None
     seconds: float
 
 
 class FrameSource(Protocol):
-    """What frames are read from, by one thread.
+    """A source of frames, read by one thread.
 
-    count: frames it says it has, or None; live: it does not wait, so old images are dropped
+    count: stated number of frames, or None; live: it does not wait, so old frames are dropped
     """
 
     name: str
@@ -43,19 +43,22 @@ class FrameSource(Protocol):
     live: bool
 
     def read(self) -> RawFrame | None:
-        """The next image, or None at the end. Raises LitePoseError where it cannot go on."""
+        """The next frame, or None at the end. Raises LitePoseError if reading fails."""
         ...
 
     def interrupt(self) -> None:
-        """Let a `read` that waits for the network end; from any thread."""
+        """End a `read` that waits for the network. May be called from any thread."""
         ...
 
     def close(self) -> None: ...
 
 
 class CapturedFrames:
-    """An opened `cv2.VideoCapture`: a file, a stream or a camera; `body` is what it reads from;
-    `turn` makes frames upright where the angle alone, which OpenCV tells, does not."""
+    """An opened `cv2.VideoCapture`: a file, a stream or a camera.
+
+    body: what it reads from; turn: makes frames upright that are also mirrored, which OpenCV's
+    angle does not tell
+    """
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class CapturedFrames:
         turn: Turn | None = None,
     ) -> None:
         self.name, self._limits, self._capture = name, limits, capture
-        self._body = body  # OpenCV lets go of it without Python's lock: it must not be the last
+        self._body = body  # a reference: OpenCV releases its own without Python's lock
         self._camera = kind == "camera"
         self.live = kind != "file"
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # its default differs between versions
@@ -111,13 +114,13 @@ class CapturedFrames:
             if self._camera:
                 time.sleep(_PATIENCE)
         if self._camera:
-            raise LitePoseError(f"{self.name} gives no more images; see that it is plugged in")
+            raise LitePoseError(f"{self.name} gives no more images; check that it is plugged in")
         if self._body is not None and self._body.trouble:
             raise LitePoseError(self._body.trouble)
         return False
 
     def _time(self) -> float:
-        """Later than the last one, whatever the container says."""
+        """The time of the frame, always later than the last one."""
         if self.live:
             now = time.monotonic()
             self._start = now if math.isnan(self._start) else self._start

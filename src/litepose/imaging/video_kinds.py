@@ -1,17 +1,17 @@
-"""Known video containers by their first bytes: the only ones given to FFmpeg.
+"""Detect video containers by their first bytes, and refuse playlists; FFmpeg gets nothing else.
 
 Source: signatures of ISO/IEC 14496-12 (mp4, mov), RIFF, EBML (webm, mkv), ISO/IEC 13818-1
-and -2 (MPEG streams) and others. FFmpeg guesses by content, skips an ID3 tag, and also knows
-playlists and session descriptions, which make it open other files and addresses. OpenCV has no
-way to tell it the one right answer, nor says what it took the bytes for; so nothing is skipped
-here, and what FFmpeg would find as text anywhere in the part it reads is refused too.
+and -2 (MPEG streams) and others. FFmpeg detects kinds by content, skips an ID3 tag, and also knows
+playlists and session descriptions, which make it open other files and addresses. OpenCV can neither
+tell FFmpeg the kind nor report the kind it detected. So no tag is skipped here, and texts that
+FFmpeg would detect anywhere in the bytes it probes are refused too.
 """
 
 from __future__ import annotations
 
 import re
 
-PROBED_BYTES = 1 << 20  # bytes that FFmpeg guesses from at most
+PROBED_BYTES = 1 << 20  # bytes that FFmpeg probes at most
 PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"[playlist]")
 _START = re.compile(
     rb"""....(ftyp|moov|mdat|wide|free|skip|pnot)  # mp4, mov
@@ -26,15 +26,15 @@ _START = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
-# Session descriptions, DASH, IMF: what need not stand at the start.
+# Session descriptions, DASH, IMF: these need not be at the start.
 _TEXT = re.compile(rb"[\r\n]c=IN IP|dash:profile:|<CompositionPlaylist", re.IGNORECASE)
 
 
 def is_container(first: bytes) -> bool:
-    """Whether the first bytes (200 and more, if there are) are those of a video we read."""
+    """Whether the first bytes (200 or more, if available) are those of a known video container."""
     return _START.match(first) is not None
 
 
 def names_others(part: bytes) -> bool:
-    """Whether FFmpeg could take bytes of the first `PROBED_BYTES` for a list of other addresses."""
+    """Whether FFmpeg could detect a list of other addresses in the first `PROBED_BYTES`."""
     return _TEXT.search(part) is not None

@@ -1,10 +1,9 @@
 """Resolve a video source (camera, stream, file, folder of frames) and open it safely.
 
-OpenCV hands names to FFmpeg, which can open much more than videos: playlists that
-name other files and addresses, `concat:` and the like. So it is told which containers and which
-protocols it may use, and gets no bare name of a file. Bytes from the web come through our own
-checked connection (web_video.py). Cameras on the network (rtsp) mostly have private addresses, and
-an rtsp address gives nothing but a video: these are opened wherever they lead.
+OpenCV passes names to FFmpeg, which opens more than videos: playlists that name other files and
+addresses, `concat:` and others. So FFmpeg is limited to known containers and protocols and gets
+absolute paths only. Bytes from the web come through a checked connection (web_video.py). An rtsp
+address returns only video, and most network cameras have private addresses, so rtsp is not checked.
 """
 
 from __future__ import annotations
@@ -42,15 +41,15 @@ _FILE = f"protocol_whitelist;file|format_whitelist;{_CONTAINERS}"
 _BYTES = f"protocol_whitelist;data|format_whitelist;{_CONTAINERS}"
 _STREAM = "rtsp_flags;prefer_tcp|protocol_whitelist;rtsp,rtp,udp,tcp,tls"
 _PLAYLIST = "protocol_whitelist;http,https,tcp,tls,crypto"
-_ENVIRONMENT = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # OpenCV has no other way to take these
-_CAMERA_DIGITS = 10  # as OpenCV's numbers have
+_ENVIRONMENT = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # the only way to pass these options to OpenCV
+_CAMERA_DIGITS = 10  # at most, as in OpenCV's camera numbers
 _one_at_a_time = threading.Lock()
 
 VideoSource = str | Path | int | Sequence[ImageSource]
 
 
 def is_camera(source: object) -> bool:
-    """0, 1, ... and their spelling, where no file has that name."""
+    """Whether it is a number, or its text and no file of that name exists."""
     if isinstance(source, bool):
         return False
     return isinstance(source, int) or (
@@ -62,8 +61,8 @@ def is_camera(source: object) -> bool:
 
 
 def is_video(source: str) -> bool:
-    """Whether a name says by itself that it means a video."""
-    if is_url(source):  # not taken apart here: it may be no good, which is for who opens it to say
+    """Whether a name alone shows that it means a video."""
+    if is_url(source):  # not parsed here: opening an invalid URL reports it
         scheme, _, rest = source.partition("://")
         path = Path(re.split("[?#]", rest)[0].partition("/")[2])
         return scheme in STREAM_SCHEMES or path.suffix.lower() in VIDEO_SUFFIXES
@@ -74,7 +73,7 @@ def is_video(source: str) -> bool:
 
 
 def list_videos(source: str) -> list[str]:
-    """The videos of a pattern such as `clips/*.mp4`, but those we drew; else the one source."""
+    """The videos of a pattern such as `clips/*.mp4`, without drawn ones; else the source itself."""
     if is_url(source) or not glob.has_magic(source) or local_path(source).exists():
         return [source]
     found = sorted(glob.glob(str(local_path(source)), recursive=True))  # noqa: PTH207
@@ -87,9 +86,9 @@ def list_videos(source: str) -> list[str]:
 def open_frames(
     source: VideoSource, *, fps: float | None, seconds: float, limits: ReadLimits
 ) -> FrameSource:
-    """Open what `source` means; `seconds` is how long a stream may take to answer.
+    """Open a source. seconds: time limit for a stream to respond.
 
-    Raises LitePoseError, naming the source, for what is not there or is no video.
+    Raises LitePoseError, naming the source, if it is missing or no video.
     """
     if is_camera(source):
         return _camera(int(source), limits)  # type: ignore[arg-type]
@@ -116,12 +115,12 @@ def _short(thing: object) -> str:
 
 
 def _camera(number: int, limits: ReadLimits) -> FrameSource:
-    with suppress_stderr():  # OpenCV would write of every driver that it tried
+    with suppress_stderr():  # OpenCV prints a line for every driver that it tries
         capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         raise LitePoseError(
-            f"camera {number} cannot be opened: none is there, another program uses it, or this"
-            " user may not; the first camera is 0"
+            f"camera {number} cannot be opened: there is none, another program"
+            " uses it, or this user has no permission; the first camera is 0"
         )
     return CapturedFrames(capture, f"camera {number}", "camera", limits)
 
@@ -133,8 +132,8 @@ def _file(path: Path, limits: ReadLimits) -> FrameSource:
             turn = mirrored_turn(mp4_index(file) or b"")
     except OSError as exc:
         raise LitePoseError(f"cannot read {path}: {exc.strerror or exc}") from None
-    # OpenCV 4 does not hand on the rules, so kinds are sorted out here too. The whole path:
-    # FFmpeg takes `concat:x` for an order, and never what begins with a slash.
+    # OpenCV 4 does not pass the options on, so kinds are checked here too. The path is absolute:
+    # FFmpeg treats `concat:x` as a protocol, but never a name that begins with a slash.
     known = is_container(first) and not names_others(first)
     capture = _open(str(path.resolve()), _FILE, []) if known else None
     if capture is None:

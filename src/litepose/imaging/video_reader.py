@@ -20,17 +20,17 @@ from litepose.imaging.video_capture import FrameSource
 from litepose.imaging.video_open import VideoSource, is_camera, open_frames
 
 _AHEAD = 3  # frames of a file kept ready
-_PARTING = 2.0  # seconds that a reader gets to end
-_GLANCE = 0.1  # seconds between looks whether somebody asked to stop
-_SHORT_BY = 0.5, 0.05  # seconds, and share of the length, that a whole video may lack at its end
+_PARTING = 2.0  # seconds to wait for the reader to end
+_GLANCE = 0.1  # seconds between checks for a request to stop
+_SHORT_BY = 0.5, 0.05  # seconds, share of the length, that a whole video may lack
 
 
 class Frame(NamedTuple):
     """One image of a video.
 
     image:   (H, W, 3) uint8 RGB
-    number:  its place in the source, from 0; broken and dropped frames count
-    seconds: its presentation time; for live sources when it came, after the first
+    number:  its index in the source, broken and dropped frames included
+    seconds: its presentation time; for live sources the time since the first frame
     """
 
     image: np.ndarray
@@ -49,11 +49,11 @@ def frames(
 
     source: a video file; the number of a camera; an rtsp, http or https address; a folder, glob
             pattern or list of images, which are its frames in natural order
-    fps:    of images, 25 where None; other sources say their own
+    fps:    of a sequence of images, 25 by default; other sources have their own
     stall_seconds: the longest wait for the source to open and for each frame
     limits: max_pixels for a frame; allow_private for http and https (rtsp may lead anywhere)
-    Frames that cannot be decoded are counted in `.broken` and passed over.
-    Raises LitePoseError where it cannot be opened, has no frames, stalls, or a camera goes away.
+    Frames that cannot be decoded are counted in `.broken` and skipped.
+    Raises LitePoseError if it cannot be opened, has no frames, stalls, or a camera disconnects.
     """
     if fps is not None and not 0 < fps <= 1000:
         raise LitePoseError(f"fps must lie above 0 and be at most 1000; got {fps}")
@@ -70,15 +70,15 @@ def frames(
 class Frames(Iterator[Frame]):
     """An open video; see `frames`.
 
-    fps: frames a second as it says (an average where the rate varies); count: how many it says it
-    has, or None; live: old frames are dropped; broken, dropped: how many so far; ended_early: a
-    sentence, where the end came sooner than it said
+    fps: stated frames per second (an average if the rate varies); count: stated number of frames,
+    or None; live: old frames are dropped; broken, dropped: numbers of such frames so far;
+    ended_early: a sentence if the video ended before its stated length
     """
 
     def __init__(self, opener: Callable[[], FrameSource], name: str, stall_seconds: float) -> None:
         self._name, self._stall_seconds = name, stall_seconds
         self._reader = _Reader(opener)
-        weakref.finalize(self, self._reader.end)  # for those who forget to close
+        weakref.finalize(self, self._reader.end)  # for callers that do not close it
         self._reader.start()
         self._wait(lambda: self._reader.frame_source is not None)
         frame_source = self._reader.frame_source
@@ -99,7 +99,7 @@ class Frames(Iterator[Frame]):
 
     @property
     def duration(self) -> float | None:
-        """Seconds that it says it lasts, or None."""
+        """The stated length in seconds, or None."""
         return None if self.count is None else self.count / self.fps
 
     def __next__(self) -> Frame:
@@ -116,7 +116,7 @@ class Frames(Iterator[Frame]):
         raise StopIteration
 
     def stop(self) -> None:
-        """Let the iteration end with the frame that is worked on. May be called from a signal."""
+        """End the iteration after the current frame. May be called from a signal handler."""
         self._reader.leaving = True
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class Frames(Iterator[Frame]):
         )
 
     def _wait(self, here: Callable[[], bool]) -> None:
-        """Wait until it is here, the source ends, or a stop is requested."""
+        """Wait until the frame arrives, the source ends, or a stop is requested."""
         reader, patience = self._reader, self._stall_seconds
         with reader.change:
             while not (here() or reader.ended or reader.leaving):
@@ -148,7 +148,7 @@ class Frames(Iterator[Frame]):
                         f"{self._name} gave nothing for {self._stall_seconds:g} seconds: it has"
                         " stalled"
                     )
-                # Waits are counted, not the clock: a process that was suspended has not waited.
+                # Counts waits instead of reading the clock: a suspended process has not waited.
                 if not reader.change.wait(min(_GLANCE, patience)):
                     patience -= _GLANCE
 
@@ -160,7 +160,7 @@ class _Reader(threading.Thread):
         super().__init__(name="litepose-frames", daemon=True)
         self._opener = opener
         self.change = threading.Condition()
-        self.leaving = False  # a plain flag, so that a signal may set it
+        self.leaving = False  # no lock, because a signal handler may set it
         self.frame_source: FrameSource | None = None
         self.ready: deque[Frame] = deque()
         self.broken = self.dropped = 0
@@ -174,7 +174,7 @@ class _Reader(threading.Thread):
                 self.frame_source = frame_source
                 self.change.notify_all()
             self._read(frame_source)
-        except Exception as exc:  # raised again where the frames are taken
+        except Exception as exc:  # raised again in the consumer's thread
             self.trouble = exc
         finally:
             with self.change:
@@ -192,8 +192,8 @@ class _Reader(threading.Thread):
     def end(self) -> None:
         """Stop reading and close the source.
 
-        Python kills threads that still run when it ends, and one killed inside OpenCV takes the
-        whole process down: so this waits, though not for a camera's driver that hangs.
+        A thread that still runs inside OpenCV when Python exits crashes the process. So this waits
+        for it, with a time limit because a camera's driver may hang.
         """
         self.leaving = True
         with self.change:
@@ -206,13 +206,13 @@ class _Reader(threading.Thread):
     def _read(self, frame_source: FrameSource) -> None:
         number = 0
         while not self.leaving:
-            shot = frame_source.read()
-            if shot is None:
+            raw = frame_source.read()
+            if raw is None:
                 break
-            if shot.image is None:
+            if raw.image is None:
                 self.broken += 1
             else:
-                self._put(Frame(shot.image, number, shot.seconds), frame_source.live)
+                self._put(Frame(raw.image, number, raw.seconds), frame_source.live)
             number += 1
         if number == self.broken and not self.leaving:
             found = f"; all {number} are broken" if number else ""

@@ -13,12 +13,12 @@ from litepose.imaging.video_kinds import PLAYLISTS, PROBED_BYTES, names_others
 
 _SOUND_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"\x47", b"\0\0\1\xba", b"\x30\x26\xb2\x75")
-_MOST_BOXES = 10_000  # the index stands first or last: more is no video
+_MOST_BOXES = 10_000  # the index is first or last, so a file with more boxes is no video
 _CONVERT = "convert it, for instance: ffmpeg -i INPUT -c:v libx264 output.mp4"
 
 
 def diagnose_video(path: Path) -> str:
-    """One sentence for a file that OpenCV does not open."""
+    """One sentence on why OpenCV cannot open a file."""
     with path.open("rb") as file:
         first = file.read(PROBED_BYTES)
         if not first:
@@ -58,12 +58,12 @@ def _diagnose_mp4(path: Path, file: BinaryIO) -> str:
 
 
 def mp4_index(file: BinaryIO) -> bytes | None:
-    """The content of its index (up to 16 MB), None where it has none, or is no mp4."""
+    """The content of the index (up to 16 MB); None if there is none or the file is no mp4."""
     return next((content for name, content in _boxes(file) if name == b"moov"), None)
 
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Name and (of the index, up to 16 MB) content of each box of an mp4 file."""
+    """Name of each box of an mp4 file, and the content of the index (up to 16 MB)."""
     at = 0
     for _ in range(_MOST_BOXES):
         file.seek(at)
@@ -71,7 +71,7 @@ def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         size = int.from_bytes(head[:4], "big")
         header = 16 if size == 1 else 8
         size = int.from_bytes(head[8:16], "big") if size == 1 else size
-        if len(head) < header or size < header:  # the end; or a box that runs to the end
+        if len(head) < header or size < header:  # the end, or a box that extends to the end
             return
         file.seek(at + header)
         name = head[4:8]

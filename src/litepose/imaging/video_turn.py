@@ -1,7 +1,7 @@
 """Read the display rotation of a video file.
 
-Source: the matrix of ISO/IEC 14496-12 (tkhd). OpenCV tells the angle of any container, but
-not whether frames are mirrored too, as front cameras have it.
+Source: the matrix of ISO/IEC 14496-12 (tkhd). OpenCV reports the angle for any container, but not
+whether frames are also mirrored, as those of front cameras may be.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-TRACK_HEADER = 4 + 104  # bytes of the longest, with its name
+TRACK_HEADER = 4 + 104  # bytes of the longest track header, box name included
 _ONE = 1 << 16  # of a matrix in 16.16 fixed point
 
 
 class Turn(NamedTuple):
-    """What makes a stored frame upright: swap x and y first, then flip."""
+    """Makes a stored frame upright: swap x and y first, then flip."""
 
     swap: bool
     flip_x: bool
@@ -33,7 +33,7 @@ class Turn(NamedTuple):
         return cv2.flip(image, -1 if self.flip_x and self.flip_y else int(self.flip_x))
 
 
-ANGLES: Mapping[int, Turn] = {  # clockwise, as OpenCV tells them
+ANGLES: Mapping[int, Turn] = {  # clockwise, as in OpenCV
     90: Turn(True, True, False),
     180: Turn(False, True, True),
     270: Turn(True, False, True),
@@ -41,14 +41,14 @@ ANGLES: Mapping[int, Turn] = {  # clockwise, as OpenCV tells them
 
 
 def mirrored_turn(header: bytes) -> Turn | None:
-    """What the first track of images in an mp4's index says, where it mirrors them."""
+    """The turn of the first video track in an mp4's index, if it mirrors frames."""
     for name in re.finditer(b"tkhd[\0\1]", header):
         start = name.start() + (44 if header[name.end() - 1] == 0 else 56)
         fields = header[start : start + 44]
         if len(fields) < 44:
             continue
-        a, b, _, c, d, _, _, _, one, width, height = struct.unpack(">11i", fields)
-        if one != 1 << 30 or width <= 0 or height <= 0:  # of sound, or no header at all
+        a, b, _, c, d, _, _, _, unity, width, height = struct.unpack(">11i", fields)
+        if unity != 1 << 30 or width <= 0 or height <= 0:  # a sound track, or no header
             continue
         if b == c == 0 and {abs(a), abs(d)} == {_ONE} and a * d < 0:
             return Turn(False, a < 0, d < 0)

@@ -1,8 +1,8 @@
-"""Write a webm video (VP8), playable as far as it was written.
+"""Write a webm video (VP8) that stays playable when writing is interrupted.
 
-Built on OpenCV's FFmpeg, whose free encoders are MPEG-4 part 2 (browsers do not play
-it), VP8 and VP9; VP9 takes 6 times as long as VP8 for a fifth fewer bytes. OpenCV writes constant
-frame rates only, so times are kept by holding an image as long as it stood, or leaving one out.
+Built on OpenCV's FFmpeg, whose free encoders are MPEG-4 part 2 (not played by browsers), VP8 and
+VP9. VP9 takes 6 times as long as VP8 for a fifth fewer bytes. OpenCV writes constant frame rates
+only, so images are repeated or left out to keep their times.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from litepose.core.names import local_path, name_for_c
 from litepose.imaging.silence import suppress_stderr
 from litepose.imaging.write import check_place
 
-FASTEST = 60.0  # frames a second written at most
+FASTEST = 60.0  # largest number of frames written per second
 SLOWEST = 0.01  # below, FFmpeg has no encoder for it
-LONGEST_HOLD = 60.0  # seconds; a gap in the times that is longer is shortened to this
-_FREE_BYTES = 16 << 20  # what the disk must have left
-_LOOK_EVERY = 2.0  # seconds between looks at the disk
+LONGEST_HOLD = 60.0  # seconds; a longer gap in the times is shortened to this
+_FREE_BYTES = 16 << 20  # that must be left on the disk
+_CHECK_EVERY = 2.0  # seconds between checks of the free space
 
 
 class VideoWriter:
@@ -43,12 +43,12 @@ class VideoWriter:
                 f"a video needs a size and {SLOWEST:g} frames a second or more; got {size_wh},"
                 f" {fps:g} fps"
             )
-        # VP8 stores half as many colors each way: odd sides would lose a line.
+        # VP8 halves the color resolution: odd sides would lose a line.
         self.size_wh = size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2
         self.fps = min(fps, FASTEST)
         if max(self.size_wh) > 16382:
             raise LitePoseError(f"a webm video has at most 16382 pixels a side; got {size_wh}")
-        with suppress_stderr():  # a warning about webm and VP8 that is wrong and has no switch
+        with suppress_stderr():  # a wrong warning about webm and VP8 that cannot be disabled
             self._writer = cv2.VideoWriter(
                 name_for_c(self.path.resolve()), cv2.CAP_FFMPEG,
                 cv2.VideoWriter.fourcc(*"VP80"), self.fps, self.size_wh,
@@ -57,13 +57,13 @@ class VideoWriter:
             raise LitePoseError(f"cannot write {self.path}: OpenCV here has no VP8 encoder")
         self.resized = 0
         self._held: np.ndarray | None = None
-        self._written, self._shift, self._looked = 0, 0.0, time.monotonic()
+        self._written, self._shift, self._checked = 0, 0.0, time.monotonic()
 
     def write(self, image: np.ndarray, seconds: float) -> None:
-        """Show (H, W, 3) uint8 RGB from that time of the video on.
+        """Show an image (H, W, 3) uint8 RGB from that time of the video on.
 
-        Raises LitePoseError for other images and times, after `close`, and where the disk is
-        nearly full; what was written stays playable.
+        Raises LitePoseError for invalid images and times, after `close`, and if the disk is nearly
+        full; the video so far stays playable.
         """
         if not self._writer.isOpened():
             raise LitePoseError(f"{self.path} was closed already; nothing more can be written")
@@ -114,11 +114,11 @@ class VideoWriter:
         return cv2.copyMakeBorder(image, top, below - top, left, right - left, border)
 
     def _check_disk(self) -> None:
-        """OpenCV does not report a failed write, and a missing end cannot be repaired."""
+        """Check the free space: OpenCV does not report a failed write."""
         now = time.monotonic()
-        if now - self._looked < _LOOK_EVERY:
+        if now - self._checked < _CHECK_EVERY:
             return
-        self._looked = now
+        self._checked = now
         free = shutil.disk_usage(self.path.parent).free
         if free < _FREE_BYTES:
             raise LitePoseError(
@@ -128,7 +128,7 @@ class VideoWriter:
 
 
 def check_video(path: str | Path) -> None:
-    """Raise LitePoseError where a video could not be written: to be asked before long work."""
+    """Raise LitePoseError if a video cannot be written to `path`. Call it before long work."""
     path = local_path(path)
     if path.suffix.lower() != ".webm":
         raise LitePoseError(f"videos are written as .webm; got {path}")

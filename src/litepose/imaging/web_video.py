@@ -1,8 +1,8 @@
 """Read a video from the web through the checked connection.
 
-FFmpeg would follow redirects to anywhere; here every address is checked as a
-image's is (url.py), and the bytes before OpenCV sees them. Nothing may be raised into OpenCV,
-which calls from C++ and would crash: trouble ends the bytes and is kept in `trouble`.
+FFmpeg would follow redirects to any address. Here every address is checked as for images (url.py),
+and the bytes before OpenCV sees them. An exception raised into OpenCV's C++ code would crash the
+process, so an error ends the bytes and is kept in `trouble`.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from litepose.imaging.video_kinds import PROBED_BYTES, is_container, names_other
 from litepose.imaging.video_turn import TRACK_HEADER
 
 _SKIP = 1 << 16
-_SIGNATURE = 200  # bytes that tell a kind
+_SIGNATURE = 200  # bytes that identify the kind of a file
 _NO_VIDEO = "gives no video: its bytes are those of no kind of video that is read"
 _MOST_HEADERS = 1 << 16
-_LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # what comes at its own pace
+_LIVE = ("multipart/x-mixed-replace", "video/mp2t")  # kinds that arrive in real time
 
 
 class WebVideo(io.BufferedIOBase):
-    """size: in bytes, or None where it does not say; live: a camera's; trouble: what ended it;
-    headers: where the tracks of an mp4 say how frames lie, as far as it was read
+    """size: in bytes, or None if unknown; live: from a camera; trouble: the error that ended it;
+    headers: the track headers of an mp4, as far as it was read
 
-    Raises LitePoseError where the address is refused, or answers with something else than bytes.
+    Raises LitePoseError if the address is refused or does not return a video.
     """
 
     def __init__(self, url: str, seconds: float, limits: ReadLimits) -> None:
         self._address, self._seconds, self._limits = url, seconds, limits
-        self._url = without_password(url)  # as errors name it
+        self._url = without_password(url)  # for messages
         self.trouble: str | None = None
         self._at = self._wanted = 0
         self._connection: http.client.HTTPConnection | None = None
         self._response: http.client.HTTPResponse | None = None
         self._sock: socket.socket | None = None
-        # Until it is open no frame is waited for, so nothing else cuts a server that drips.
+        # No other time limit holds until the video is open, so this one stops a slow trickle.
         self._opening = threading.Timer(seconds, self._open_too_long)
         self._opening.daemon = True
         self._opening.start()
@@ -56,7 +56,7 @@ class WebVideo(io.BufferedIOBase):
             raise
 
     def _begin(self) -> None:
-        self._ask(0)
+        self._request(0)
         self.size = self._body.length
         kind = self._body.headers.get_content_type()
         self.live = self.size is None and kind in _LIVE
@@ -81,12 +81,12 @@ class WebVideo(io.BufferedIOBase):
                 self.trouble, data = f"{self._url} {_NO_VIDEO}", b""
             self._note(data)
             return data
-        except Exception as exc:  # whatever it is, OpenCV must not see it
+        except Exception as exc:  # no exception may reach OpenCV
             self.trouble = self.trouble or f"{self._url} broke off: {exc or type(exc).__name__}"
             return b""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        if whence == io.SEEK_END:  # FFmpeg asks how long it is
+        if whence == io.SEEK_END:  # FFmpeg requests the size
             return -1 if self.size is None else self.size + min(0, offset + 1)
         target = offset + (self._wanted if whence == io.SEEK_CUR else 0)
         if self.size is None and target != self._wanted:
@@ -95,7 +95,7 @@ class WebVideo(io.BufferedIOBase):
         return target
 
     def opened(self) -> None:
-        """The time for opening is no longer counted: frames have a limit of their own."""
+        """End the time limit for opening: frames have a limit of their own."""
         self._opening.cancel()
 
     def _open_too_long(self) -> None:
@@ -103,7 +103,7 @@ class WebVideo(io.BufferedIOBase):
         self.interrupt()
 
     def interrupt(self) -> None:
-        """A read that waits ends, as if the server had gone."""
+        """End a read that waits, as if the server had disconnected."""
         if self._sock is not None:
             hang_up(self._sock)
 
@@ -123,7 +123,7 @@ class WebVideo(io.BufferedIOBase):
                 opened.close()
 
     def _check_first(self) -> bytes:
-        """The first bytes, after a check of their kind."""
+        """Read the first bytes and check their kind."""
         first = b""
         try:
             while data := self._body.read1(_SIGNATURE - len(first)):
@@ -141,7 +141,7 @@ class WebVideo(io.BufferedIOBase):
         return first
 
     def _note(self, data: bytes) -> None:
-        """Keep the headers of tracks, and the end of the data: the next may go on with it."""
+        """Keep track headers, and the end of the data, where the next header may begin."""
         both = self._tail + data
         place = both.find(b"tkhd")
         if place >= 0 and len(self.headers) < _MOST_HEADERS:
@@ -150,20 +150,20 @@ class WebVideo(io.BufferedIOBase):
 
     def _go_to(self, place: int) -> None:
         if place < self._at or place - self._at > _SKIP:
-            self._ask(place)
+            self._request(place)
             self._at = place if self._body.status == http.client.PARTIAL_CONTENT else 0
-        while self._at < place:  # near, or the server knows no ranges
+        while self._at < place:  # near, or the server does not support ranges
             data = self._body.read1(min(_SKIP, place - self._at))
             if not data:
                 return
             self._at += len(data)
 
-    def _ask(self, place: int) -> None:
-        """Have the response, from byte `place` on where the server can, behind all redirects."""
+    def _request(self, place: int) -> None:
+        """Request the video from byte `place` on, if the server supports it; follows redirects."""
         at = self._address
         for _ in range(self._limits.redirects + 1):
             try:
-                response = self._answer(at, place)
+                response = self._send(at, place)
             except LitePoseError:
                 raise
             except (OSError, http.client.HTTPException, ValueError) as exc:
@@ -181,13 +181,13 @@ class WebVideo(io.BufferedIOBase):
             )
         refuse_unless_media(response, self._url, "video", (200, http.client.PARTIAL_CONTENT))
 
-    def _answer(self, url: str, place: int) -> http.client.HTTPResponse:
+    def _send(self, url: str, place: int) -> http.client.HTTPResponse:
         deadline = time.monotonic() + self._seconds
         self._leave()
         connection, target = connect(url, deadline, self._limits.allow_private)
         self._connection = connection
         sock = self._sock = connection.sock
-        # Socket timeouts start anew with each byte; only a watchdog cuts a server that drips.
+        # A socket's timeout starts again with each byte; only a watchdog ends a slow trickle.
         watchdog = threading.Timer(self._seconds, hang_up, [sock])
         watchdog.daemon = True
         watchdog.start()
@@ -207,4 +207,4 @@ class WebVideo(io.BufferedIOBase):
             return self._response
         finally:
             watchdog.cancel()
-            forget(sock)  # from now on `interrupt` of the video ends it
+            forget(sock)  # from now on the video's own `interrupt` ends it

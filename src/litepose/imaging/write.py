@@ -1,6 +1,6 @@
 """Write an image file, whole or not at all.
 
-JPEG keeps full color resolution: halved, as is usual, it smears thin limbs.
+JPEG keeps full color resolution, because the usual half resolution smears thin limbs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.names import local_path
 from litepose.core.temporary import temporary_beside
 
-_QUALITY: Mapping[str, int | None] = {  # OpenCV's name for quality, where the format has one
+_QUALITY: Mapping[str, int | None] = {  # OpenCV's quality setting, if the format has one
     ".jpg": cv2.IMWRITE_JPEG_QUALITY,
     ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
     ".webp": cv2.IMWRITE_WEBP_QUALITY,
@@ -31,7 +31,7 @@ def save_image(path: str | Path, image: np.ndarray, quality: int = 92) -> Path:
     """Write (H, W, 3) uint8 RGB in the format that the suffix names; returns the path.
 
     quality: 1..100, for JPEG and WebP. An existing file is replaced only when the new one is
-    complete. Raises LitePoseError for an unknown suffix and where writing fails.
+    complete. Raises LitePoseError for an unknown suffix or if writing fails.
     """
     path = local_path(path)
     data = encode_image(image, path.suffix, quality)
@@ -65,7 +65,7 @@ def encode_image(image: np.ndarray, suffix: str, quality: int = 92) -> bytes:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise LitePoseError where `save_image` could not write: to be asked before long work.
+    """Raise LitePoseError if `save_image` could not write to `path`. Call it before long work.
 
     An existing file at `path` is not touched.
     """
@@ -75,7 +75,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def check_place(path: Path) -> None:
-    """Raise LitePoseError where no new file can be made at `path`."""
+    """Raise LitePoseError if no new file can be created at `path`."""
     if path.is_dir():
         raise LitePoseError(f"cannot write {path}: it is a folder; name a file in it")
     part = _part_of(path)

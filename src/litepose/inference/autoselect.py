@@ -1,7 +1,7 @@
 """`backend="auto"`: measure once which runtime and thread count is fastest here.
 
-The choice is stored per model file, machine and versions in the user's cache folder. Where the
-cache cannot be read or written, the only cost is another measurement.
+The choice is stored per model file, machine and versions in the user's cache folder. If the cache
+cannot be read or written, the measurement is repeated.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from litepose.inference.system import BackgroundLoad, cache_folder, cpu_name, us
 from litepose.models.model_file import resolve_model
 
 _REMEMBERED = 64  # choices kept, newest first
-_PATIENCE_S = 0.5  # for each candidate, after its warm-up
-_RUNS = (4, 30)  # at least, at most
-_BUSY = 0.2  # of all cores taken by other programs: what was measured then holds for now only
-_MARGIN = 0.95  # what replaces the usual runtime must be this much faster: it starts more slowly
+_PATIENCE_S = 0.5  # seconds for each candidate, after its warm-up
+_RUNS = (4, 30)  # fewest and most runs
+_BUSY = 0.2  # share of cores used by other programs above which a choice is not stored
+_MARGIN = 0.95  # another runtime must be this much faster, because it starts more slowly
 
 
 @dataclass(frozen=True)
 class Choice:
-    """backend, options: to open it with; measured_ms: of each candidate, such as
-    {"onnxruntime 2": 20.4}, empty where there was nothing to choose from;
-    busy: other programs kept the cores while it was measured, so it was not remembered."""
+    """backend, options: for `open_backend`; measured_ms: of each candidate, such as
+    {"onnxruntime 2": 20.4}, empty with a single candidate;
+    busy: other programs used the cores during the measurement, so it was not stored."""
 
     backend: str
     options: RuntimeOptions
@@ -62,15 +62,15 @@ def choose(
 ) -> Choice:
     """The fastest backend and thread count for a model at its input size, or at `input_size`.
 
-    options: threads other than 0 are kept; providers, device and precision leave only the backends
-    that know them. Raises LitePoseError where nothing here can run the model.
+    options: threads other than 0 are kept; providers, device and precision restrict the choice to
+    backends that support them. Raises LitePoseError if no backend here can run the model.
     """
     candidates = _candidates(model, options)
     if len(candidates) == 1:
         return Choice(*candidates[0], measured_ms={}, remembered=False)
     key, memory = _key(model, options, input_size), _recall()
     known = memory.pop(key, {})
-    new = [one for one in candidates if _label(*one) not in known]
+    new = [candidate for candidate in candidates if _label(*candidate) not in known]
     busy = False
     if new:
         others = BackgroundLoad()
@@ -78,15 +78,15 @@ def choose(
         busy = (others.share() or 0) > _BUSY
         if not busy:
             _remember({key: known} | memory)
-    measured = {_label(*one): known[_label(*one)] for one in candidates}
+    measured = {_label(*candidate): known[_label(*candidate)] for candidate in candidates}
     backend, chosen = _best(candidates, measured)
     return Choice(backend, chosen, measured, remembered=not new, busy=busy)
 
 
 def measure_ms(backend: Backend, input_wh: tuple[int, int]) -> float:
-    """Milliseconds of one forward pass: the 20th percentile, which other programs influence little.
+    """Milliseconds of one forward pass: the 20th percentile, which other programs change little.
 
-    Two warm-up runs do not count."""
+    Two warm-up runs are not counted."""
     images = np.random.default_rng(0).normal(0, 1, (1, 3, *input_wh[::-1])).astype(np.float32)
     least, most = _RUNS
     times = run_seconds(
@@ -105,11 +105,11 @@ def _candidates(
         names = [name for name in names if name in ("torch", "openvino")]
     if options.precision != DEFAULTS.precision:
         names = [name for name in names if name == "openvino"]
-    if not names:  # opening it the usual way says what is missing
+    if not names:  # opening the default backend reports what is missing
         open_backend(model, None, options)
         raise LitePoseError("no backend here can run this model with these options")
     cores = usable_cores()
-    # On many cores a small network is often faster on fewer: they wait for each other.
+    # A small network is often faster on fewer cores, because threads wait for each other.
     counts = [options.threads] if options.threads else sorted({cores, max(1, cores // 2)})[::-1]
     return [(name, replace(options, threads=n)) for name in names for n in counts]
 
@@ -170,7 +170,7 @@ def _recall() -> dict[str, dict[str, float]]:
             str(key): {str(name): float(ms) for name, ms in times.items()}
             for key, times in data.items()
         }
-    except (OSError, ValueError, TypeError, AttributeError, RuntimeError):  # no home, no JSON
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError):  # no home, invalid JSON
         return {}
 
 

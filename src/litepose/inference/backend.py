@@ -1,8 +1,8 @@
-"""Backend: the protocol of everything that runs a network, its options and shared checks.
+"""Backend: the interface of all runtimes, its options and shared checks.
 
 A backend turns a batch of inputs into `Maps`. It reads the model's settings from the metadata of
 the ONNX or OpenVINO file or the header of the checkpoint. A missing package, provider or device is
-an error, never a silent fallback.
+an error; there is no silent fallback.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ MOST_THREADS = 1024
 class Backend(Protocol):
     """Runs one network. `run` may be called from several threads at once.
 
-    file: what it was opened from, None for a network in memory; threads: cores it may use;
-    fixed_wh: the one input size of the file, None where it is free
+    file: the opened model file, None for a network in memory; threads: cores it may use;
+    fixed_wh: the only input size of the file, None for any size
     """
 
     name: str
@@ -43,15 +43,15 @@ class Backend(Protocol):
         ...
 
     def clone_for(self, workers: int) -> Backend:
-        """The same model with its cores divided among `workers` concurrent callers of `run`."""
+        """The same model, its cores divided among `workers` concurrent callers of `run`."""
         ...
 
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """threads: for the network, 0 takes all cores that this process may use;
+    """threads: for the network, 0 means all cores that this process may use;
     providers: onnxruntime execution providers, best first; device: of PyTorch or OpenVINO;
-    precision: of OpenVINO's arithmetic; bfloat16 is faster where the CPU has it, and coarser."""
+    precision: of OpenVINO; bfloat16 is less exact, and faster on CPUs that support it."""
 
     threads: int = 0
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
@@ -70,7 +70,7 @@ class RuntimeOptions:
         return self.threads or usable_cores()
 
     def refuse(self, backend: str, *names: str) -> None:
-        """Raise LitePoseError where one of these options, of another backend, was given."""
+        """Raise LitePoseError if an option of another backend was given."""
         meant = {
             "providers": "onnxruntime",
             "device": "PyTorch and OpenVINO (--backend torch, openvino)",
@@ -89,7 +89,7 @@ DEFAULTS = RuntimeOptions()
 
 
 def parse_info(text: str | None, path: Path) -> ModelInfo:
-    """The settings inside a model file. Raises LitePoseError where it holds none of ours."""
+    """The settings inside a model file. Raises LitePoseError if there are none."""
     if text is None:
         raise LitePoseError(
             f"{path} holds no litepose settings, so how to feed and read it is unknown;"
@@ -102,9 +102,9 @@ def parse_info(text: str | None, path: Path) -> ModelInfo:
 
 
 def check_outputs(info: ModelInfo, path: Path, outputs: Sequence[tuple[str, int | None]]) -> None:
-    """outputs: name and keypoints (None: open) of each, as the file has them.
+    """Raise LitePoseError if a file's outputs do not fit its settings.
 
-    Raises LitePoseError where they differ from what the settings promise.
+    outputs: name and number of keypoints (None: not fixed) of each output
     """
     found = [name for name, _ in outputs]
     wanted = [*(f"heatmaps_{stride}" for stride in info.strides), "tags"]
@@ -124,8 +124,8 @@ def check_outputs(info: ModelInfo, path: Path, outputs: Sequence[tuple[str, int 
 
 
 def maps_of(info: ModelInfo, outputs: Sequence[np.ndarray], batch: int) -> Maps:
-    """Network outputs of a batch as Maps. Raises LitePoseError where a shape is not as promised:
-    a file's graph may compute anything."""
+    """Network outputs of a batch as Maps. Raises LitePoseError if a shape does not fit the
+    settings: the graph of a file may compute anything."""
     *heatmaps, tags = outputs
     k = info.skeleton.num_keypoints
     wanted = [(4, heat) for heat in heatmaps] + [(5, tags)]
@@ -142,9 +142,10 @@ def maps_of(info: ModelInfo, outputs: Sequence[np.ndarray], batch: int) -> Maps:
 
 
 def fixed_size(path: Path, shape: Sequence[int | None]) -> tuple[int, int] | None:
-    """(width, height) of a file that was exported for one size; None where it takes any.
+    """(width, height) of a file that was exported for one size; None if it takes any.
 
-    shape: (B, 3, H, W) of its input, None where open. Raises LitePoseError for any other input.
+    shape: (B, 3, H, W) of its input, None for sides that are not fixed. Raises LitePoseError for
+    inputs of another form.
     """
     if len(shape) == 4 and shape[0] in (None, 1) and shape[1] in (None, 3):
         height, width = shape[2:]

@@ -11,8 +11,8 @@ from litepose.inference.results import PredictOptions
 
 
 class Effort(NamedTuple):
-    """model: a name in the zoo, used where none is given; one_view: one view at the model's size
-    instead of its own views; views: others than its own; flip_test, focus: as in PredictOptions"""
+    """model: name of the default model in the zoo; one_view: one view at the model's size instead
+    of the model's views; views: instead of the model's; flip_test, focus: see PredictOptions"""
 
     model: str
     one_view: bool = False
@@ -30,7 +30,7 @@ USUAL = "usual"
 
 
 def find_effort(name: str) -> Effort:
-    """Raises LitePoseError that proposes the nearest word."""
+    """The effort of that name. Raises LitePoseError that suggests the nearest name."""
     if name not in EFFORTS:
         raise LitePoseError(
             f"no effort {name!r}{did_you_mean(name, EFFORTS)}; there are {', '.join(EFFORTS)}"
@@ -39,7 +39,7 @@ def find_effort(name: str) -> Effort:
 
 
 def effort_options(effort: Effort, info: ModelInfo) -> PredictOptions:
-    """How a model predicts at that effort."""
+    """The options of a model at an effort."""
     views: tuple[int, ...] | None = (info.input.size,) if effort.one_view else None
     if effort.views and info.name == effort.model and info.input.views:
         views = effort.views

@@ -1,9 +1,9 @@
 """Tracks: position, motion and uncertainty of tracked people.
 
-A Kalman filter of the position of the whole body (constant velocity, damped), in units of the
-person's size, so that near and far people share settings; and OKS, widened by the position's
-uncertainty.
-Times are seconds. After Bar-Shalom, Li and Kirubarajan (2001), chapter 6, the same for x and y.
+A Kalman filter estimates the position of the whole body (damped constant velocity), in units of the
+person's size, so that near and far people share settings. The similarity is OKS, widened by the
+uncertainty of the position. Times are in seconds.
+Source: Bar-Shalom, Li and Kirubarajan (2001), chapter 6; x and y are filtered in the same way.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import numpy as np
 from litepose.core.oks import pose_area
 from litepose.core.poses import Poses
 
-# In sizes (a size is the root of a pose's area) and seconds; found on generated clips of seeds
-# other than those that docs/tracking.md reports.
-PLACE_NOISE = 0.05  # how far off one sighting of the whole body is
-FIRST_SPEED = 1.0  # how fast somebody just seen may be
-SPEED_CHANGE = 1.5  # how much a speed changes in a second
-SPEED_LASTS = 0.5  # a speed not seen any more fades with this time
-KEYPOINT_LASTS = 0.2  # a keypoint not seen any more counts less and less with this time
-SIZE_LASTS = 0.4  # a size larger than what is seen now fades with this time
-WAITING = 0.7  # a person not seen is less and less alike anybody with this time
-CENTER_SIGMA = 0.09  # the spread of a center, as an OKS sigma
-CENTER_WEIGHT = 2.0  # keypoints that a center counts for
-SHAPE_GAIN = 0.8  # how much of a new pose is taken over, apart from its place
+# In sizes (square root of a pose's area) and seconds; tuned on synthetic clips with other seeds
+# than those reported in docs/tracking.md.
+PLACE_NOISE = 0.05  # standard deviation of one detection of the whole body
+FIRST_SPEED = 1.0  # standard deviation of a new person's speed
+SPEED_CHANGE = 1.5  # standard deviation of the change of speed in a second
+SPEED_LASTS = 0.5  # time constant with which the speed of an undetected person decays
+KEYPOINT_LASTS = 0.2  # time constant with which an undetected keypoint loses weight
+SIZE_LASTS = 0.4  # time constant with which a size above the detected one decays
+WAITING = 0.7  # time constant with which the similarity to an undetected person decays
+CENTER_SIGMA = 0.09  # OKS sigma of a center
+CENTER_WEIGHT = 2.0  # weight of a center, in keypoints
+SHAPE_GAIN = 0.8  # share of a detected pose, relative to its center, in the update
 
 
 @dataclass(eq=False)
 class Tracks:
     """T tracks, one row each.
 
-    keypoints_xy (T, K, 2) and center_xy (T, 2): estimated positions, px; weights (T, K) how
-    much each keypoint counts; size (T,) px; velocity (T, 2) px/s; spread (T, 3) variance of the
+    keypoints_xy (T, K, 2) and center_xy (T, 2): estimated positions, px; weights (T, K) of
+    the keypoints; size (T,) px; velocity (T, 2) px/s; spread (T, 3) variance of the
     position, its covariance with the speed, variance of the speed, in sizes and seconds; seen (T,)
     the time of the last detection; hits (T,) detections
     """
@@ -106,7 +106,7 @@ def predict_tracks(people: Tracks, dt: float) -> Tracks:
 
 
 def pairwise_similarity(old: Tracks, new: Tracks, sigmas: np.ndarray, centerd: bool) -> np.ndarray:
-    """(T, N) in 0..1: OKS over the keypoints that both have, by their weights, and the center."""
+    """(T, N) in 0..1: weighted OKS over keypoints that both have, and the center."""
     area = np.maximum(old.size[:, None], new.size) ** 2  # (T, N)
     unsure = old.spread[:, :1]  # (T, 1)
     weights = np.sqrt(old.weights)[:, None] * np.sqrt(new.weights)  # (T, N, K)
@@ -114,15 +114,15 @@ def pairwise_similarity(old: Tracks, new: Tracks, sigmas: np.ndarray, centerd: b
     near *= (-0.5 / (4 * sigmas**2 + unsure))[:, None]
     near = np.exp(near, out=near) * weights
     every = np.ones(len(sigmas))
-    alike, total = near @ every, weights @ every  # (T, N)
+    similarity, total = near @ every, weights @ every  # (T, N)
     if centerd:
         close = _squared(old.center_xy[:, None], new.center_xy) / area
         shown, now = (np.sqrt(people.weights.mean(axis=1)) for people in (old, new))
         counts = CENTER_WEIGHT * shown[:, None] * now
-        alike += counts * np.exp(-0.5 * close / (4 * CENTER_SIGMA**2 + unsure))
+        similarity += counts * np.exp(-0.5 * close / (4 * CENTER_SIGMA**2 + unsure))
         total += counts
     waited = new.seen[:1] - old.seen[:, None]
-    return alike / np.maximum(total, 1e-9) * np.exp(-waited / WAITING)
+    return similarity / np.maximum(total, 1e-9) * np.exp(-waited / WAITING)
 
 
 def _squared(points_xy: np.ndarray, others_xy: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ def open_predictor(
     limits: ReadLimits | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Predictor:
-    """See `litepose.load`; `say` is told what backend "auto" chose."""
+    """See `litepose.load`. say: called with the choice of backend "auto"."""
     check_kind("effort", effort, str | None)
     check_kind("backend", backend, str | None)
     check_kind("limits", limits, ReadLimits | None)

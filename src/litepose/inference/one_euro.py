@@ -1,8 +1,8 @@
 """One-Euro smoothing of keypoints over time.
 
-Source: Casiez, Roussel and Vogel, CHI 2012: a low-pass filter whose cutoff rises with speed. Ours
-differs: speeds are in person sizes a second, so that settings hold for near and far people; a
-keypoint follows its detection in proportion to its score, and the motion of the body for the rest.
+Source: Casiez, Roussel and Vogel, CHI 2012: a low-pass filter whose cutoff rises with speed.
+Differences: speeds are in person sizes per second, so that near and far people share settings; a
+keypoint follows its detection in proportion to its score, and the motion of the body otherwise.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from litepose.core.oks import pose_area
 from litepose.core.poses import Poses
 from litepose.inference.tracker import STEP_BACK
 
-SPEED_CUTOFF_HZ = 1.0  # the low pass on speeds themselves, as in the paper
+SPEED_CUTOFF_HZ = 1.0  # cutoff of the low-pass filter of speeds, as in the paper
 
 
 @dataclass(frozen=True)
 class SmoothOptions:
     """How keypoints are smoothed.
 
-    cutoff:       Hz, for keypoints that stand still; lower is smoother
-    speed_cutoff: Hz more for each person size (root of the pose's area) a second; higher lags less
-    sure_score:   keypoints scoring this or more are followed fully
-    keep_seconds: the filter of a person or keypoint not seen for longer is reset
+    cutoff:       Hz, for keypoints at rest; lower is smoother
+    speed_cutoff: Hz added per person size (square root of the pose's area) per second; higher lags
+                  less
+    sure_score:   keypoints with this score or more follow their detection fully
+    keep_seconds: the filter of a person or keypoint undetected for longer is reset
     """
 
     cutoff: float = 1.5
@@ -48,8 +49,8 @@ class SmoothOptions:
 class _Tracks(NamedTuple):
     """P smoothed people, one row each.
 
-    ids (P,); keypoints_xy (P, K, 2) smoothed places, px; speed (P, K, 2) px/s; seen (P, K) when
-    each keypoint was last found; time (P,) when the person was
+    ids (P,); keypoints_xy (P, K, 2) smoothed positions, px; speed (P, K, 2) px/s; seen (P, K) time
+    of each keypoint's last detection; time (P,) of the person's last detection
     """
 
     ids: np.ndarray
@@ -63,7 +64,7 @@ class _Tracks(NamedTuple):
 
 
 class Smoother:
-    """Smooths the keypoints of people with ids. One per video; feed it every frame in order."""
+    """Smooth the keypoints of people with ids. One per video; call `update` with every frame."""
 
     def __init__(self, options: SmoothOptions = SmoothOptions()) -> None:
         self.options = options
@@ -71,11 +72,11 @@ class Smoother:
         self._time = -math.inf
 
     def update(self, poses: Poses, seconds: float) -> Poses:
-        """The same people with smoothed keypoints; those that were not found are left as they are.
+        """The same people with smoothed keypoints; missing keypoints stay as they are.
 
-        seconds: the frame's time in the video; where it goes back (the video starts again), or the
-        person is new, keypoints are returned unchanged.
-        Raises LitePoseError without ids, where one comes twice, or where the time is no number.
+        seconds: time of the frame in the video. Keypoints of new people, and of all if the time
+        goes back (the video starts again), are returned unchanged.
+        Raises LitePoseError without ids, if an id is repeated, or if the time is not a number.
         """
         if not math.isfinite(seconds):
             raise LitePoseError(f"a frame's time must be a number of seconds; got {seconds}")
@@ -83,16 +84,18 @@ class Smoother:
             raise LitePoseError("smoothing needs track ids; give it the result of a Tracker")
         if len(np.unique(poses.track_ids)) < len(poses):
             raise LitePoseError(
-                f"an id may stand for one person of a frame only; got {poses.track_ids.tolist()}"
+                f"an id may belong to one person of a frame only; got {poses.track_ids.tolist()}"
             )
         if seconds < self._time - STEP_BACK:
             self.forget()
         now = self._time = max(seconds, self._time)
         new = _as_seen(poses, now)
         old = new.rows(np.arange(0)) if self._people is None else self._people
-        at = {name: row for row, name in enumerate(old.ids.tolist())}
-        known = np.array([i for i, name in enumerate(poses.track_ids.tolist()) if name in at], int)
-        before = old.rows(np.array([at[name] for name in poses.track_ids[known].tolist()], int))
+        row_of = {name: row for row, name in enumerate(old.ids.tolist())}
+        known = np.array(
+            [i for i, name in enumerate(poses.track_ids.tolist()) if name in row_of], int
+        )
+        before = old.rows(np.array([row_of[name] for name in poses.track_ids[known].tolist()], int))
         sizes = np.sqrt(pose_area(poses.keypoints_xy, poses.scores))[known]
         smooth, speed = self._filtered(before, new.keypoints_xy[known], poses.scores[known], sizes)
         new.keypoints_xy[known], new.speed[known] = smooth, speed
@@ -109,7 +112,7 @@ class Smoother:
     def _filtered(
         self, old: _Tracks, points: np.ndarray, scores: np.ndarray, sizes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Places and speeds, both (P, K, 2), of people `old`, now seen at points with scores."""
+        """Positions and speeds, both (P, K, 2), of people `old` after detections with scores."""
         dt = (self._time - old.time)[:, None, None]  # (P, 1, 1)
         fresh = ((scores > 0) & (self._time - old.seen > self.options.keep_seconds))[..., None]
         sure = np.minimum(scores / self.options.sure_score, 1)[..., None] * ~fresh  # (P, K, 1)
@@ -119,7 +122,7 @@ class Smoother:
         fast = np.sqrt((speed**2).sum(axis=2, keepdims=True)) / sizes[:, None, None]
         cutoff = self.options.cutoff + self.options.speed_cutoff * fast
         step = sure * _gain(cutoff, dt) * change
-        # The body's own step takes along what is unsure.
+        # Uncertain keypoints move with the body.
         body = (sure * step).sum(axis=1, keepdims=True)
         along = (1 - sure) * body / np.maximum(sure.sum(axis=1, keepdims=True), 1e-9)
         smooth = old.keypoints_xy + step + along
@@ -139,5 +142,5 @@ def _as_seen(poses: Poses, now: float) -> _Tracks:
 
 
 def _gain(cutoff_hz: np.ndarray | float, dt: np.ndarray) -> np.ndarray:
-    """Share of a change that a first-order low pass lets through in dt seconds."""
+    """Share of a change that passes a first-order low-pass filter in dt seconds."""
     return 1 - 1 / (1 + 2 * math.pi * dt * cutoff_hz)

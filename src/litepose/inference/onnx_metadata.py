@@ -1,8 +1,8 @@
-"""Read the metadata of an ONNX file and refuse outside weights, before a runtime opens it.
+"""Read the metadata of an ONNX file and refuse weights outside its folder.
 
-Source: the protobuf encoding and onnx.proto's field numbers. The inference install has no `onnx`
-package, and weights may be in other files: the runtimes would read any path that the file names.
-Ours reads only the fields it needs and refuses paths that lead out of the file's folder.
+Source: the protobuf encoding and field numbers of onnx.proto. The inference install has no `onnx`
+package. Weights may be in other files, and runtimes read any path that the file names; so this
+check runs first. It reads only the fields it needs and refuses paths outside the file's folder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from litepose.core.errors import LitePoseError
 
-# Field numbers on the way from a ModelProto to the locations of external tensors.
+# Field numbers on the path from ModelProto to the locations of external tensors.
 _GRAPH, _METADATA, _FUNCTIONS = 7, 14, 25  # of ModelProto
 _INSIDE = {  # kind of message -> {field: kind of message inside}
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -27,8 +27,8 @@ _INSIDE = {  # kind of message -> {field: kind of message inside}
 def read_metadata(path: Path) -> dict[str, str]:
     """The metadata properties of an ONNX file, after a check of where its weights are.
 
-    Raises LitePoseError where the file cannot be read, is not ONNX, or names weights in a file
-    that is outside its folder or missing.
+    Raises LitePoseError if the file cannot be read, is not ONNX, or names weights in a file that is
+    missing or outside its folder.
     """
     try:
         content = memoryview(path.read_bytes())
@@ -62,7 +62,7 @@ def _check_inside(path: Path, location: str) -> None:
     folder = path.resolve().parent
     try:
         target = (folder / location).resolve()
-        there = target.is_file()
+        exists = target.is_file()
     except (OSError, ValueError) as exc:  # too long, a zero byte
         raise LitePoseError(
             f"{path} has its weights in a file with an impossible name: {exc}"
@@ -72,12 +72,12 @@ def _check_inside(path: Path, location: str) -> None:
             f"{path} refers to weights in {location}, outside its folder: it is refused; export the"
             " model again, or put its weights beside it"
         )
-    if not there:
+    if not exists:
         raise LitePoseError(f"{path} has its weights in {location}, which is not beside it")
 
 
 def _external(message: memoryview, kind: str) -> Iterator[str]:
-    """Locations of the tensors outside the file, anywhere inside a message."""
+    """Locations of external tensors anywhere inside a message."""
     for field, part in _fields(message):
         inner = _INSIDE[kind].get(field)
         if inner == "external":
@@ -98,7 +98,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
-        key &= 0xFFFFFFFF  # as protobuf reads it: what is above would hide a field from us
+        key &= 0xFFFFFFFF  # as protobuf reads it; higher bits could hide a field
         wire = key & 7
         if wire == 0:
             _, at = _varint(message, at)

@@ -26,8 +26,8 @@ from litepose.models.model_file import ModelFile
 
 
 class OnnxBackend:
-    """Raises LitePoseError where the file is missing, is not ONNX, holds no settings of ours, has
-    weights outside its folder, or a provider is not there."""
+    """Raises LitePoseError if the file is missing, is not ONNX, has no litepose settings or has
+    weights outside its folder, or if a provider is not available."""
 
     name = "onnxruntime"
     file: ModelFile | None
@@ -82,14 +82,14 @@ class OnnxBackend:
 
 
 def session_settings(threads: int) -> Any:
-    """onnxruntime's settings for every session of ours."""
+    """The onnxruntime settings of all sessions."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
-    # Threads that wait spinning take the cores from all else: from other models in this process
-    # and from other programs. On a busy machine of 2 cores P took 26 ms without and 47 with it;
-    # right after five other models had run, 25 and 90.
+    # Threads that spin while waiting take cores from other models in this process and from other
+    # programs. On a busy machine of 2 cores P took 26 ms without spinning and 47 with it; right
+    # after five other models had run, 25 and 90.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings.log_severity_level = 4  # errors reach the user as exceptions
     return settings

@@ -1,6 +1,6 @@
 """Open a backend for a model.
 
-A missing package, provider or device is an error, never a silent fallback.
+A missing package, provider or device is an error; there is no silent fallback.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from litepose.models.model_file import (
     resolve_model,
 )
 
-BACKENDS: Mapping[str, tuple[str, ...]] = {  # and the files that each runs
+BACKENDS: Mapping[str, tuple[str, ...]] = {  # and the suffixes of their files
     "onnxruntime": (".onnx",),
     "openvino": EXPORTED,
     "torch": CHECKPOINTS,
@@ -40,7 +40,7 @@ def open_backend(
 ) -> Backend:
     """Open a model by name (None: the default one) or file: .onnx, .xml, our checkpoint, official.
 
-    backend None takes onnxruntime for ONNX files and names, OpenVINO for its own files, PyTorch for
+    backend None means onnxruntime for names and ONNX files, OpenVINO for its own files, PyTorch for
     checkpoints. Raises LitePoseError for unknown names, missing weights, packages or devices.
     """
     if backend not in (None, *BACKENDS):
@@ -67,7 +67,7 @@ def open_backend(
 
 
 def installed_backends(model: str | os.PathLike[str] | None) -> list[str]:
-    """Names of the backends here that can run the model, the usual one first."""
+    """Names of the installed backends that can run the model, the default one first."""
     suffixes = {file.path.suffix for file in model_files(model)}
     return [
         name

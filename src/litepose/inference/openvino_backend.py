@@ -1,7 +1,7 @@
 """Run an exported model in OpenVINO (.xml or .onnx).
 
-Often faster than onnxruntime, but slower to start. It computes in float32 unless told otherwise:
-by default OpenVINO would take bfloat16 wherever the CPU has it, and keypoints would move.
+Often faster than onnxruntime, but slower to start. The default is float32: OpenVINO's own default
+is bfloat16 on CPUs that support it, which would move keypoints.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVinoBackend:
-    """Raises LitePoseError where the file is missing, is not a model of ours, has weights outside
-    its folder, or the device is not there."""
+    """Raises LitePoseError if the file is missing, is not a litepose model or has weights outside
+    its folder, or if the device is not available."""
 
     name = "openvino"
     file: ModelFile | None
@@ -42,7 +42,7 @@ class OpenVinoBackend:
     def __init__(
         self, file: ModelFile, options: RuntimeOptions = DEFAULTS, streams: int = 1
     ) -> None:
-        """streams: concurrent callers of `run` that the threads are divided among."""
+        """streams: number of concurrent callers of `run`, which share the threads."""
         import openvino
 
         options.refuse(self.name, "providers")
@@ -70,12 +70,12 @@ class OpenVinoBackend:
             self._model = core.compile_model(model, device, wanted)
         except LitePoseError:
             raise
-        except (RuntimeError, ValueError, IndexError) as exc:  # ValueError: a name is no UTF-8
+        except (RuntimeError, ValueError, IndexError) as exc:  # ValueError: a name is not UTF-8
             raise LitePoseError(
                 f"{path} is not a model that OpenVINO can run; get or export it again:"
                 f" {_last_line(exc)}"
             ) from None
-        self._idle: deque[Any] = deque()  # requests that no thread is using
+        self._idle: deque[Any] = deque()  # requests not in use by a thread
 
     def run(self, images: np.ndarray) -> Maps:
         try:
@@ -110,7 +110,7 @@ def _check_precision(core: Any, options: RuntimeOptions) -> None:
         can = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if "BF16" not in can:
             raise LitePoseError(
-                "this CPU has no bfloat16 arithmetic, it would be slower: leave out --precision"
+                "this CPU has no bfloat16 arithmetic, so it would be slower: leave out --precision"
             )
 
 
@@ -128,6 +128,6 @@ def _sides(port: Any) -> list[int | None]:
 
 
 def _last_line(exc: BaseException) -> str:
-    """What went wrong: OpenVINO names its own source files first."""
+    """The reason in an OpenVINO error, which begins with paths of source files."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     return lines[-1] if lines else first_line(exc)

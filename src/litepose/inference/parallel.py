@@ -1,7 +1,7 @@
 """Map a function over items in threads, results in order.
 
-Unlike `ThreadPoolExecutor.map` it takes only a few items ahead, so that a million
-images, or an endless stream, fit in memory.
+Unlike `ThreadPoolExecutor.map` it reads only a few items ahead, so that a million images or an
+endless stream fit in memory.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Result = TypeVar("Result")
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """`function` of each item, in the items' order, `workers` at a time in threads of their own.
+    """Results of `function` for each item, in order, with `workers` threads.
 
     Items are read in the caller's thread, at most `2 * workers` ahead of the current result. With
     one worker nothing is read ahead and no thread is started. An error of `function` is raised in
-    place of its result; an error of `items`, after the results of the items before. When the
-    caller stops, items not begun are dropped and running ones finish by themselves.
+    place of its result, an error of `items` after the results of earlier items. When the caller
+    stops, waiting items are dropped and running ones finish.
     """
     if workers <= 1:
         yield from map(function, items)

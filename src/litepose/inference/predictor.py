@@ -44,8 +44,8 @@ from litepose.inference.results import (
 from litepose.inference.sources import expand
 from litepose.inference.stream import PosedFrame, stream
 
-MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes; larger is surely a mistake
-MANY_FROM = 6  # images; opening the network once more for fewer takes longer than it saves
+MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes; more is almost certainly a mistake
+MANY_FROM = 6  # images; for fewer, opening the network again takes longer than it saves
 MANY_WORKERS = 16
 MANY_INPUT_PIXELS = 1 << 22  # of all inputs in parallel: about 1.5 GB in the network
 
@@ -64,7 +64,7 @@ class Predictor:
         limits: ReadLimits | None = None,
         defaults: PredictOptions = DEFAULT_OPTIONS,
     ) -> None:
-        """Raises LitePoseError where the file has one input size and `input_size` is another."""
+        """Raises LitePoseError if the file has a fixed input size other than `input_size`."""
         check_kind("defaults", defaults, PredictOptions)
         check_kind("limits", limits, ReadLimits | None)
         self.backend = backend
@@ -83,7 +83,7 @@ class Predictor:
         self._many: Predictor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process, where the backend opens its model again; see inference/travel.py."""
+        """State for another process, which opens the model again; see inference/travel.py."""
         return {k: v for k, v in vars(self).items() if k not in ("_opening", "_many")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -107,20 +107,20 @@ class Predictor:
         source: path, http(s) URL, bytes, open file, Pillow image, RGB array, or torch tensor
                 ((H, W, 3) uint8, or (3, H, W) of floats in 0..1) -> Poses;
                 a list of those, a folder or a glob pattern -> list of Poses, in order.
-        how: flip_test, scales, views, threshold, max_people, deadline_ms, see PredictOptions; what
-        is left out or None is taken from `defaults`. The result depends on the image only, except
-        with a deadline, where `Poses.used` names the views taken.
-        Raises LitePoseError for an unreadable image; PredictionError, after all are done, where
-        some of many are unreadable.
+        how: flip_test, scales, views, threshold, max_people, deadline_ms, see PredictOptions; the
+        default of each is in `defaults`. The result depends on the image only, except with a
+        deadline, where `Poses.used` names the views used.
+        Raises LitePoseError for an unreadable image; for several images PredictionError, after all
+        are done.
         """
         options = options_for(self, **how)
         many = expand(source)
         if many is None:
             return self.inspect(source, options).poses
         done = list(self.predict_many(many, options))
-        if any(one.error is not None for one in done):
+        if any(prediction.error is not None for prediction in done):
             raise PredictionError(done)
-        return [one.poses for one in done if one.poses is not None]
+        return [prediction.poses for prediction in done if prediction.poses is not None]
 
     def predict_many(
         self,
@@ -128,22 +128,22 @@ class Predictor:
         options: PredictOptions | None = None,
         **how: Unpack[How],
     ) -> Iterator[Prediction]:
-        """Yield a Prediction per image, in order, also for unreadable images (with the error).
+        """Yield a Prediction per image, in order; for an unreadable image it has the error.
 
-        Several images are predicted in parallel, one core each; the results are those of one at a
-        time. `sources` is read a few items ahead, so memory stays bounded.
+        Images are predicted in parallel, one core each, with the same results as one at a time.
+        `sources` is read only a few items ahead, so memory stays bounded.
         """
         options = options or options_for(self, **how)
         numbered = enumerate(sources)
         few = isinstance(sources, Sized) and len(sources) < MANY_FROM
-        if few or options.deadline_ms is not None:  # side by side, each image would take longer
-            yield from (self._attempt(one, options) for one in numbered)
+        if few or options.deadline_ms is not None:  # in parallel, each image would take longer
+            yield from (self._attempt(item, options) for item in numbered)
             return
         many, workers = divided(self, options)
-        yield from ordered_map(lambda one: many._attempt(one, options), numbered, workers)
+        yield from ordered_map(lambda item: many._attempt(item, options), numbered, workers)
 
-    def _attempt(self, one: tuple[int, ImageSource], options: PredictOptions | None) -> Prediction:
-        i, source = one
+    def _attempt(self, item: tuple[int, ImageSource], options: PredictOptions | None) -> Prediction:
+        i, source = item
         named = str(source) if isinstance(source, str | Path) else f"image {i}"
         try:
             return Prediction(named, self.inspect(source, options).poses, None)
@@ -164,7 +164,7 @@ class Predictor:
         source: what `litepose.video.frames` takes or returns; it is closed at the end
         track: `track_ids` persist from frame to frame; smooth: keypoints are smoothed (implies
         track)
-        Raises LitePoseError where it cannot be opened, has no frames or stalls.
+        Raises LitePoseError if it cannot be opened, has no frames or stalls.
         """
         return stream(self, source, options or options_for(self, **how), track=track, smooth=smooth)
 
@@ -201,7 +201,7 @@ class Predictor:
         return Inspection(poses, views, Timings(**clock.seconds))
 
     def _read(self, source: ImageSource, options: PredictOptions) -> LoadedImage:
-        # Never smaller than twice the input, so that the larger scales have something to see.
+        # At least twice the input size, so that larger scales have more detail.
         largest = max(options.view_sizes(self.info.input))
         return load_image(source, self.limits, min_short_side=2 * largest)
 
@@ -259,23 +259,23 @@ class Predictor:
 
 
 def options_for(predictor: Predictor, **how: Unpack[How]) -> PredictOptions:
-    """The predictor's defaults, with the given options in place of theirs."""
+    """The predictor's defaults, replaced by the given options."""
     given: dict[str, Any] = {key: value for key, value in how.items() if value is not None}
     for name in ("scales", "views"):
         if name in given:
-            one = given[name]
-            check_kind(name, one, Real | Sequence | np.ndarray)
-            given[name] = (one,) if isinstance(one, Real) else tuple(one)
-    if given.get("scales", (1.0,)) != (1.0,):  # averaged maps are of one view
+            entry = given[name]
+            check_kind(name, entry, Real | Sequence | np.ndarray)
+            given[name] = (entry,) if isinstance(entry, Real) else tuple(entry)
+    if given.get("scales", (1.0,)) != (1.0,):  # maps are averaged within one view
         given.setdefault("views", (predictor.info.input.size,))
     return replace(predictor.defaults, **given)
 
 
 def divided(predictor: Predictor, options: PredictOptions | None = None) -> tuple[Predictor, int]:
-    """The model with its cores divided among concurrent callers, and their number: for folders.
+    """A Predictor with its cores divided among concurrent callers, and the number of callers.
 
-    `predict_many` passes both to `ordered_map`. With one core, or inputs so large that two would
-    not fit in memory, the result is this Predictor and 1.
+    `predict_many` passes both to `ordered_map`. The result is this Predictor and 1 with one core,
+    or if two inputs would not fit in memory.
     """
     options = options or predictor.defaults
     largest = max(options.view_sizes(predictor.info.input)) * max(options.scales)
@@ -295,8 +295,7 @@ def divided(predictor: Predictor, options: PredictOptions | None = None) -> tupl
 def forward_passes(
     predictor: Predictor, source: ImageSource, options: PredictOptions | None = None
 ) -> list[ForwardPass]:
-    """Network maps of one image in its first view: a ForwardPass per scale and flip, as the
-    decoders take them."""
+    """Network maps of one image in its first view: a ForwardPass per scale and flip."""
     options = options or predictor.defaults
     loaded = predictor._read(source, options)
     size = options.view_sizes(predictor.info.input)[0]

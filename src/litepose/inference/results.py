@@ -21,16 +21,16 @@ class PredictOptions:
     """Options of one prediction.
 
     flip_test: average with the maps of the mirrored image (more accurate, twice the time)
-    scales:    average the maps at these multiples of the input size, e.g. (1.0, 0.5, 2.0), as the
-               paper does; tags and positions come from the first
-    threshold: people scoring below are dropped; None takes the model's own
-    max_people: keep only so many of the best; None keeps all
-    views:     run at these input sizes (short sides) and merge the people found; None takes the
-               model's own views, or one at its size where `scales` are given
+    scales:    average the maps at these multiples of the input size, such as (1.0, 0.5, 2.0), as in
+               the paper; tags and positions come from the first
+    threshold: drop people scoring below; None means the model's own threshold
+    max_people: keep only the best so many; None keeps all
+    views:     run at these input sizes (short sides) and merge the people found; None means the
+               model's own views, or one view at its size if `scales` are given
     focus:     later views cover only the part where earlier ones found people too small for them
     decoder:   "fast", or "reference": the official decoder, to reproduce published figures
     deadline_ms: time for an image, reading included; flip_test, scales and views are then chosen so
-               that 95 of 100 images keep to it (see inference/deadline.py). None: no deadline
+               that 95 of 100 images meet it (see inference/deadline.py). None: no deadline
     """
 
     flip_test: bool = False
@@ -69,7 +69,7 @@ class PredictOptions:
 
 class How(TypedDict, total=False):
     """Keywords of `predict`, `predict_many` and `stream`: fields of PredictOptions, None for the
-    predictor's own."""
+    predictor's default."""
 
     flip_test: bool | None
     scales: float | Sequence[float] | None
@@ -94,8 +94,8 @@ class Timings(NamedTuple):
 
 
 class View(NamedTuple):
-    """Results of one view: merged maps, position of the image in the input, and the people found
-    in this view alone."""
+    """Results of one view: merged maps, position of the image in the input, and the people found in
+    this view alone."""
 
     maps: MergedMaps
     box: Letterbox
@@ -111,7 +111,7 @@ class Inspection(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Result of one of many images: `poses`, or None and the `error`."""
+    """Result of one of several images: `poses`, or None and the `error`."""
 
     source: str
     poses: Poses | None
@@ -119,7 +119,7 @@ class Prediction(NamedTuple):
 
 
 class PredictionError(LitePoseError):
-    """Some of many images failed; `predictions` holds the results of all."""
+    """Some of several images failed; `predictions` has the results of all."""
 
     def __init__(self, predictions: list[Prediction]) -> None:
         bad = [p for p in predictions if p.error is not None]

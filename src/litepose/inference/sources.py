@@ -1,4 +1,4 @@
-"""Whether `predict` was given one image or many."""
+"""Tell one image from several in the argument of `predict`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from litepose.imaging.given import is_image_source
 
 
 def expand(source: Any) -> list[Any] | None:
-    """Images of a list, folder or pattern; None where the source is one image.
+    """Images of a list, folder or pattern; None if the source is one image.
 
     Raises LitePoseError for a folder or pattern without images, and for an iterable of anything
     else.
@@ -29,7 +29,7 @@ def expand(source: Any) -> list[Any] | None:
         return None
     kind = type(source).__name__
     if isinstance(source, Mapping | AbstractSet):
-        raise LitePoseError(f"many images are given as a list, in their order; got a {kind}")
+        raise LitePoseError(f"several images must be a list, in order; got a {kind}")
     many = list(source)
     if many and not any(map(is_image_source, many)):
         raise LitePoseError(

@@ -61,7 +61,7 @@ def _stream(
 def _one_by_one(
     predictor: Predictor, source: Frames, options: PredictOptions
 ) -> Iterator[tuple[Frame, Prediction]]:
-    """For live sources: fetch a frame when the last one is done, so that it is the newest."""
+    """For live sources: fetch a frame after the last one is done, so that it is the newest."""
     for frame in source:
         yield frame, next(iter(predictor.predict_many([frame.image], options)))
 

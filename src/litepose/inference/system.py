@@ -1,7 +1,7 @@
 """CPU count and model, background load, cache folder.
 
-A container's share of the cores is in its control group, which neither Python nor the runtimes
-read: threads beyond the share only wait for each other.
+A container's share of the cores is set in its control group, which neither Python nor the runtimes
+read. Threads beyond the share only wait for each other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _GROUP = Path("/sys/fs/cgroup")  # version 2: cpu.max; version 1: cpu/cpu.cfs_*
 
 
 def usable_cores(group: Path = _GROUP) -> int:
-    """Cores that this process may run on: at least 1, not more than its container's share."""
+    """Number of cores that this process may use: at least 1, at most its container's share."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -27,7 +27,7 @@ def usable_cores(group: Path = _GROUP) -> int:
 
 
 def _share(group: Path) -> float | None:
-    """Cores that the control group allows, None where it sets no limit."""
+    """Number of cores that the control group allows, None without a limit."""
     try:
         if (group / "cpu.max").is_file():
             quota, period = (group / "cpu.max").read_text().split()
@@ -35,13 +35,13 @@ def _share(group: Path) -> float | None:
             quota = (group / "cpu/cpu.cfs_quota_us").read_text()
             period = (group / "cpu/cpu.cfs_period_us").read_text()
         share = float(quota) / float(period)
-    except (OSError, ValueError, ZeroDivisionError):  # "max" is no number
+    except (OSError, ValueError, ZeroDivisionError):  # "max" means no limit
         return None
     return share if share > 0 else None
 
 
 def cpu_name() -> str:
-    """As the system calls it, such as "AMD EPYC 9654"."""
+    """Name of the CPU, such as "AMD EPYC 9654"."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -51,11 +51,11 @@ def cpu_name() -> str:
 
 
 def cache_folder() -> Path:
-    """The user's cache folder, where the system has it; what is there can be made again.
+    """The user's cache folder, for files that can be made again.
 
-    $XDG_CACHE_HOME/litepose where that is set, else %LOCALAPPDATA%\\litepose on Windows,
+    $XDG_CACHE_HOME/litepose if that is set, else %LOCALAPPDATA%\\litepose on Windows,
     ~/Library/Caches/litepose on macOS and ~/.cache/litepose elsewhere.
-    It may not exist. Raises RuntimeError where the user has no home.
+    It may not exist. Raises RuntimeError if the user has no home folder.
     """
     chosen = os.environ.get("XDG_CACHE_HOME")
     if not chosen and sys.platform == "win32":
@@ -72,11 +72,11 @@ class BackgroundLoad:
         self._start, self._own, self._all = time.perf_counter(), _own_s(), _all_s()
 
     def share(self) -> float | None:
-        """0 where no other program ran, 1 where others kept all cores busy; None where unknown."""
-        everybody = _all_s()
-        if self._all is None or everybody is None:
+        """0 if no other program ran, 1 if others used all cores; None if unknown."""
+        all_seconds = _all_s()
+        if self._all is None or all_seconds is None:
             return None
-        others = everybody - self._all - (_own_s() - self._own)
+        others = all_seconds - self._all - (_own_s() - self._own)
         seconds = (time.perf_counter() - self._start) * (os.cpu_count() or 1)
         return min(1.0, max(0.0, others / seconds))
 
@@ -87,7 +87,7 @@ def _own_s() -> float:
 
 
 def _all_s() -> float | None:
-    """Seconds that all cores were busy, guests and niced programs included; Linux only."""
+    """Busy seconds of all cores, guests and niced programs included; Linux only."""
     try:
         numbers = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
         user, nice, system, _, _, irq, softirq, steal = map(int, numbers)

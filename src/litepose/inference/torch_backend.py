@@ -17,7 +17,7 @@ from litepose.models.model_file import ModelFile
 
 
 class TorchBackend:
-    """Raises LitePoseError where the device is not there."""
+    """Raises LitePoseError if the device is not available."""
 
     name = "torch"
     fixed_wh: tuple[int, int] | None = None
@@ -46,7 +46,7 @@ class TorchBackend:
                 f"PyTorch cannot use the device {options.device!r}: {first_line(exc)}"
             ) from None
         self._network = network.eval().to(memory_format=torch.channels_last)
-        self._one_at_a_time = threading.Lock()  # two at once would fight for the same threads
+        self._one_at_a_time = threading.Lock()  # two callers would compete for the same threads
         self._process = os.getpid()
         if options.threads:
             torch.set_num_threads(options.threads)
@@ -68,7 +68,7 @@ class TorchBackend:
         return maps_of(self.info, outputs, len(images))
 
     def _go_on_in_a_fork(self) -> None:
-        """PyTorch's threads stay behind in the parent, and waiting for them never ends."""
+        """Refuse forks: PyTorch's threads exist only in the parent, so `run` would wait forever."""
         import torch
 
         if self._device.type != "cpu":
@@ -89,12 +89,12 @@ class TorchBackend:
         return _reopened, (place_of(self.file), self._options)
 
     def clone_for(self, workers: int) -> TorchBackend:
-        """Itself: while one caller runs the network, the others read and decode."""
+        """Returns itself: while one caller runs the network, others read and decode."""
         return self
 
 
 def open_torch(file: ModelFile, options: RuntimeOptions) -> TorchBackend:
-    """Raises LitePoseError where the file is damaged, or the device is not there."""
+    """Raises LitePoseError if the file is damaged or the device is not available."""
     from litepose.models import zoo
 
     network, info = zoo.load(file.path)

@@ -1,13 +1,13 @@
 """Track people: a stable id for each person from frame to frame.
 
-Each track is predicted by its velocity (`kalman.py`) and matched with the detections by OKS,
-widened by the uncertainty of its position. Where a model has positional tags, the center counts as
-further keypoints: it locates a person even when half of it is hidden. The assignment maximizes
+Each track is predicted by its velocity (`kalman.py`) and matched with detections by OKS, widened by
+the uncertainty of its position. If the model has positional tags, the center counts as additional
+keypoints, because it locates a person even when half of it is hidden. The assignment maximizes the
 total similarity (Kuhn, 1955).
 
-After SORT (Bewley et al., 2016) and the OKS matching of PoseFlow (Xiu et al., 2018). Ours differs:
-times are seconds, not frames; poses and centers take the place of boxes; an id is given at the
-first detection, and a track that may be a false positive is dropped early instead of named late.
+Source: SORT (Bewley et al., 2016) and the OKS matching of PoseFlow (Xiu et al., 2018). Differences:
+times are seconds, not frames; poses and centers replace boxes; a person gets an id at the first
+detection, and a track that may be a false positive is dropped early.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from litepose.inference.kalman import (
     update_tracks,
 )
 
-CUT = 0.3  # where nobody is more alike than this to those just seen, the video was cut
+CUT = 0.3  # if no similarity to a person of the last frame is above this, the video was cut
 FEWEST_IN_CUT = 2
-STEP_BACK = 0.5  # seconds; a time that goes back by less is a camera's untidy clock
+STEP_BACK = 0.5  # seconds; a smaller step back in time is jitter of a camera's clock
 
 
 @dataclass(frozen=True)
 class TrackOptions:
     """How people are tracked.
 
-    keep_seconds: a track without a detection is kept this long; its id is not used again
+    keep_seconds: time for which a track without detections is kept; ids are not used again
     confirm_hits: a track with fewer detections may be a false positive and is kept for less time;
-        with one only, it is dropped at once
-    min_similarity: a detection with less similarity, of 1, does not match the track
+        a track with only one is dropped at once
+    min_similarity: least similarity (0..1) of a detection that matches a track
     """
 
     keep_seconds: float = 1.0
@@ -74,11 +74,11 @@ class Tracker:
         self._next_id = 1
 
     def update(self, poses: Poses, seconds: float) -> Poses:
-        """The same people, in the same order, with `ids`.
+        """The same people, in the same order, with `track_ids`.
 
-        seconds: the frame's time in the video. Where it goes back (the video starts again) or all
+        seconds: time of the frame in the video. If it goes back (the video starts again) or all
         people change places at once (a scene cut), all tracks are dropped.
-        Raises LitePoseError where the time is no number or the skeleton changes.
+        Raises LitePoseError if the time is not a number or the skeleton changes.
         """
         if not math.isfinite(seconds):
             raise LitePoseError(f"a frame's time must be a number of seconds; got {seconds}")
@@ -94,11 +94,13 @@ class Tracker:
         before, self._time = self._time, max(seconds, self._time)
         new = detections(poses, self._time)
         old = new[:0] if self._people is None else predict_tracks(self._people, self._time - before)
-        alike = pairwise_similarity(old, new, poses.skeleton.sigmas, poses.centers_xy is not None)
+        similarity = pairwise_similarity(
+            old, new, poses.skeleton.sigmas, poses.centers_xy is not None
+        )
         known = (old.seen == before) & (old.hits >= self.options.confirm_hits)
-        if _is_cut(alike[known]):
-            old, alike = old[:0], alike[:0]
-        partner = _partners(alike - self.options.min_similarity)
+        if _is_cut(similarity[known]):
+            old, similarity = old[:0], similarity[:0]
+        partner = _partners(similarity - self.options.min_similarity)
         return replace(poses, track_ids=self._take_over(old, new, partner))
 
     def forget(self) -> None:
@@ -107,14 +109,14 @@ class Tracker:
         self._time = -math.inf
 
     def confirmed(self, ids: np.ndarray) -> np.ndarray:
-        """(N,) bool: which of the ids of the last frame were seen `confirm_hits` times."""
+        """(N,) bool: which ids of the last frame have `confirm_hits` detections or more."""
         if self._people is None:
             return np.zeros(len(ids), bool)
         sure = self._people.ids[self._people.hits >= self.options.confirm_hits]
         return np.isin(ids, sure)
 
     def _rescale(self, image_wh: tuple[int, int] | None) -> None:
-        """Scale the tracks where a stream changes its resolution."""
+        """Scale the tracks if a stream changes its resolution."""
         if self._people is not None and image_wh and self._image_wh and image_wh != self._image_wh:
             ratio = np.divide(image_wh, self._image_wh)
             people = self._people
@@ -129,7 +131,7 @@ class Tracker:
         here = partner[met]
         old.put(met, update_tracks(old[met], new[here]))
         new.ids[here] = old.ids[met]
-        # By what can be seen, so that the order in which people are given does not matter.
+        # By visible keypoints, then position: the order of people must not change their ids.
         first = np.lexsort((*new.keypoints_xy[:, 0].T, -new.weights.sum(axis=1)))
         born = first[new.ids[first] == 0]
         new.ids[born] = self._next_id + np.arange(len(born))
@@ -142,10 +144,10 @@ class Tracker:
 
 
 def _partners(gain: np.ndarray) -> np.ndarray:
-    """(T,) detection assigned to each track, or -1, of the largest total gain; gain (T, N).
+    """(T,) detection assigned to each track, or -1, with the largest total gain; gain: (T, N).
 
-    A pair that gains more than the next best of its row and of its column together is in the best
-    matching whatever the others do. In most frames that leaves little to solve.
+    If the gain of a pair exceeds the sum of the second best in its row and in its column, the pair
+    belongs to the best matching. In most frames this solves almost all pairs.
     """
     old, new = gain.shape
     partner = np.full(old, -1)
@@ -156,7 +158,7 @@ def _partners(gain: np.ndarray) -> np.ndarray:
     best = gain[rows, likes]
     elsewhere = gain.copy()
     elsewhere[rows, likes] = 0
-    rivals = gain[:, likes]  # (T, T) what the others would gain from the column that each likes
+    rivals = gain[:, likes]  # (T, T) gains of all tracks from the best detection of each track
     np.fill_diagonal(rivals, 0)
     sure = best > elsewhere.max(axis=1) + rivals.max(axis=0)
     partner[sure] = likes[sure]
@@ -168,6 +170,6 @@ def _partners(gain: np.ndarray) -> np.ndarray:
     return partner
 
 
-def _is_cut(alike: np.ndarray) -> bool:
-    """Whether no recent track matches any detection, similarity (T, N), while there are some."""
-    return min(alike.shape) >= FEWEST_IN_CUT and bool(alike.max() < CUT)
+def _is_cut(similarity: np.ndarray) -> bool:
+    """Whether no recent track matches any detection. similarity: (T, N)."""
+    return min(similarity.shape) >= FEWEST_IN_CUT and bool(similarity.max() < CUT)

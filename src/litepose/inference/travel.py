@@ -1,7 +1,7 @@
 """Send a Predictor to another process: it opens its model there again, with the same settings.
 
-The session of a runtime cannot be copied; the path of its file can. Models inside the package are
-sent by name, since the package may be elsewhere on the other side.
+A runtime's session cannot be copied, so the path of the model file is sent. Models inside the
+package are sent by name, because the package may have another path in the other process.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 from litepose.core.errors import LitePoseError
 from litepose.models.model_file import ModelFile
 
-# The name; whether the file is inside the package; the path there, or the whole one.
+# Name; whether the file is inside the package; path inside the package, or the whole path.
 Place = tuple[str, bool, str]
 
 
 def place_of(file: ModelFile) -> Place:
-    """Where another process finds a model file."""
+    """The place of a model file, for another process."""
     whole, package = file.path.resolve(), Path(str(files("litepose"))).resolve()
     if whole.is_relative_to(package):
         return file.name, True, whole.relative_to(package).as_posix()
@@ -25,7 +25,7 @@ def place_of(file: ModelFile) -> Place:
 
 
 def file_at(place: Place) -> ModelFile:
-    """The file here. Raises LitePoseError where there is none."""
+    """The model file at a place. Raises LitePoseError if it is missing."""
     name, inside, where = place
     path = Path(str(files("litepose"))) / where if inside else Path(where)
     if not path.is_file():

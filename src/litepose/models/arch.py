@@ -16,14 +16,14 @@ from litepose.core.kinds import check_kinds
 from litepose.core.model_info import DecodeSettings, InputRule, ModelInfo, TagKind
 from litepose.core.skeleton import CROWDPOSE14, Skeleton
 
-PREFIX = "litepose-"  # of every name in the zoo
+PREFIX = "litepose-"  # of the names of Lite Pose and pyramid models in the zoo
 MOST_BLOCKS = 100  # of a stage
-MOST_CHANNELS = 65536  # as a layer's width; a stranger's file may ask for any number
+MOST_CHANNELS = 65536  # of a layer; limits what an untrusted file can request
 
 
 def check_widths(arch: Any) -> None:
-    """Raises LitePoseError where a whole number of a dataclass, or of its tuples, is none of a
-    network: below 1, or so large that building it would never end."""
+    """Raise LitePoseError if a whole number of a dataclass, or in its tuples, is below 1 or too
+    large to build a network with."""
     for field in fields(arch):
         value = getattr(arch, field.name)
         numbers = value if isinstance(value, tuple) else (value,)
@@ -31,7 +31,7 @@ def check_widths(arch: Any) -> None:
             whole = isinstance(number, int) and not isinstance(number, bool)
             if whole and not 1 <= number <= MOST_CHANNELS:
                 raise LitePoseError(
-                    f"{field.name} of an architecture must lie in 1..{MOST_CHANNELS}; got {number}"
+                    f"{field.name} of an architecture must be in 1..{MOST_CHANNELS}; got {number}"
                 )
 
 
@@ -100,14 +100,14 @@ def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Arch:
-    """What all families share: an architecture is a frozen value that travels in the checkpoint.
+    """Base of all families: an architecture is a frozen value, stored in the checkpoint.
 
     input_size: short side it was designed for
     """
 
     family: ClassVar[str]
     multiple: ClassVar[int]  # input sides must be a multiple of this: the coarsest stride
-    tag_kinds: ClassVar[tuple[TagKind, ...]]  # that its networks can have
+    tag_kinds: ClassVar[tuple[TagKind, ...]]  # kinds of tags that its networks can have
     sigmoid: ClassVar[bool]  # whether heatmaps are probabilities, not linear
     elastic: ClassVar[tuple[str, ...]] = ()  # widths outside the stages that a search may vary
     input_size: int
@@ -136,7 +136,7 @@ class Arch:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise LitePoseError(
-                f"this {cls.family} architecture misses or misnames a field: {exc}"
+                f"a field of this {cls.family} architecture is missing or misnamed: {exc}"
             ) from None
 
 
@@ -196,11 +196,11 @@ class PyramidArch(Arch):
     stem:    channels of its first convolution and after it
     stages:  six, ending at strides 4, 8, 16, 16, 32, 32
     top:     hidden channels between the last stage and the pyramid
-    pyramid: channels added up at strides 16, 8, 4
+    pyramid: channels of the sums at strides 16, 8, 4
     heatmap: hidden channels of the heatmap head
     tag_width, tag_depth: channels and 7x7 blocks of the tag head, at stride 8
-    tag_skips: channels it takes from the fourth and the sixth stage
-    norm:    False where the trunk's batch norms are folded away (P's came that way)
+    tag_skips: channels of the tag head from the fourth and the sixth stage
+    norm:    False if the trunk's batch norms are folded into its convolutions, as in P
     """
 
     family: ClassVar[str] = "pyramid"
@@ -234,7 +234,7 @@ def litepose_info(size: str, arch: LitePoseArch, skeleton: Skeleton) -> ModelInf
 
 
 def official_info(stem: str, arch: Arch, skeleton: Skeleton, source: str) -> ModelInfo:
-    """Settings with the official code's input rule and decoding. stem: name without the data's."""
+    """Settings with the official code's input rule and decoding. stem: name without the dataset."""
     suffix = "-crowdpose" if skeleton == CROWDPOSE14 else ""
     return ModelInfo(
         name=f"{stem}{suffix}",

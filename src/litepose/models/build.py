@@ -21,7 +21,7 @@ class MakeNetwork(Protocol):
 
 
 class Family(NamedTuple):
-    """An architecture's class and what makes a network of one."""
+    """Class of architectures, and class of networks."""
 
     arch: type[Arch]
     network: MakeNetwork
@@ -35,7 +35,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def find_family(arch: Mapping[str, Any]) -> Family:
-    """That of an architecture as a dict. Raises LitePoseError for an unknown one."""
+    """The family of an architecture as a dict. Raises LitePoseError for an unknown one."""
     name = arch.get("family") if isinstance(arch, Mapping) else None
     if not isinstance(name, str) or name not in FAMILIES:
         raise LitePoseError(f"unknown family of networks {name!r}; known: {sorted(FAMILIES)}")
@@ -59,13 +59,13 @@ def space_from_dict(data: Mapping[str, Any]) -> Space:
     try:
         return Space(**fields)
     except TypeError as exc:
-        raise LitePoseError(f"this space misses or misnames a field: {exc}") from None
+        raise LitePoseError(f"a field of this space is missing or misnamed: {exc}") from None
 
 
 def build_network(info: ModelInfo) -> Network:
     """The network that `info` describes, with random weights.
 
-    Raises LitePoseError where `info` holds no architecture or one that cannot have its tags.
+    Raises LitePoseError if `info` has no architecture, or one without its kind of tags.
     """
     if info.arch is None:
         raise LitePoseError(f"the settings of model {info.name!r} hold no architecture")

@@ -1,9 +1,10 @@
-"""Sort a network's channels by importance: the same function, the most important channels first.
+"""Sort a network's channels by importance without changing what it computes.
 
-A supernet's smaller networks are the first channels of the largest, so these should be the ones
-that matter. Source: once-for-all sorts by the weights that read a channel (Cai et al., 2020), the
-official supernet likewise, for the stem and the stages only. Ours sorts every elastic width, by how
-strongly a channel is written times how strongly it is read, batch norms folded in.
+A supernet's smaller networks use the first channels of the largest, so the most important channels
+must come first. Source: once-for-all sorts by the weights that read a channel (Cai et al., 2020),
+as does the official supernet, for the stem and the stages only. Here every elastic width is sorted,
+by the norm of the weights that write a channel times the norm of those that read it, batch norms
+folded.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Group = list[tuple[str, int]]  # tensors and their dimensions that share one cha
 
 @torch.no_grad()
 def sort_channels(network: Network, info: ModelInfo) -> None:
-    """Reorder the channels of `network`, in place, by falling importance in each group."""
+    """Reorder the channels of `network`, in place, by decreasing importance in each group."""
     folded = fold_batch_norms(network)
     for group in channel_groups(network, info):
         order = torch.argsort(_importance(folded, group), descending=True, stable=True)
@@ -37,7 +38,7 @@ def sort_channels(network: Network, info: ModelInfo) -> None:
 
 
 def channel_groups(network: Network, info: ModelInfo) -> list[Group]:
-    """For each elastic width and each block's inside: the tensors that it sizes.
+    """For each elastic width and each block's inside: the tensors with that size.
 
     A width's tensors are found by building the network with one channel fewer.
     """
@@ -78,7 +79,7 @@ def _one_fewer(arch: Arch) -> list[tuple[int, Arch]]:
     stages = list(getattr(arch, "stages", ()))
     for i, stage in enumerate(stages):
         tied = i > 0 and stage.stride == 1 and stage.width == stages[i - 1].width
-        if tied:  # a residual connection joins it to the stage before: one order for both
+        if tied:  # a residual connection to the previous stage: both share one order
             continue
         last = i + 1
         while last < len(stages) and stages[last].stride == 1 and stages[last].width == stage.width:
@@ -106,7 +107,7 @@ def _importance(folded: Network, group: Group) -> Tensor:
     for name, dim in group:
         layer = layers.get(name.removesuffix(".weight"))
         if layer is None or layer.groups > 1:
-            continue  # a norm or a bias; a depthwise convolution keeps channels apart
+            continue  # a norm, a bias, or a depthwise convolution, which does not mix channels
         squares = layer.weight.data.square().transpose(0, dim).flatten(1).sum(1)
         output = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
         (written if dim == output else read).append(squares)

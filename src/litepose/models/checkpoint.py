@@ -1,8 +1,7 @@
-"""Our checkpoint: one safetensors file with weights and ModelInfo.
+"""Checkpoints: one safetensors file with weights and ModelInfo.
 
-Ours differs from the official .pth.tar in that the architecture, skeleton, input rule and decoding
-travel in the header (key `litepose`), and that reading it cannot run code. Official files are read
-in official.py.
+Unlike the official .pth.tar, it has the architecture, skeleton, input rule and decoding in its
+header (key `litepose`), and reading it cannot run code. official.py reads the official files.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from litepose.models.network import Network
 
 
 class Header(NamedTuple):
-    """What a checkpoint says of itself: settings, and what else was written beside them."""
+    """Header of a checkpoint: settings and further text."""
 
     info: ModelInfo
     extra: dict[str, str]
@@ -43,8 +42,8 @@ def save_checkpoint(
 
     extra: further text for the header, such as the training configuration; half: floats are
     stored as float16, half the size, and widened when they are loaded.
-    Raises LitePoseError, leaving any old file as it was, where the weights are not those of the
-    network that `info` describes, the folder cannot be written or the disk is too full.
+    Raises LitePoseError, and keeps an old file, if the weights do not fit `info`, the folder cannot
+    be written or the disk is too full.
     """
     state = model.state_dict()
     _check_fit(state, info, f"cannot save {path}")
@@ -63,7 +62,7 @@ def write_tensors(
 
 
 def load_checkpoint(path: str | Path) -> tuple[Network, ModelInfo]:
-    """Network in eval mode and settings. Strict: every weight, no other, each of its shape.
+    """Network in eval mode, and settings. Every weight must exist and fit, without others.
 
     Raises LitePoseError for a file that is missing, damaged or not ours.
     """
@@ -85,11 +84,11 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
 
 def take_tensors(model: nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:
-    """Copy tensors whose names and shapes fit. Raises LitePoseError for those of odd kinds."""
+    """Copy tensors whose names and shapes fit. Raises LitePoseError for other types."""
     try:
         model.load_state_dict(state)
-    except RuntimeError as exc:  # a kind of tensor that numbers cannot be copied from
-        raise LitePoseError(f"{path} holds weights that are no plain numbers: {exc}") from None
+    except RuntimeError as exc:  # a type that cannot be converted to float
+        raise LitePoseError(f"{path} has weights that are not numbers: {exc}") from None
 
 
 def read_header(path: str | Path) -> Header:
@@ -115,7 +114,7 @@ def read_header(path: str | Path) -> Header:
 
 @contextlib.contextmanager
 def _naming(path: str | Path) -> Iterator[None]:
-    """Sentences about what a file says name the file."""
+    """Prefix error messages with the name of the file."""
     try:
         yield
     except LitePoseError as exc:
@@ -123,7 +122,7 @@ def _naming(path: str | Path) -> Iterator[None]:
 
 
 def _in_order(content: bytes) -> bytes:
-    """Same file with sorted metadata, which safetensors leaves to chance: so a sha256 can repeat.
+    """The file with sorted metadata, so that the same content has the same sha256.
 
     The format: 8 bytes of header length, a JSON header padded to 8 bytes, the tensors.
     """
@@ -136,7 +135,7 @@ def _in_order(content: bytes) -> bytes:
 
 
 def _check_fit(state: Mapping[str, Tensor], info: ModelInfo, where: str) -> None:
-    """Names the first weight that is not as the network of `info` has it."""
+    """Raise LitePoseError naming the first weight that does not fit the network of `info`."""
     with torch.device("meta"), _naming(where):
         expected = build_network(info).state_dict()
     for name, tensor in expected.items():

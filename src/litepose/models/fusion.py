@@ -1,10 +1,10 @@
 """One step of the fusion deconvolution head, as trained and as deployed.
 
-A 4x4 transposed convolution of stride 2 gives each input cell's four output cells from 2x2 inputs.
-So it is a 2x2 convolution to four times the channels, whose channels are then laid side by side
-(depth to space), less one cell on each side: the same products and sums, without the scattered
-writes that make transposed convolutions slow on CPUs. Source: docs/export.md has the
-measurements, also of the wasteful 3x3 form, which needs no cropping.
+A 4x4 transposed convolution of stride 2 computes four output cells per input cell from 2x2 inputs.
+So it equals a 2x2 convolution to four times the channels, followed by depth to space and a crop of
+one
+cell on each side: the same products and sums, without the scattered writes that make transposed
+convolutions slow on CPUs. docs/export.md has measurements, also of a 3x3 form without the crop.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FusionStep(nn.Module):
         return F.relu(x if self.norm is None else self.norm(x))
 
     def fold(self) -> None:
-        """Put the batch norm, as it is in eval mode, into both paths; the shift into one."""
+        """Fold the batch norm (eval mode) into both paths; the shift into one."""
         if self.norm is not None:
             scale, shift = scale_and_shift(self.norm)
             for path in (self.deep, self.skip):

@@ -1,10 +1,10 @@
 """HigherHRNet: Lite Pose's ancestor, and the network that gradual shrinking starts from.
 
 Source: Cheng et al., "HigherHRNet" (CVPR 2020), W32 and W48, and the official code; shrinking after
-section 3 of "Lite Pose". Same function as the official network, same names but for the batch norms,
-which belong to their convolutions here so that folding is one method (`our_name` translates).
-Networks with branches removed are ours: their finest features are brought to stride 4 by a 1x1
-convolution and added to those that the first stage has there.
+section 3 of "Lite Pose". It computes the same function as the official network. Names differ only
+in batch norms, which belong to their convolutions here so that folding is one method (`our_name`
+translates). In networks with removed branches, which have no official code, a 1x1 convolution
+brings the finest features to stride 4, where they are added to those of the first stage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BLOCKS = 4  # residual blocks of every branch, of the first stage and behind the
 
 
 def our_name(official: str) -> str:
-    """The name here of an official parameter."""
+    """The name in this network of an official parameter."""
     name = re.sub(r"\bbn(\d)\.", r"conv\1.norm.", official)
     if re.search(r"transition|fuse_layers|downsample|deconv_layers\.\d\.0\.", name):
         step, _, parameter = name.rpartition(".")  # each a Sequential of convolution and norm
@@ -61,7 +61,7 @@ class DeconvNorm(nn.ConvTranspose2d):
         return F.relu(x if self.norm is None else self.norm(x))
 
     def fold(self) -> None:
-        """Put the batch norm, as it is in eval mode, into weight and bias."""
+        """Fold the batch norm (eval mode) into weight and bias."""
         if self.norm is not None:
             scale, shift = scale_and_shift(self.norm)
             self.weight.data = self.weight * scale[None, :, None, None]
@@ -99,8 +99,8 @@ class Bottleneck(nn.Module):
 class Exchange(nn.Module):
     """One module of a stage: residual blocks on each branch, then every branch gets all others.
 
-    widths: of the branches, each at half the resolution of the one before; targets: places of
-    those that go on
+    widths: of the branches, each at half the resolution of the previous one; targets: indices of
+    the branches that continue
     """
 
     def __init__(self, widths: Sequence[int], targets: Sequence[int]) -> None:
@@ -155,8 +155,8 @@ class ConvRelu(ConvNorm):
 class HigherHRNet(Network):
     """Normalized images (B, 3, H, W), sides multiples of 32 -> Maps at strides 4 and 2.
 
-    Tags (B, K, 1, H/4, W/4), or with `tag_kind="positional"`, which is ours, (B, K, 2, H/4, W/4).
-    Raises LitePoseError for other shapes.
+    Tags (B, K, 1, H/4, W/4), or (B, K, 2, H/4, W/4) with `tag_kind="positional"`, which the
+    official network does not have. Raises LitePoseError for other shapes.
     """
 
     output_names = ("final_layers.0", "final_layers.1")
@@ -226,7 +226,7 @@ class HigherHRNet(Network):
 
 
 def _going_on(arch: HigherHRNetArch, number: int) -> list[int]:
-    """The branches of stage `number` + 1 that what follows takes: of the last, the finest only."""
+    """Branches of stage `number` + 1 in use afterwards; of the last stage only the finest."""
     branches = arch.stages[number - 1][0]
     if number == len(arch.stages):
         return [branches[0]]
@@ -235,7 +235,7 @@ def _going_on(arch: HigherHRNetArch, number: int) -> list[int]:
 
 
 def _transition(before: dict[int, int], widths: dict[int, int]) -> nn.ModuleList:
-    """From the branches before to those of the next stage; a new one comes from the coarsest."""
+    """Connect the branches of two stages; a new branch comes from the coarsest."""
     paths: list[nn.Module] = []
     coarsest = max(before)
     for branch, width in widths.items():

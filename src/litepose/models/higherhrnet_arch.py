@@ -11,7 +11,7 @@ from litepose.core.model_info import ModelInfo, TagKind
 from litepose.core.skeleton import Skeleton
 from litepose.models.arch import Arch, official_info
 
-MOST_WIDTH, MOST_MODULES = 512, 16  # a stranger's file may ask for any number
+MOST_WIDTH, MOST_MODULES = 512, 16  # limit what an untrusted file can request
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class HigherHRNetArch(Arch):
 
     width:   channels of the branch at stride 4; each coarser one has twice as many
     modules: of stages 2, 3 and 4
-    finest:  of each of these stages, its finest branch: 0 is stride 4, 3 is stride 32. (0, 0, 0) is
-             the published network; (1, 2, 3) has a single branch left, as gradual shrinking ends
+    finest:  index of the finest branch of each of these stages: 0 is stride 4, 3 is stride 32.
+             (0, 0, 0) is the published network; (1, 2, 3), the end of gradual shrinking, has a
+             single branch
     """
 
     family: ClassVar[str] = "higherhrnet"

@@ -1,7 +1,7 @@
 """Layers shared by all network families.
 
 Source: MobileNetV2's inverted bottleneck and Lite Pose's separable 5x5 convolution (paper,
-section 3). Ours differs in that a convolution owns its batch norm, so that folding is one method.
+section 3). A convolution owns its batch norm, so that folding is one method.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 @dataclass(frozen=True)
 class ConvStyle:
-    """norm: batch norm behind each convolution, else a bias.
+    """norm: batch norm after each convolution, else a bias.
 
-    pad_after: a 3x3 convolution of stride 2 pads one pixel right and below and none before, as
-    TensorFlow does (P's trunk comes from there); else kernel // 2 on all sides.
+    pad_after: a 3x3 convolution of stride 2 pads one pixel right and below only, like TensorFlow,
+    where P's trunk comes from; else kernel // 2 on all sides.
     """
 
     norm: bool = True
@@ -70,7 +70,7 @@ class ConvNorm(nn.Conv2d):
             return super().forward(x.float()).to(x.dtype)
 
     def fold(self) -> None:
-        """Put the batch norm, as it is in eval mode, into weight and bias."""
+        """Fold the batch norm (eval mode) into weight and bias."""
         if self.norm is not None:
             scale, shift = scale_and_shift(self.norm)
             self.weight.data = self.weight * scale[:, None, None, None]
@@ -86,7 +86,7 @@ def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def fold_batch_norms(model: AnyModule) -> AnyModule:
-    """A copy in eval mode whose batch norms are part of the convolutions: same maps, less time."""
+    """A copy in eval mode with batch norms folded into the convolutions: same maps, faster."""
     folded = deepcopy(model).eval()
     for module in list(folded.modules()):
         fold = getattr(module, "fold", None)
@@ -139,10 +139,10 @@ def stage_blocks(inputs: int, stage: Stage, style: ConvStyle) -> list[InvertedBo
             inputs if i == 0 else stage.width,
             stage.width,
             stage.stride if i == 0 else 1,
-            how,
+            block,
             style,
         )
-        for i, how in enumerate(stage.blocks)
+        for i, block in enumerate(stage.blocks)
     ]
 
 
@@ -164,7 +164,7 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def add_position(displacements: Tensor, stride: int) -> Tensor:
-    """(B, K, 2, H, W): positional tags = learned displacement + the cell's own place.
+    """(B, K, 2, H, W): positional tags = learned displacement + position of the cell.
 
     x then y, in units of 32 input pixels, so `stride * column / 32`.
     """
@@ -172,11 +172,11 @@ def add_position(displacements: Tensor, stride: int) -> Tensor:
     x = torch.arange(width, device=displacements.device) * (stride / TAG_UNIT_PX)
     y = torch.arange(height, device=displacements.device) * (stride / TAG_UNIT_PX)
     place = torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
-    return displacements.float() + place  # (B, K, 2, H, W); places need more than half precision
+    return displacements.float() + place  # (B, K, 2, H, W); positions need more than half precision
 
 
 def check_sides(images: Tensor, multiple: int) -> None:
-    """Raises LitePoseError for a batch of images that this network cannot take."""
+    """Raise LitePoseError for a batch of images of a wrong shape."""
     if images.ndim != 4 or images.shape[1] != 3:
         raise LitePoseError(
             f"a network takes images as (B, 3, H, W); got shape {tuple(images.shape)}"

@@ -1,8 +1,8 @@
 """Lite Pose: stem, four stages of inverted bottlenecks, fusion deconvolution head.
 
-Source: Wang et al., "Lite Pose" (CVPR 2022), sections 3 and 4, in all four published sizes. Same
-function as the official network; ours differs in its names, in that the tags leave apart from the
-heatmaps they are computed with, and in offering positional tags (two numbers) beside learned ones.
+Source: Wang et al., "Lite Pose" (CVPR 2022), sections 3 and 4, in all four published sizes. It
+computes the same function as the official network. Differences: names of weights; tags are an
+output apart from heatmaps; positional tags (two numbers) as an alternative to learned ones.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ COARSE, FINE = 4, 2  # strides of the two outputs
 class Output(nn.Module):
     """A separable convolution on each path, summed; no activation.
 
-    The first `heatmaps` channels start near zero (std 1e-3), and so do `quiet` networks' tags.
-    One-number tags must start apart: equal ones get no gradient from the push loss.
+    The first `heatmaps` channels start near zero (std 1e-3), and also the tags of `quiet` networks.
+    One-number tags must start different: equal tags get no gradient from the push loss.
     """
 
     def __init__(self, deep: int, skip: int, heatmaps: int, tags: int = 0, quiet: bool = True):
@@ -120,8 +120,7 @@ class LitePose(Network):
         return f"stages.{stage}.{block}"
 
     def deployable(self) -> LitePose:
-        """As `Network.deployable`; transposed convolutions are plain ones, whose writes are not
-        scattered."""
+        """Like `Network.deployable`; transposed convolutions become plain ones, see fusion.py."""
         copy = super().deployable()
         steps = (step for step in copy.head.steps if isinstance(step, FusionStep))
         copy.head.steps = nn.ModuleList(ShuffledFusion(step) for step in steps)

@@ -1,4 +1,4 @@
-"""ModelFile: which file is the model; resolved once, then carried by the backend."""
+"""ModelFile: the file of a model, resolved once and then kept by the backend."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SUFFIXES = (*EXPORTED, *CHECKPOINTS)
 
 @dataclass(frozen=True)
 class ModelFile:
-    """name: as it was asked for, of the zoo or a path; path: the file with the weights."""
+    """name: as given, in the zoo or a path; path: the file with the weights."""
 
     name: str
     path: Path
 
     @cached_property
     def sha256(self) -> str:
-        """Hex digest of the weights; of OpenVINO's two files together."""
+        """Hex digest of the file; for OpenVINO, of both files."""
         weights = self.path.with_suffix(".bin")
         return sha256_of(self.path, *([weights] if self._in_two and weights.is_file() else []))
 
@@ -38,9 +38,9 @@ class ModelFile:
 
 
 def given_file(model: str | os.PathLike[str] | None) -> ModelFile | None:
-    """The file that a model's name is the path of; None where it is a name of the zoo.
+    """The file if the name is a path; None if it is a name in the zoo.
 
-    Raises LitePoseError where there is no such file, or it is no model's by its suffix.
+    Raises LitePoseError if there is no such file, or its suffix is not that of a model.
     """
     name = name_of(model)
     path = local_path(name)
@@ -66,7 +66,7 @@ def given_file(model: str | os.PathLike[str] | None) -> ModelFile | None:
 
 
 def model_files(model: str | os.PathLike[str] | None) -> list[ModelFile]:
-    """All files with a model's weights: the one named, or those of the zoo that are here.
+    """All files with a model's weights: the named one, or those found for a name in the zoo.
 
     None is the default model. Raises LitePoseError for an unknown name or a missing file.
     """
@@ -81,21 +81,21 @@ def model_files(model: str | os.PathLike[str] | None) -> list[ModelFile]:
 def resolve_model(
     model: str | os.PathLike[str] | None, first: Sequence[str] = EXPORTED
 ) -> ModelFile:
-    """A model's file, one of the suffixes `first` if there is one.
+    """A model's file, preferably with one of the suffixes `first`.
 
     Raises LitePoseError for an unknown name, a missing file, or a model without weights here.
     """
-    there = model_files(model)
-    if not there:
+    existing = model_files(model)
+    if not existing:
         entry = zoo.find_model(name_of(model))
         raise LitePoseError(
             f"there are no weights for {entry.info.name} here: {entry.weights}. `litepose models`"
             f" lists what there is; {zoo.WEIGHTS_VARIABLE} names a folder of yours"
         )
-    return next((file for file in there if file.path.suffix in first), there[0])
+    return next((file for file in existing if file.path.suffix in first), existing[0])
 
 
 def name_of(model: str | os.PathLike[str] | None) -> str:
-    """The name of a model, of the default one for None."""
+    """The name of a model; None means the default model."""
     check_kind("model", model, str | os.PathLike | None)
     return zoo.DEFAULT if model is None else os.fspath(model)

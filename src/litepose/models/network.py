@@ -14,7 +14,7 @@ from litepose.models.layers import fold_batch_norms
 class Network(nn.Module):
     """Normalized images (B, 3, H, W), sides multiples of `arch.multiple` -> Maps.
 
-    output_names: how the names of those layers end whose output channels are keypoints
+    output_names: endings of the names of layers whose output channels are keypoints
     """
 
     output_names: ClassVar[tuple[str, ...]]

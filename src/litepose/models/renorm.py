@@ -44,8 +44,8 @@ def with_norms(
         state[f"{part}.norm.bias" if part in folded and part != name else name] = tensor
     for name, layer in folded.items():  # a norm that only adds the bias
         assert layer.norm is not None
-        one = (1 + layer.norm.eps) ** 0.5
-        state[f"{name}.norm.weight"] = torch.full_like(layer.norm.weight, one)
+        scale = (1 + layer.norm.eps) ** 0.5
+        state[f"{name}.norm.weight"] = torch.full_like(layer.norm.weight, scale)
     normed.load_state_dict(state)
     _measure(normed, list(folded.values()), batches)
     return normed, info

@@ -35,7 +35,7 @@ from litepose.training.validation import measure_ap
 
 @dataclass(frozen=True)
 class Candidate:
-    """One evaluated network. cost: MACs, weights or milliseconds, as the search wanted."""
+    """One evaluated network. cost: MACs, weights or milliseconds, by the search's settings."""
 
     genes: Genes
     ap: float
@@ -66,7 +66,7 @@ class CandidateEvaluator:
         self._table = LatencyTable(threads=config.threads or None) if kind == "latency" else None
 
     def cost(self, arch: Arch) -> tuple[float, int, int]:
-        """In the unit of the search, MACs and weights."""
+        """(cost in the unit of the search, MACs, weights)."""
         info = self.supernet.settings(arch)
         both = network_cost(info)
         if self._table is not None:
@@ -74,7 +74,7 @@ class CandidateEvaluator:
         return float(both.macs if self.kind == "macs" else both.params), both.macs, both.params
 
     def network(self, arch: Arch) -> Network:
-        """The extracted network, its batch norms measured again."""
+        """The extracted network, its batch norms recalibrated."""
         network = self.supernet.extract(arch)
         recalibrate(network, self._calibration_batches(arch.input_size))
         return network
@@ -102,14 +102,14 @@ class CandidateEvaluator:
 
 
 def _training_augmentation(supernet: Path) -> AugmentSettings:
-    """That of the supernet's training: statistics of other images would not be the networks'.
+    """The augmentation of the supernet's training, for the statistics of batch norms.
 
-    Measured on drawn people: whole images without augmentation cost the largest network 11 AP.
+    Measured on drawn people: statistics without augmentation cost the largest network 11 AP.
     """
     try:
         settings = read_header(supernet).extra["training"]
         return config_from_dict(parse_json(settings, "the training settings")).augment
-    except (KeyError, LitePoseError):  # a supernet of another origin
+    except (KeyError, LitePoseError):  # a supernet without training settings
         return AugmentSettings()
 
 

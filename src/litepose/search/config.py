@@ -18,7 +18,7 @@ class SearchData(Section):
     """root: folder of both sources; evaluate: images that no candidate was trained on, cut from a
     training split, never the test data; calibrate: training images for the batch norms.
 
-    images, calibration_images: how many of each, the first ones after shuffling with `seed`
+    images, calibration_images: numbers of these images, chosen by `seed`
     """
 
     root: str = ""
@@ -34,8 +34,8 @@ class SearchConfig(Section):
     supernet: a file that training with a [supernet] section wrote
     evaluations: candidates whose AP is measured, all processes together
     sampler: evolution (NSGA-II), or random for comparison
-    cost: what is traded for AP; --limit sets another
-    threads: of torch and of the runtime whose latency counts, 0 leaves their choice
+    cost: minimized besides maximizing AP; --limit overrides it
+    threads: of torch and of the timed runtime, 0 for their defaults
     """
 
     output: str

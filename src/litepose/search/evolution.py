@@ -1,8 +1,9 @@
 """Search a supernet's space: evolution toward high AP at low cost.
 
-Source: Lite Pose's evolutionary search (paper, section 4.3). Ours leaves the evolution to optuna's
-NSGA-II, over all genes, with a study on disk: whatever was evaluated is never evaluated again, also
-after a kill, and several processes can share it. Costs are true MACs or this machine's latency.
+Source: Lite Pose's evolutionary search (paper, section 4.3). Here optuna's NSGA-II searches all
+genes,
+with a study on disk: no candidate is evaluated twice, a killed search resumes, and several
+processes can share it. Costs are exact MACs or weights, or this machine's latency.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import optuna
 
 STUDY = "litepose"
-TRIES = 40  # samples for each evaluation: some are too costly, some were evaluated before
+TRIES = 40  # samples per evaluation: some exceed the limit, some were evaluated before
 Say = Callable[[str], None]
 
 
@@ -43,9 +44,9 @@ def search(
 ) -> list[Candidate]:
     """Evaluate candidates until there are `config.evaluations`; the Pareto front, cheapest first.
 
-    The study in the output folder is resumed where there is one. step: told how many are done;
-    opened: called once other processes can join.
-    Raises LitePoseError where the folder holds another search, or the limit cannot be met.
+    An existing study in the output folder is resumed. step: called with the number done; opened:
+    called as soon as other processes can join.
+    Raises LitePoseError if the folder has another search, or no network meets the limit.
     """
     need("a search", "optuna", "matplotlib", extra="search")
     supernet = load_supernet(config.supernet)
@@ -80,7 +81,7 @@ def _check_limit(evaluator: CandidateEvaluator, limit: Limit | None) -> None:
 def _open_study(
     config: SearchConfig, supernet: Supernet, kind: CostKind, limit: Limit | None
 ) -> optuna.Study:
-    """New, or the one in the output folder if it is of the same search."""
+    """A new study, or the one in the output folder if its search is the same."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -113,12 +114,12 @@ def _open_study(
 
 
 def _stored_study(path: Path, config: SearchConfig) -> optuna.Study:
-    """Raises LitePoseError where the file is no study."""
+    """Open or create the study. Raises LitePoseError if the file is no study."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of parts of optuna that are called experimental
+        warnings.simplefilter("ignore")  # warnings about experimental parts of optuna
         try:
             storage = optuna.storages.RDBStorage(
                 f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
@@ -132,7 +133,7 @@ def _stored_study(path: Path, config: SearchConfig) -> optuna.Study:
                 f"{path} is damaged, or no study of a search; move it away to begin again:"
                 f" {type(exc).__name__}"
             ) from None
-        # Resumed, the sampler must not go through the same random numbers again.
+        # A resumed sampler must not repeat its random numbers.
         seed = config.seed + 1000 * len(study.trials)
         if config.sampler == "random":
             study.sampler = optuna.samplers.RandomSampler(seed=seed)
@@ -165,7 +166,7 @@ def _evolve(
         genes = {name: trial.suggest_categorical(name, c) for name, c in choices.items()}
         arch = space.arch(genes)
         before = known.get(_key(genes))
-        if before is not None:  # NSGA-II comes back to good ones
+        if before is not None:  # NSGA-II proposes good candidates again
             _tell(study, trial, before, "repeated")
             continue
         cost, macs, params = evaluator.cost(arch)
@@ -177,8 +178,8 @@ def _evolve(
         _tell(study, trial, Candidate(genes, ap, cost, macs, params), "evaluated")
 
 
-def _tell(study: optuna.Study, trial: optuna.Trial, candidate: Candidate, how: str) -> None:
-    trial.set_user_attr(how, True)
+def _tell(study: optuna.Study, trial: optuna.Trial, candidate: Candidate, outcome: str) -> None:
+    trial.set_user_attr(outcome, True)
     trial.set_user_attr("macs", candidate.macs)
     trial.set_user_attr("params", candidate.params)
     study.tell(trial, [candidate.ap, candidate.cost])
@@ -202,16 +203,16 @@ def _evaluated(study: optuna.Study) -> dict[str, Candidate]:
 
 
 def _front(study: optuna.Study) -> list[Candidate]:
-    """Those that no other beats in both AP and cost, cheapest first."""
+    """Candidates that no other beats in both AP and cost, cheapest first."""
     front: list[Candidate] = []
-    for one in sorted(_evaluated(study).values(), key=lambda c: (c.cost, -c.ap)):
-        if not front or one.ap > front[-1].ap:
-            front.append(one)
+    for candidate in sorted(_evaluated(study).values(), key=lambda c: (c.cost, -c.ap)):
+        if not front or candidate.ap > front[-1].ap:
+            front.append(candidate)
     return front
 
 
 def network_name(number: int) -> str:
-    """The file of a network of the front, in the output folder."""
+    """Name of the file of a network of the front."""
     return f"network-{number:02d}.safetensors"
 
 
@@ -222,19 +223,19 @@ def _write_results(
     front: list[Candidate],
     kind: CostKind,
 ) -> None:
-    """front.json and its plot, all evaluations, and each network of the front."""
+    """Write front.json with all evaluations, its plot, and each network of the front."""
     from litepose.search.plot import draw_front
 
-    everybody = list(_evaluated(study).values())
+    evaluated = list(_evaluated(study).values())
     rows = []
-    for number, one in enumerate(front):
-        arch = evaluator.supernet.space.arch(one.genes)
+    for number, candidate in enumerate(front):
+        arch = evaluator.supernet.space.arch(candidate.genes)
         name = network_name(number)
-        extra = {"validation_ap": f"{one.ap:.3f}"}
+        extra = {"validation_ap": f"{candidate.ap:.3f}"}
         save_checkpoint(
             folder / name, evaluator.network(arch), evaluator.supernet.settings(arch), extra
         )
-        rows.append({"file": name, **one.to_dict(), "network": describe(arch)})
-    text = {"cost": kind, "front": rows, "evaluations": [c.to_dict() for c in everybody]}
+        rows.append({"file": name, **candidate.to_dict(), "network": describe(arch)})
+    text = {"cost": kind, "front": rows, "evaluations": [c.to_dict() for c in evaluated]}
     write_atomically(folder / "front.json", json.dumps(text, indent=1).encode())
-    draw_front(folder / "front.png", everybody, front, kind)
+    draw_front(folder / "front.png", evaluated, front, kind)

@@ -283,11 +283,11 @@ class TrainConfig(Section):
             raise ValueError("data.on_device needs one packed training source and no other")
         if on_device and (self.augment.mosaic or self.data.length):
             raise ValueError("data.on_device takes no augment.mosaic and no data.length")
-        answered = [bool(source.teacher_maps) for source in self.data.train]
-        if any(answered) and not all(answered):
+        with_maps = [bool(source.teacher_maps) for source in self.data.train]
+        if any(with_maps) and not all(with_maps):
             raise ValueError("give teacher_maps for every data.train source, or for none")
         needs_teacher = self.loss.dense_weight > 0 or self.teacher.ignore_above > 0
-        if needs_teacher and not (self.teacher.model or all(answered)):
+        if needs_teacher and not (self.teacher.model or all(with_maps)):
             raise ValueError(
                 "loss.dense_weight and teacher.ignore_above need a teacher.model or data.train"
                 " sources with teacher_maps"

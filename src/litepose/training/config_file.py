@@ -42,7 +42,7 @@ def read_table(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def config_from_dict(table: Mapping[str, Any], where: str = "the configuration") -> TrainConfig:
-    """Raises LitePoseError that lists every mistake, unknown keys with the nearest known one."""
+    """A table as a TrainConfig. Raises LitePoseError that lists every mistake."""
     return checked(TrainConfig, table, where)
 
 
@@ -69,9 +69,7 @@ def _put(table: Any, keys: list[str], value: Any, word: str) -> None:
             table = table[int(key)] if isinstance(table, list) else table.setdefault(key, {})
         table[int(last) if isinstance(table, list) else last] = value
     except (ValueError, IndexError, TypeError, AttributeError):
-        raise LitePoseError(
-            f"the override {word!r} leads to no place in the configuration"
-        ) from None
+        raise LitePoseError(f"the override {word!r} names no key of the configuration") from None
 
 
 def _explain(error: Any, kind: type[Section]) -> str:

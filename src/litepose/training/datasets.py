@@ -19,7 +19,7 @@ from litepose.data.teacher_maps import TeacherMaps, WithTeacherMaps
 from litepose.training.config import DataConfig, Phase, Source
 
 DRAWN_SPLIT = "drawn"
-OF_DATA = "data"  # model.skeleton: the annotations' own keypoints, whatever is started from
+OF_DATA = "data"  # model.skeleton: the keypoints of the annotations
 
 
 def _place(image_id: int) -> float:
@@ -28,7 +28,7 @@ def _place(image_id: int) -> float:
 
 
 def named_skeleton(name: str) -> Skeleton | None:
-    """A known skeleton, one from a TOML file, or None where no name is given."""
+    """A known skeleton, one from a TOML file, or None without a name."""
     if name in ("", OF_DATA):
         return None
     if name in SKELETONS:
@@ -42,7 +42,7 @@ def named_skeleton(name: str) -> Skeleton | None:
 
 
 def check_known(own: Skeleton, start: Skeleton) -> None:
-    """Raises LitePoseError where the data labels keypoints that the weights to start from lack."""
+    """Raise LitePoseError if the data labels keypoints that the initial weights lack."""
     unknown = [k for k, at in zip(own.keypoints, own.mapping_from(start), strict=True) if at < 0]
     if unknown:
         raise LitePoseError(
@@ -61,7 +61,7 @@ def training_data(config: DataConfig, target: Skeleton, drawn: Path) -> list[Pos
 
 
 def mixture(datasets: list[PoseDataset], config: DataConfig, phase: Phase) -> Mixture:
-    """The sources of a phase, each with its share."""
+    """The sources of a phase as one dataset, each with its share."""
     chosen = phase.sources or range(len(datasets))
     return Mixture([(datasets[i], config.train[i].weight) for i in chosen], config.length)
 
@@ -71,12 +71,12 @@ def open_source(
 ) -> PoseDataset:
     """One source. Drawn people are kept in the folder `drawn` and drawn only once.
 
-    target: None keeps the annotations' own skeleton. Raises LitePoseError where nothing is there.
+    target: None keeps the annotations' own skeleton. Raises LitePoseError without a usable image.
     """
     if source.synthetic:
         folder = drawn / f"{source.synthetic}-{source.seed}"
         if not (folder / "annotations" / f"person_keypoints_{DRAWN_SPLIT}.json").is_file():
-            # Images without annotations are what an interrupted run left: they are drawn again.
+            # Images without annotations come from an interrupted run: draw them again.
             shutil.rmtree(folder, ignore_errors=True)
             synthesize(folder, source.synthetic, source.seed, DRAWN_SPLIT)
         return find_dataset(folder, DRAWN_SPLIT, target, people_only=people_only)
@@ -97,7 +97,9 @@ def open_source(
         dataset = dataset.select([place[i] for i in source.image_ids])
     if source.held_out:
         inside = [_place(record.image_id) < source.held_out for record in dataset.records]
-        dataset = dataset.select([i for i, one in enumerate(inside) if one == source.only_held_out])
+        dataset = dataset.select(
+            [i for i, held_out in enumerate(inside) if held_out == source.only_held_out]
+        )
     if not len(dataset):
         raise LitePoseError(f"{folder} split {source.split} has no image with labeled people")
     teacher_heatmaps: PoseDataset = dataset

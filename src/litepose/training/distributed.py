@@ -22,7 +22,7 @@ from litepose.core.errors import LitePoseError
 
 @dataclass(frozen=True)
 class Processes:
-    """rank: this process, from 0; world: how many there are; device: this process's own."""
+    """rank: index of this process; world: number of processes; device: of this process."""
 
     rank: int
     world: int
@@ -33,21 +33,21 @@ class Processes:
         return self.rank == 0
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model whose gradients are averaged over processes; itself where there is one."""
+        """The model with gradients averaged over processes; itself for a single process."""
         if self.world == 1:
             return model
         own = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=own)
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over processes, everywhere."""
+        """The sum over all processes, in each of them."""
         if self.world > 1:
             values = values.to(self.device)
             dist.all_reduce(values)
         return values
 
     def most(self, value: int) -> int:
-        """The largest value of all processes, everywhere."""
+        """The largest value of all processes, in each of them."""
         if self.world == 1:
             return value
         shared = torch.tensor(value, device=self.device)
@@ -55,7 +55,7 @@ class Processes:
         return int(shared)
 
     def gather(self, value: Any) -> list[Any]:
-        """Each process's value, by rank, everywhere. Plain values and CPU tensors."""
+        """The values of all processes, by rank, in each of them. Plain values and CPU tensors."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
@@ -67,7 +67,7 @@ class Processes:
 def open_processes(device: str) -> Iterator[Processes]:
     """Join the processes that torchrun started, and leave them at the end.
 
-    device: `auto`, `cpu`, `cuda` or `cuda:1`. Raises LitePoseError where it is not there.
+    device: `auto`, `cpu`, `cuda` or `cuda:1`. Raises LitePoseError if it does not exist.
     """
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_RANK", 0))
@@ -86,9 +86,8 @@ def open_processes(device: str) -> Iterator[Processes]:
 def _join(backend: str, rank: int, world: int) -> None:
     """Meet the other processes of this start.
 
-    torchrun keeps one store over its restarts, in which the addresses of dead processes still
-    stand: who reads one before its successor has written gives up or waits. So each start has keys
-    of its own.
+    torchrun keeps one store over its restarts, with the addresses of dead processes. A process that
+    reads such an address fails or waits forever, so each start has its own keys.
     """
     store, _, _ = next(dist.rendezvous("env://", rank, world))
     start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
@@ -122,6 +121,6 @@ def _is_there(device: torch.device) -> bool:
         return torch.cuda.is_available()
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, ImportError):  # mps, xpu, hpu: each says it its own way
+    except (RuntimeError, AssertionError, ImportError):  # mps, xpu and hpu raise different errors
         return False
     return True

@@ -18,7 +18,7 @@ from litepose.training.optimizer import freeze
 
 @dataclass(frozen=True)
 class Start:
-    """model and its settings, frozen parts applied; notes: sentences that the user should read."""
+    """The model, frozen parts applied, and its settings; notes: sentences for the user."""
 
     model: nn.Module
     info: ModelInfo
@@ -28,8 +28,8 @@ class Start:
 def make_start(config: TrainConfig, skeleton: Skeleton | None) -> Start:
     """The network of a configuration.
 
-    skeleton: what to train; None keeps that of the starting weights.
-    Raises LitePoseError where weights, network and settings do not fit each other.
+    skeleton: to train; None keeps that of the initial weights.
+    Raises LitePoseError if weights, network and settings do not fit each other.
     """
     wanted = config.model
     given, info = zoo.load(wanted.init) if wanted.init else (None, zoo.find_model(wanted.name).info)
@@ -80,7 +80,7 @@ def _same_network(wanted: ModelConfig, info: ModelInfo) -> None:
 def _take_over(
     model: Network, given: nn.Module, wanted: ModelConfig, other_skeleton: bool
 ) -> list[str]:
-    """Copy all weights whose shapes fit; others are reinitialized and named.
+    """Copy all weights whose shapes fit; others are reinitialized and listed in a note.
 
     With another skeleton the last layers are reinitialized even where shapes fit: their channels
     mean other keypoints.

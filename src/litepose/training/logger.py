@@ -21,7 +21,7 @@ from litepose.core.progress import Progress
 from litepose.core.read_text import DATA_BYTES, parse_json, read_file
 from litepose.evaluation.matching import Interval
 from litepose.imaging.draw import draw_poses
-from litepose.training.validation import Seen
+from litepose.training.validation import Example
 
 PLAIN_LINE_SECONDS = 30.0
 SAMPLE_THRESHOLD = 0.1
@@ -31,7 +31,7 @@ SAMPLE_THRESHOLD = 0.1
 class EpochReport:
     """One epoch. Losses by name: total, heatmap, pull, push, dense; rate: the first group's.
 
-    validation and intervals (ap, ap50, ap75) are empty where it was not the epoch's turn.
+    validation and intervals (ap, ap50, ap75) are empty for epochs without validation.
     wait_share: of the training time spent waiting for data; seconds_left: of the whole run
     """
 
@@ -66,7 +66,7 @@ class EpochReport:
 
 
 class Reporter:
-    """Logs to stderr and to the run's folder; a silent one does neither."""
+    """Log to stderr and to the run's folder; does nothing if silent."""
 
     def __init__(self, folder: Path, done_epochs: int, silent: bool) -> None:
         self.folder = folder
@@ -77,7 +77,7 @@ class Reporter:
             return
         self.metrics = folder / "metrics.jsonl"
         self._forget_after(done_epochs)
-        from torch.utils.tensorboard import SummaryWriter  # two seconds, so not at import
+        from torch.utils.tensorboard import SummaryWriter  # takes two seconds to import
 
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=done_epochs + 1)
 
@@ -103,8 +103,8 @@ class Reporter:
         if self._bar is not None:
             self._bar.clear()
 
-    def write(self, report: EpochReport, seen: Sequence[Seen]) -> None:
-        """The report on the screen and in the files. Raises LitePoseError on a full disk."""
+    def write(self, report: EpochReport, seen: Sequence[Example]) -> None:
+        """Print the report and write its files. Raises LitePoseError on a full disk."""
         self.say(report.to_text())
         if self.silent:
             return
@@ -132,17 +132,17 @@ class Reporter:
         self._curves.add_scalar("rate", report.rate, report.epoch)
         self._curves.flush()
 
-    def _write_samples(self, epoch: int, seen: Sequence[Seen]) -> None:
+    def _write_samples(self, epoch: int, seen: Sequence[Example]) -> None:
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
-        for i, one in enumerate(seen):
-            found = draw_poses(one.image, one.found, threshold=SAMPLE_THRESHOLD)
-            both = np.hstack([found, draw_poses(one.image, one.truth)])
+        for i, example in enumerate(seen):
+            found = draw_poses(example.image, example.found, threshold=SAMPLE_THRESHOLD)
+            both = np.hstack([found, draw_poses(example.image, example.truth)])
             jpeg = cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR))[1]
             (folder / f"epoch{epoch:04d}_{i}.jpg").write_bytes(jpeg.tobytes())
 
     def _forget_after(self, epochs: int) -> None:
-        """Drop the lines of epochs that an interrupted run reported and that are now repeated."""
+        """Drop lines of epochs that an interrupted run reported and that are now repeated."""
         if self.metrics.exists():
             content = read_file(self.metrics, "the figures", DATA_BYTES).decode("utf-8", "replace")
             kept = [line for line in content.splitlines(keepends=True) if _is_of(line, epochs)]
@@ -150,7 +150,7 @@ class Reporter:
 
 
 def _is_of(line: str, epochs: int) -> bool:
-    """Whether a line is whole, the last may be cut short, and of one of the first epochs."""
+    """Whether a line is complete (the last may be cut) and of one of the first epochs."""
     try:
         figures = parse_json(line, "the line")
     except LitePoseError:

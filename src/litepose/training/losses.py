@@ -126,10 +126,10 @@ def pull_push(
 
     squared = ((middle[:, :, None] - middle[:, None]) ** 2).sum(dim=-1)  # (B, P, P)
     distance = squared.clamp(min=1e-12).sqrt()  # a root has no slope at 0
-    alike = torch.exp(-squared) if form == "exp" else F.relu(1 - distance)
+    similarity = torch.exp(-squared) if form == "exp" else F.relu(1 - distance)
     pair = present[:, :, None] & present[:, None]
     pair = pair & ~torch.eye(pair.shape[1], dtype=torch.bool, device=pair.device)
-    push = 0.5 * (alike * pair).sum(dim=(1, 2)) / (n * (n - 1)).clamp(min=1)
+    push = 0.5 * (similarity * pair).sum(dim=(1, 2)) / (n * (n - 1)).clamp(min=1)
     return pull, push
 
 

@@ -19,9 +19,7 @@ from litepose.training.features import FeatureTap, feature_loss
 from litepose.training.losses import Losses, LossRule, cell_weights, pose_losses, unlabeled_cells
 from litepose.training.targets import Targets, make_targets
 
-TEACHER_MISS_THRESHOLD = (
-    0.1  # a teacher colder than this where labels are hotter has not seen the keypoint
-)
+TEACHER_MISS_THRESHOLD = 0.1  # a labeled keypoint with less teacher heat was missed by the teacher
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -29,11 +27,13 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 itself, not by way of float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    ask = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # PyTorch has no other way
-    return device.type == "cpu" and ask is not None and bool(ask())
+    if device.type != "cpu":
+        return False
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # no public function
+    return supported is not None and bool(supported())
 
 
-class Taught(NamedTuple):
+class TeacherOutputs(NamedTuple):
     """What a teacher says of a batch: heatmaps (B, K, H, W) of each size asked for, and the outputs
     (B, C, ...) of each layer compared."""
 
@@ -52,14 +52,14 @@ class Teacher:
         self.tap = FeatureTap(model, config.features, f"the teacher {info.name}")
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> Taught:
+    def __call__(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> TeacherOutputs:
         """Heatmaps in 0..1, (B, K, H, W) for each (H, W): the teacher's own where it has one of
         that size, else its finest resized; and its features. images: uint8."""
         pixels = normalized(images, self.info.input)
         found = self._heatmaps(pixels)
         features = self.tap.take()
         if not sizes:
-            return Taught((), features)
+            return TeacherOutputs((), features)
         if self.config.flip:
             flip_index = torch.from_numpy(self.info.skeleton.flip_index).to(images.device)
             mirrored = self._heatmaps(pixels.flip(-1))
@@ -71,7 +71,7 @@ class Teacher:
         heatmaps = tuple(
             own[size] if size in own else _resized(finest, [size])[0] for size in sizes
         )
-        return Taught(heatmaps, features)
+        return TeacherOutputs(heatmaps, features)
 
     def _heatmaps(self, pixels: Tensor) -> list[Tensor]:
         return [heat.float() for heat in self.model(pixels).heatmaps]
@@ -150,13 +150,13 @@ class Objective:
 
     def losses(self, maps: Maps, expected: Expected, rule: LossRule | None = None) -> Losses:
         """rule: in place of the configuration's."""
-        targets, weights, teacher, trusted, taught = expected
+        targets, weights, teacher, trusted, teacher_features = expected
         rule = rule or self.config.loss
         found = pose_losses(maps, targets, weights, rule, teacher, trusted)
         own = self.tap.take() if self.tap is not None else ()
-        if not (own and taught):  # another network than the trained one, as in validation
+        if not (own and teacher_features):  # another network than the trained one, as in validation
             return found
-        apart = feature_loss(own, taught)
+        apart = feature_loss(own, teacher_features)
         return found._replace(total=found.total + rule.feature_weight * apart, features=apart)
 
     def targets(self, batch: Batch) -> Targets:

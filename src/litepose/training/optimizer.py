@@ -1,8 +1,8 @@
 """AdamW with parameter groups, learning rate schedules, and averaged weights.
 
-Source: the paper trains with Adam and a step schedule; its weight decay was configured and never
-passed on. Ours applies it, to convolutions only; the rate depends on nothing but how far the run
-is, so a resumed run needs no schedule state.
+Source: the paper trains with Adam and a step schedule; its code configures a weight decay but never
+applies it. Here it is applied, to convolutions only. The rate depends only on the progress of the
+run, so a resumed run needs no schedule state.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NORMS = (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
     """One group per learning rate and decay; norms and biases do not decay.
 
-    A parameter's rate is that of the longest part that holds it, times the root mean square of its
-    own values if the rates are relative. Frozen parameters are left out.
+    A parameter's rate is that of the longest matching part, times the root mean square of its own
+    values if rates are relative. Frozen parameters are left out.
     """
     check_parts(model, config.lr_overrides)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -50,12 +50,12 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
 
 
 def _root_mean_square(parameter: Tensor) -> float:
-    """Of the values at the start; 1 where all of them are zero, which have no size of their own."""
+    """Root mean square of the initial values; 1 if all of them are zero."""
     return float(parameter.detach().square().mean().sqrt()) or 1.0
 
 
 def rate_factor(config: OptimizerConfig, epochs: float, at: float) -> float:
-    """Share of the peak learning rate `at` epochs into a run of `epochs`."""
+    """Factor of the peak learning rate after `at` of `epochs` epochs."""
     if at < config.warmup:
         rise = at / config.warmup
         if config.schedule == "one-cycle":
@@ -79,21 +79,21 @@ def set_rates(optimizer: Optimizer, factor: float) -> None:
 
 
 def average_weights(model: nn.Module) -> AveragedModel:
-    """A copy that `update_average` keeps as the exponential mean of weights and norm statistics."""
+    """A copy of the model for `update_average`: exponential mean of weights and norm statistics."""
     return AveragedModel(model, use_buffers=True)
 
 
 def update_average(average: AveragedModel, model: nn.Module, decay: float, step: int) -> None:
-    """Move the average toward the model, faster early in a run: the initial weights fade."""
+    """Move the average toward the model, faster early in a run so that initial weights fade."""
     average.multi_avg_fn = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))
     average.update_parameters(model)
 
 
 def interpolate_weights(model: nn.Module, start: Mapping[str, Tensor], share: float) -> nn.Module:
-    """A copy of the model whose weights lie `share` of the way from the start's to the trained.
+    """A copy of the model with weights interpolated from initial (share 0) to trained (1).
 
-    Fine-tuned on a few thousand images, a network finds more people, less exactly; interpolated
-    weights (WiSE-FT: Wortsman et al., 2022) are better at both than either end.
+    A network fine-tuned on a few thousand images finds more people but less exactly; interpolated
+    weights (WiSE-FT: Wortsman et al., 2022) are better in both respects than either end.
     """
     between = deepcopy(model)
     with torch.no_grad():
@@ -113,24 +113,25 @@ def expand(part: str) -> list[str]:
 
 def within(name: str, part: str) -> bool:
     """Whether a parameter or module of that name belongs to the part."""
-    return any(name == one or name.startswith(f"{one}.") for one in expand(part))
+    return any(name == module or name.startswith(f"{module}.") for module in expand(part))
 
 
 def check_parts(model: nn.Module, parts: Iterable[str]) -> None:
-    """Raises LitePoseError for a part, or one of a range, that names no parameter."""
+    """Raise LitePoseError for a part, or one of a range, without parameters."""
     names = [name for name, _ in model.named_parameters()]
     prefixes = {".".join(n.split(".")[:depth]) for n in names for depth in (1, 2, 3)}
     for part in parts:
-        for one in expand(part):
-            if not any(within(name, one) for name in names):
+        for module in expand(part):
+            if not any(within(name, module) for name in names):
                 tops = sorted({name.split(".")[0] for name in names})
                 raise LitePoseError(
-                    f"the network has no part {one!r}{did_you_mean(one, prefixes)} (it has {tops})"
+                    f"the network has no part {module!r}{did_you_mean(module, prefixes)}"
+                    f" (it has {tops})"
                 )
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> int:
-    """Disable gradients of the parts' parameters; returns how many numbers are frozen."""
+    """Disable gradients of the parts' parameters; returns the number of frozen weights."""
     check_parts(model, parts)
     frozen = 0
     for name, parameter in model.named_parameters():
@@ -143,7 +144,7 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> int:
 
 
 def train_mode(model: nn.Module, frozen: Sequence[str], freeze_norms: bool) -> None:
-    """Training mode, except in frozen parts and, if wanted, all batch norms."""
+    """Set training mode, except in frozen parts and, optionally, all batch norms."""
     model.train()
     for name, module in model.named_modules():
         part_is_frozen = any(within(name, part) for part in frozen)

@@ -33,7 +33,7 @@ SCHEMA = 1
 def describe(
     predictor: Predictor, weights_sha256: str, dataset: PoseDataset, options: PredictOptions
 ) -> dict[str, Any]:
-    """What decides the heatmaps, in plain JSON types."""
+    """Everything that the heatmaps depend on, in plain JSON types."""
     images = sorted((r.image_id, r.file_name, *r.image_wh) for r in dataset.records)
     return {
         "schema": SCHEMA,
@@ -50,9 +50,9 @@ def describe(
 
 
 def check_description(folder: Path, description: dict[str, Any]) -> None:
-    """Write the description where the folder is new.
+    """Write the description if the folder is new.
 
-    Raises LitePoseError where it holds heatmaps of another description, or of none.
+    Raises LitePoseError if it has heatmaps of another description, or without one.
     """
     path = folder / DESCRIPTION
     if (folder / DESCRIPTION_BEFORE).exists():
@@ -66,10 +66,10 @@ def check_description(folder: Path, description: dict[str, Any]) -> None:
         write_atomically(path, json.dumps(description, indent=1).encode())
         return
     try:
-        there = read_json(path, "the description of teacher maps", SETTINGS_BYTES)
+        found = read_json(path, "the description of teacher maps", SETTINGS_BYTES)
     except LitePoseError as exc:
         raise LitePoseError(f"{exc}; name another folder") from None
-    before = there if isinstance(there, dict) else {}
+    before = found if isinstance(found, dict) else {}
     differs = [
         f"{key} {before.get(key)}, now {value}"
         for key, value in description.items()
@@ -89,11 +89,11 @@ def write_teacher_maps(
     options: PredictOptions,
     indices: Sequence[int] | None = None,
 ) -> Iterator[str | None]:
-    """Run on every image; yields None, or why an image was skipped, as each is done.
+    """Run on every image; yields None, or the reason why an image was skipped.
 
     Images whose heatmaps exist already are skipped. `weights_sha256`: of the predictor's
-    file; `indices`: only these images. Raises LitePoseError where the model's keypoints are not
-    the dataset's, the folder holds other heatmaps, or nothing can be written.
+    file; `indices`: only these images. Raises LitePoseError if the model's keypoints are not
+    the dataset's, the folder has other heatmaps, or it cannot be written.
     """
     if predictor.info.skeleton != dataset.skeleton:
         raise LitePoseError(
@@ -125,8 +125,7 @@ def write_teacher_maps(
 def predict_teacher_maps(
     predictor: Predictor, image: np.ndarray, options: PredictOptions
 ) -> np.ndarray:
-    """(h, w, K) uint8: the merged heatmaps of one image's first view, their cells laid over all
-    of it."""
+    """(h, w, K) uint8: merged heatmaps of one image's first view, covering the whole image."""
     maps, box, _ = predictor.inspect(image, options).views[0]
     cells_w, cells_h = (side / maps.stride for side in box.content_wh)
     size_wh = (round(cells_w), round(cells_h))

@@ -78,7 +78,7 @@ class Run:
         self.progress = Progress()
 
     @property
-    def judged(self) -> nn.Module:
+    def eval_model(self) -> nn.Module:
         """The network that is validated and kept; of a supernet, the largest."""
         trained = self.model if self.average is None else self.average.module
         if isinstance(trained, Supernet):
@@ -95,26 +95,26 @@ class Run:
 
     def open_folder(self, resume: bool) -> None:
         """Resume from the state in the output folder, or make sure that nothing is overwritten."""
-        there = self.state_file.exists()
-        if there and not resume:
+        has_state = self.state_file.exists()
+        if has_state and not resume:
             raise LitePoseError(
                 f"{self.folder} holds a run already; go on with it (--resume) or give another"
                 " output"
             )
         left = [name for name in RESULTS if (self.folder / name).exists()]
-        if left and not there:
+        if left and not has_state:
             raise LitePoseError(
                 f"{self.folder} holds {' and '.join(left)} of a run, but no {self.state_file.name}"
                 " to go on from; give another output, or move them away to start again"
             )
         self._check_room()
-        if there:
+        if has_state:
             state = load_state(self.state_file, self.config)
             self.channels_last = state["parts"]["channels_last"]
         order = torch.channels_last if self.channels_last else torch.contiguous_format
         for module in filter(None, (self.model, self.average)):
             module.to(memory_format=order)  # type: ignore[call-overload]
-        if there:
+        if has_state:
             self.progress = restore(state, self._parts(), self.group)
             at = f"epoch {self.progress.epoch + 1} after {self.progress.batch} batches"
             self.notes.append(f"going on in {at}, {duration(self.progress.seconds)} done before")
@@ -148,7 +148,7 @@ class Run:
             "epochs": str(self.progress.epoch + (self.progress.batch > 0)),
             "validation_ap": "" if ap is None else f"{ap:.3f}",
         }
-        save_checkpoint(path, self.judged, self.info, extra)
+        save_checkpoint(path, self.eval_model, self.info, extra)
         kept = self.model if self.average is None else self.average.module
         if isinstance(kept, Supernet):
             save_supernet(self.folder / f"{Path(name).stem}.supernet.safetensors", kept, extra)

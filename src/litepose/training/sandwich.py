@@ -42,11 +42,11 @@ def sandwich(
     expected = objective.expected(batch)
     maps = objective.maps(supernet, batch)
     yield objective.losses(maps, expected)
-    seen = tuple(heat.detach().float().clamp(0, 1) for heat in maps.heatmaps)
-    taught = expected._replace(teacher_heatmaps=seen, trusted=None, features=())
+    heatmaps = tuple(heat.detach().float().clamp(0, 1) for heat in maps.heatmaps)
+    distilled = expected._replace(teacher_heatmaps=heatmaps, trusted=None, features=())
     rule = replace(objective.config.loss, dense_weight=config.distill_weight)
     rng, space = random.Random(seed), supernet.space
     genes = [space.smallest_genes(), *(space.sample(rng) for _ in range(config.samples))]
-    for one in genes:
-        network = partial(supernet, arch=space.arch(one))
-        yield objective.losses(objective.maps(network, batch), taught, rule)
+    for chosen in genes:
+        network = partial(supernet, arch=space.arch(chosen))
+        yield objective.losses(objective.maps(network, batch), distilled, rule)

@@ -1,4 +1,4 @@
-"""Section: a table of a configuration that refuses unknown keys and answers old ones."""
+"""Section: a table of a configuration; refuses unknown keys and names the new key of old ones."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def known_fields(kind: type) -> BeforeValidator:
         names = [f.name for f in dataclasses.fields(kind)]
         if isinstance(value, Mapping):
             unknown = set(value) - {*names}
-            wrong = [
+            problems = [
                 f"key {key!r} is now called {RENAMED[key]!r}"
                 if key in RENAMED
                 else f"unknown key {key!r}{did_you_mean(key, names)}"
                 for key in unknown
             ]
-            if wrong:
-                raise ValueError("; ".join(sorted(wrong)))
+            if problems:
+                raise ValueError("; ".join(sorted(problems)))
         return value
 
     return BeforeValidator(check)

@@ -10,12 +10,12 @@ import time
 from types import FrameType
 from typing import Any
 
-ASKING = (signal.SIGTERM, signal.SIGINT, *filter(None, [getattr(signal, "SIGHUP", None)]))
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, *filter(None, [getattr(signal, "SIGHUP", None)]))
 IMPATIENT_AFTER = 1.0  # seconds: some terminals and launchers send a signal twice
 
 
 class Signals:
-    """While open, `caught` is the number of the first signal that asked to stop, else 0."""
+    """While open, `caught` is the number of the first stop signal, else 0."""
 
     def __init__(self) -> None:
         self.caught = 0
@@ -23,8 +23,8 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():  # only there may one listen
-            self._before = {number: signal.signal(number, self._catch) for number in ASKING}
+        if threading.current_thread() is threading.main_thread():  # others cannot handle signals
+            self._before = {number: signal.signal(number, self._catch) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -43,5 +43,5 @@ class Signals:
 
 def _say(text: str) -> None:
     """Write to stderr unbuffered: the signal may have interrupted a buffered write."""
-    with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal any more
+    with contextlib.suppress(OSError):  # after SIGHUP the terminal may be gone
         os.write(2, f"\n{text}\n".encode())

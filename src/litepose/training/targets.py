@@ -2,9 +2,9 @@
 
 Source: the target generator of HigherHRNet and Lite Pose (facts in docs/fidelity.md): per keypoint
 a Gaussian of `heatmap_sigma` cells, cut at 3 sigma + 1 cells, the maximum where people overlap.
-How ours differs: one scatter of small patches for the whole batch instead of a loop over people;
-any number of people; a sigma per keypoint if wanted; and beside the official Gaussian about the
-truncated cell (`floor`) one about the keypoint's true place (`none`), which has no half-cell bias.
+Differences: one scatter of small patches for the whole batch instead of a loop over people; any
+number of people; optionally a sigma per keypoint; and besides the official Gaussian about the
+truncated cell (`floor`) one about the exact position (`none`), which has no half-cell bias.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def make_targets(
     """Targets of B inputs with at most P people each.
 
     keypoints_xy: (B, P, K, 2), input pixels; visibility: (B, P, K), 0 where absent;
-    size_hw: the input's; strides: input pixels per cell, one per heatmap, the first also the tags';
-    heatmap_sigma: cells, one number or one per keypoint; rounding: where the Gaussian's center is;
+    size_hw: of the input; strides: input pixels per cell, one per heatmap, the first also of tags;
+    heatmap_sigma: cells, one number or one per keypoint; rounding: of the Gaussian's center;
     confidence: (B, P, K) height of each Gaussian, None for 1.
     """
     h, w = size_hw
@@ -72,8 +72,8 @@ def map_cells(
 ) -> tuple[Tensor, Tensor]:
     """Cells (..., 2) int64 that points in map units fall in, and which are present and inside.
 
-    `floor` truncates toward zero as the official `int()` does: -0.9 falls in cell 0. `none` holds
-    such a point for outside.
+    `floor` truncates toward zero like the official `int()`: -0.9 is in cell 0. With `none` such a
+    point is outside.
     """
     cells = (points_xy.trunc() if rounding == "floor" else points_xy.floor()).long()
     limit = torch.tensor((map_hw[1], map_hw[0]), device=cells.device)
@@ -90,8 +90,8 @@ def draw_heatmaps(
 ) -> Tensor:
     """(B, K, H, W): the Gaussians of points (B, P, K, 2) in map units, their maximum over people.
 
-    A patch of (2 r + 1)^2 cells per present point is written by one scatter with maximum, so the
-    cost follows the number of people and never the size of a (B, P, K, H, W) array.
+    One scatter with maximum writes a patch of (2 r + 1)^2 cells per present point, so the cost
+    depends on the number of people, not on the size of a (B, P, K, H, W) array.
     """
     batch, _, k, _ = points_xy.shape
     h, w = map_hw
@@ -99,7 +99,7 @@ def draw_heatmaps(
     b, _, which = inside.nonzero(as_tuple=True)  # (M,) each
     cells = all_cells[inside]  # (M, 2)
     sigma = torch.tensor(sigmas, dtype=torch.float32, device=cells.device)[which]  # (M,)
-    # A cell's center is at + 0.5, so the true place lies there minus 0.5 in units of cell indices.
+    # A cell's center is at + 0.5, so a position minus 0.5 is in units of cell indices.
     center = cells.float() if rounding == "floor" else points_xy[inside].float() - 0.5  # (M, 2)
 
     reach = 3 * sigma + 1

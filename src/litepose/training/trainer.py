@@ -1,8 +1,8 @@
 """Train: epochs of steps, a report after each, a state that survives interruptions.
 
-Source: the official recipe is one of the configurations (configs/s_coco.toml). How ours differs:
-weight decay and the samplers' epochs really take effect, best means best AP on held-out images,
-the averaged weights are evaluated and kept, and a run can stop anywhere and be resumed.
+Source: the official recipe is configs/s_coco.toml. Differences: weight decay and the samplers'
+epochs take effect; the best weights are those with the best AP on held-out images; averaged weights
+are evaluated and kept; a run can stop anywhere and be resumed.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from litepose.training.run import Run
 from litepose.training.signals import Signals
 from litepose.training.validation import Stopped, Validation, validate
 
-AGREE_EVERY = 16  # batches between the moments when several processes agree on stopping
+AGREE_EVERY = 16  # batches after which several processes agree on stopping
 GO_ON, SAVE, STOP = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """finished: False where the run was asked to stop; `resume` goes on.
+    """finished: False if the run was stopped; `resume` continues it.
 
-    checkpoint: the best weights by AP on the validation images, None where none were kept yet
-    signal: the signal that asked to stop, 0 for none
+    checkpoint: weights with the best AP on the validation images, None if none are kept yet
+    signal: number of the signal that stopped the run, 0 for none
     """
 
     finished: bool
@@ -50,10 +50,10 @@ class TrainResult:
 def train(
     config: TrainConfig, resume: bool = False, stop_after: float | None = None
 ) -> TrainResult:
-    """Train as `config` says; go on where a run in its folder stopped if `resume`.
+    """Train by `config`. resume: continue the stopped run in its folder.
 
-    stop_after: minutes after which to save and leave. Under torchrun every process calls this.
-    Raises LitePoseError for settings, data or disks that cannot work, and losses not finite.
+    stop_after: minutes after which to save and stop. Under torchrun every process calls this.
+    Raises LitePoseError for wrong settings or data, a full disk, or a loss that is not finite.
     """
     deadline = None if stop_after is None else time.monotonic() + 60 * stop_after
     with open_processes(config.run.device) as group, Signals() as signals:
@@ -69,7 +69,7 @@ def train(
 
 
 class Trainer:
-    """Trains a run to its end, or until a signal or the deadline asks it to stop."""
+    """Trains a run to its end, or until a signal or the time limit stops it."""
 
     def __init__(
         self, run: Run, reporter: Reporter, signals: Signals, deadline: float | None
@@ -86,16 +86,16 @@ class Trainer:
             while finished and progress.epoch < self.config.epochs:
                 finished = self.train_epoch() and self.close_epoch()
         except UnreadableImageError:
-            if run.group.world == 1:  # several would have to save together, at one batch
+            if run.group.world == 1:  # several processes would have to save at the same batch
                 self.save()
-                self.reporter.say("saved; resume goes on from here once the images are mended")
+                self.reporter.say("saved; resume continues from here after the images are repaired")
             raise
-        if not finished:  # an epoch that ends is saved there
+        if not finished:  # the end of an epoch saves
             self.save()
         elif run.group.first:
             run.save_weights("last.safetensors", None)
-        how = "finished" if finished else "stopped; resume goes on from here"
-        self.reporter.say(f"{how}, {duration(progress.seconds)} in all")
+        outcome = "finished" if finished else "stopped; resume continues from here"
+        self.reporter.say(f"{outcome}, {duration(progress.seconds)} in all")
         best = run.folder / "best.safetensors"
         return TrainResult(
             finished=finished,
@@ -107,28 +107,28 @@ class Trainer:
         )
 
     def train_epoch(self) -> bool:
-        """The rest of the current epoch; False where the run is to stop before its end."""
+        """Train the rest of the current epoch; False if the run must stop before its end."""
         progress = self.run.progress
         loader = self.run.training_loader(progress.epoch)
         batches = loader.batches_per_epoch
-        what = f"epoch {progress.epoch + 1}/{self.config.epochs}"
+        place = f"epoch {progress.epoch + 1}/{self.config.epochs}"
         train_mode(self.run.model, self.config.model.freeze, self.config.model.freeze_norms)
-        self.reporter.begin(what, batches, progress.batch)
+        self.reporter.begin(place, batches, progress.batch)
         mark = time.perf_counter()
         for batch in loader.epoch(progress.epoch, progress.batch):
             progress.wait_seconds += time.perf_counter() - mark
             losses = self.step(batch, batches)
             progress.train_seconds += time.perf_counter() - mark
             mark = time.perf_counter()
-            self.reporter.advance(what, losses.total.item(), progress.batch, batches)
-            if progress.batch < batches and self._asked() == STOP:
+            self.reporter.advance(place, losses.total.item(), progress.batch, batches)
+            if progress.batch < batches and self._agree() == STOP:
                 break
         progress.unreadable = len(loader.unreadable)
         self.reporter.end()
         return progress.batch == batches
 
     def step(self, batch: Batch, batches: int) -> Losses:
-        """Forward and backward, and every `accumulate` batches a step of the optimizer."""
+        """Forward and backward pass, and an optimizer step every `accumulate` batches."""
         run, progress, accumulate = self.run, self.run.progress, self.config.run.accumulate
         progress.batch += 1
         steps_now = progress.batch % accumulate == 0 or progress.batch == batches
@@ -145,7 +145,7 @@ class Trainer:
         if steps_now:
             self.update(progress.epoch + progress.batch / batches)
         count = len(batch.image_ids)
-        values = torch.stack(every[0]).tolist()  # of a supernet, its largest network's
+        values = torch.stack(every[0]).tolist()  # for a supernet, of its largest network
         progress.loss_sums = [
             s + v * count for s, v in zip(progress.loss_sums, values, strict=True)
         ]
@@ -153,7 +153,7 @@ class Trainer:
         return every[0]
 
     def update(self, at: float) -> None:
-        """Optimizer step, `at` epochs into the run."""
+        """Optimizer step after `at` epochs."""
         run, rule = self.run, self.config.optimizer
         set_rates(run.optimizer, rate_factor(rule, self.config.epochs, at))
         if rule.grad_clip_norm:
@@ -167,7 +167,7 @@ class Trainer:
         run.progress.step += 1
 
     def close_epoch(self) -> bool:
-        """Validate, keep the best weights, report; False where the run is to stop before that."""
+        """Validate, keep the best weights, report; False if the run must stop before that."""
         progress = self.run.progress
         began = time.monotonic()
         validation = None
@@ -179,38 +179,36 @@ class Trainer:
                 return False
             self._keep_if_best(validation)
         report = self._report(validation, time.monotonic() - began)
-        self.reporter.write(report, validation.seen if validation else ())
+        self.reporter.write(report, validation.examples if validation else ())
         progress.next_epoch()
-        self.save()  # so that weights and figures never lie without the state that they belong to
-        return progress.epoch == self.config.epochs or self._asked() != STOP
+        self.save()  # weights and reports must not exist without their state
+        return progress.epoch == self.config.epochs or self._agree() != STOP
 
     def validate(self) -> Validation:
         run = self.run
 
-        def stopping() -> (
-            bool
-        ):  # several processes would have to agree, so they validate to the end
+        def stopping() -> bool:  # several processes cannot stop apart, so they validate to the end
             return run.group.world == 1 and self._wish() == STOP
 
         loader, samples = run.validation_loader(), self.config.run.samples
-        return validate(run.judged, loader, run.objective, run.group, samples, stopping)
+        return validate(run.eval_model, loader, run.objective, run.group, samples, stopping)
 
     def save(self) -> None:
         self.run.progress.seconds = self.seconds_before + time.monotonic() - self.began_at
         self.run.save()
         self.saved_at = time.monotonic()
 
-    def _asked(self) -> int:
-        """Decide what to do between batches, the same in all processes; saves where it is time."""
+    def _agree(self) -> int:
+        """Decide, the same in all processes, what to do after a batch; saves if it is time."""
         progress, world = self.run.progress, self.run.group.world
         if progress.batch % self.config.run.accumulate:
             return GO_ON
         if world > 1 and progress.batch % (AGREE_EVERY * self.config.run.accumulate):
             return GO_ON
-        asked = self.run.group.most(self._wish())
-        if asked == SAVE:
+        decision = self.run.group.most(self._wish())
+        if decision == SAVE:
             self.save()
-        return asked
+        return decision
 
     def _wish(self) -> int:
         now = time.monotonic()

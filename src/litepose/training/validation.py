@@ -1,7 +1,7 @@
 """Validate after an epoch: losses, AP, and sample images.
 
-AP is measured as in use: whole images through the predictor; losses on squares as in training,
-without augmentation. Work is shared between processes.
+AP is measured on whole images with the predictor; losses on squares as in training, without
+augmentation. Processes share the work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from litepose.training.losses import Losses
 from litepose.training.objective import Objective, on_device
 
 
-class Seen(NamedTuple):
+class Example(NamedTuple):
     """A validation image (H, W, 3) with its annotated and its found people."""
 
     image: np.ndarray
@@ -39,16 +39,16 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """losses: means over images, by name; intervals: ap, ap50, ap75 in 0..100, empty where the
-    images show no people; seen: the first few images; unreadable: how many were left out."""
+    """losses: means over images, by name; intervals: ap, ap50, ap75 in 0..100, empty if the
+    images show no people; examples: the first few images; unreadable: number of skipped images."""
 
     losses: dict[str, float]
     intervals: dict[str, Interval]
-    seen: tuple[Seen, ...]
+    examples: tuple[Example, ...]
     unreadable: int
 
 
-class Stopped(Exception):  # noqa: N818 (no error, a wish)
+class Stopped(Exception):  # noqa: N818 (not an error)
     """The run is to stop; the resumed run repeats the validation."""
 
 
@@ -67,7 +67,7 @@ def validate(
     device = RuntimeOptions(device=str(group.device))
     predictor = Predictor(TorchBackend(model, objective.info, device))
     found: dict[int, Poses] = {}
-    seen: list[Seen] = []
+    examples: list[Example] = []
     for index in range(group.rank, len(dataset), group.world):
         if stopping():
             raise Stopped
@@ -76,11 +76,13 @@ def validate(
         except UnreadableImageError:
             continue
         found[index] = predictor.predict(image, threshold=0.0)
-        if len(seen) < samples and group.first:
-            seen.append(Seen(image, true_poses(dataset.records[index], skeleton), found[index]))
-    everybody = {i: poses for part in group.gather(found) for i, poses in part.items()}
-    intervals = measure_ap(dataset.records, everybody, skeleton) if group.first else {}
-    return Validation(losses, intervals, tuple(seen), len(dataset) - len(everybody))
+        if len(examples) < samples and group.first:
+            examples.append(
+                Example(image, true_poses(dataset.records[index], skeleton), found[index])
+            )
+    predictions = {i: poses for part in group.gather(found) for i, poses in part.items()}
+    intervals = measure_ap(dataset.records, predictions, skeleton) if group.first else {}
+    return Validation(losses, intervals, tuple(examples), len(dataset) - len(predictions))
 
 
 @torch.no_grad()
@@ -97,7 +99,7 @@ def mean_losses(
         if stopping():
             raise Stopped
         count = len(batch.image_ids)
-        if count:  # the last processes may have no share of the last batch
+        if count:  # the last batch may be empty in some processes
             losses = objective(model, on_device(batch, group.device))
             sums[:-1] += torch.stack(losses).double().cpu() * count
             sums[-1] += count
@@ -110,7 +112,9 @@ def measure_ap(
 ) -> dict[str, Interval]:
     """AP with bootstrap intervals over the evaluated images, by place in `records`."""
     truths = [truth_of(records[i]) for i in sorted(found)]
-    results = [one for i, poses in found.items() for one in poses.to_coco(records[i].image_id)]
+    results = [
+        result for i, poses in found.items() for result in poses.to_coco(records[i].image_id)
+    ]
     people = group_results(results, truths, skeleton)
     return ap_intervals(match_images(truths, people, skeleton))
 

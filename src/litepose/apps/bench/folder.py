@@ -61,8 +61,8 @@ def measure_folder(predictor: Predictor, paths: list[Path]) -> FolderRate:
         alone_s.append(between - start)
         many_s.append(end - between)
         identical &= all(
-            one.poses is not None and one.poses.to_json() == other.to_json()
-            for one, other in zip(many, alone, strict=True)
+            prediction.poses is not None and prediction.poses.to_json() == other.to_json()
+            for prediction, other in zip(many, alone, strict=True)
         )
     image_wh = predictor.predict(paths[0]).image_wh
     assert image_wh is not None, "an image that was read has a size"

@@ -65,20 +65,20 @@ class _Staged:
         self._backend = backend
         self.name, self.info, self.threads = backend.name, backend.info, backend.threads
         self.file, self.fixed_wh = backend.file, backend.fixed_wh
-        self._answers: Iterator[Maps] = iter(())
+        self._synthetic: Iterator[Maps] = iter(())
 
-    def answer(self, maps: Maps, flip_test: bool) -> None:
+    def replace_output(self, maps: Maps, flip_test: bool) -> None:
         """Return these maps from now on, mirrored in every second forward pass if wanted."""
         mirrored = unflip(maps, self.info.skeleton, self.info.tag_kind)
         mirrored = mirrored._replace(
             heatmaps=tuple(map(np.ascontiguousarray, mirrored.heatmaps)),
             tags=np.ascontiguousarray(mirrored.tags),
         )
-        self._answers = cycle((maps, mirrored) if flip_test else (maps,))
+        self._synthetic = cycle((maps, mirrored) if flip_test else (maps,))
 
     def run(self, images: np.ndarray) -> Maps:
         maps = self._backend.run(images)
-        return next(self._answers, maps)
+        return next(self._synthetic, maps)
 
     def clone_for(self, workers: int) -> Backend:
         return self._backend.clone_for(workers)
@@ -98,7 +98,7 @@ def bench_model(
     staged = {name: _Staged(predictor.backend) for name, predictor in ways.items()}
     first = next(iter(ways.values()))
     size = None if first.backend.fixed_wh else first.info.input.size
-    looking = {name: Predictor(backend, input_size=size) for name, backend in staged.items()}
+    predictors = {name: Predictor(backend, input_size=size) for name, backend in staged.items()}
     box = forward_passes(first, plan.image)[0].box
     crowds = {n: crowd_maps(first.info, box.input_wh, n, seed=n) for n in plan.people}
     middle = sorted(plan.people)[len(plan.people) // 2]
@@ -107,10 +107,10 @@ def bench_model(
     found: dict[tuple[str, int, bool], int] = {}
     per_round = -(-plan.runs // plan.rounds)
     for turn in range(plan.rounds):
-        for name, predictor in looking.items():
+        for name, predictor in predictors.items():
             tell(f"{first.info.name}, {name}, round {turn + 1} of {plan.rounds}")
             for people, flip in cases:
-                staged[name].answer(crowds[people], flip)
+                staged[name].replace_output(crowds[people], flip)
                 options = PredictOptions(flip_test=flip)
                 for run in range(per_round + 1):
                     poses, _, took = predictor.inspect(plan.image, options)

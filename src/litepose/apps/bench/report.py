@@ -20,14 +20,14 @@ _PACKAGES = ("litepose", "numpy", "opencv-python-headless", "onnxruntime", "open
 class ModelReport:
     """One model at one size. random: its weights are; cost: None without PyTorch;
     peak_mb: most memory of a fresh process that predicts an image, by backend;
-    bystanders: share of all cores that other programs kept busy meanwhile, None where unknown."""
+    background_load: share of all cores that other programs kept busy, None where unknown."""
 
     model: str
     random: bool
     rows: Sequence[BenchRow]
     cost: NetworkCost | None
     peak_mb: Mapping[str, float]
-    bystanders: float | None
+    background_load: float | None
 
     def row(self, way: str, people: int, flip_test: bool) -> BenchRow | None:
         wanted = (way, people, flip_test)
@@ -37,15 +37,15 @@ class ModelReport:
         """1e9 multiply-adds a second that the network reached."""
         if self.cost is None:
             return None
-        looks = 2 if row.flip_test else 1
-        return self.cost.macs * looks / row.latency.net.p50 / 1e6
+        passes = 2 if row.flip_test else 1
+        return self.cost.macs * passes / row.latency.net.p50 / 1e6
 
     def traffic_gbs(self, row: BenchRow) -> float | None:
         """1e9 bytes a second that its convolutions would move without caches."""
         if self.cost is None:
             return None
-        looks = 2 if row.flip_test else 1
-        return self.cost.traffic * looks / row.latency.net.p50 / 1e6
+        passes = 2 if row.flip_test else 1
+        return self.cost.traffic * passes / row.latency.net.p50 / 1e6
 
     def times_reference(self, row: BenchRow, flip_test: bool) -> float | None:
         """How many times as long the reference path takes, from image to people."""
@@ -97,8 +97,8 @@ def _model_lines(model: ModelReport, machine: Machine) -> Iterator[str]:
     w, h = model.rows[0].input_wh
     cost = model.cost
     facts = "" if cost is None else f", {cost.macs / 1e9:.2f} GMACs"
-    if model.bystanders is not None and model.bystanders >= 0.02:
-        facts += f"; other programs took {model.bystanders:.0%} of the machine meanwhile"
+    if model.background_load is not None and model.background_load >= 0.02:
+        facts += f"; other programs took {model.background_load:.0%} of the machine meanwhile"
     yield f"\n{model.model} at {w}x{h}{', random weights' if model.random else ''}{facts}"
     yield (
         f"  {'':22} {'people':>6} {'pre':>6} {'network p50, p95':>17} {'decode p50, p95':>17}"
@@ -142,7 +142,7 @@ def _model_dict(model: ModelReport) -> dict[str, Any]:
         "model": model.model,
         "random_weights": model.random,
         "cost": None if model.cost is None else asdict(model.cost),
-        "bystanders": None if model.bystanders is None else round(model.bystanders, 3),
+        "bystanders": None if model.background_load is None else round(model.background_load, 3),
         "peak_mb": {way: round(mb, 1) for way, mb in model.peak_mb.items()},
         "rows": rows,
     }

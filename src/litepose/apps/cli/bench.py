@@ -29,24 +29,24 @@ def add_parser(verbs: Any) -> None:
         "bench",
         help="how fast models are on this machine",
         description=(
-            "Times models stage by stage, on every backend that is installed, for crowds of"
-            " several sizes, beside the official way (PyTorch and the official decoding) where"
-            " PyTorch is installed. Writes bench.json and bench.png; minutes, or --quick."
+            "Times the stages of models, on every installed backend, for several numbers of people,"
+            " and with the official method (PyTorch and the official decoder) if PyTorch is"
+            " installed. Writes bench.json and bench.png. Takes minutes; less with --quick."
         ),
     )
     parser.add_argument(
         "--models",
-        help="names or files, commas between; models without weights are timed with random ones"
+        help="comma-separated names or files; models without weights get random ones"
         " (default: p,xs,s, or p without litepose[export])",
     )
     parser.add_argument(
         "--backends",
         help="such as onnxruntime,openvino:bfloat16,torch (default: all installed, in float32)",
     )
-    parser.add_argument("--people", default="1,10,30", help="crowds (default: %(default)s)")
-    parser.add_argument("--sizes", help="input sizes, short side (default: each model's own)")
-    parser.add_argument("--images", type=int, default=200, help="of the folder (default: 200)")
-    parser.add_argument("--quick", action="store_true", help="fewer runs: coarse, in a minute")
+    parser.add_argument("--people", default="1,10,30", help="people (default: %(default)s)")
+    parser.add_argument("--sizes", help="input sizes, short side (default: the model's)")
+    parser.add_argument("--images", type=int, default=200, help="images in a folder (default: 200)")
+    parser.add_argument("--quick", action="store_true", help="fewer runs: less exact, in a minute")
     parser.add_argument(
         "--output", default="bench", metavar="DIR", help="folder (default: %(default)s)"
     )
@@ -142,7 +142,7 @@ def _models(text: str | None) -> list[str]:
     if text is not None:
         names = [name.strip() for name in text.split(",")]
         if not all(names):
-            raise _wrong(f"--models wants names or files such as p,mine.onnx; got {text!r}")
+            raise _wrong(f"--models needs names or files such as p,mine.onnx; got {text!r}")
         return names
     can_export = not missing(("torch", "safetensors", "onnxscript", "onnxslim"))
     return ["p", "xs", "s"] if can_export else ["p"]
@@ -154,7 +154,7 @@ def _numbers(text: str, option: str, most: int) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1 or max(numbers) > most:
-        raise _wrong(f"{option} wants whole numbers from 1 to {most}, commas between; got {text!r}")
+        raise _wrong(f"{option} needs comma-separated whole numbers from 1 to {most}; got {text!r}")
     return numbers
 
 

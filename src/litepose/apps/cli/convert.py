@@ -1,4 +1,4 @@
-"""`litepose convert`: an official checkpoint to our one-file checkpoint."""
+"""`litepose convert`: an official checkpoint to a safetensors checkpoint."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def add_parser(verbs: Any) -> None:
         "convert",
         help="convert an official Lite Pose or HigherHRNet checkpoint",
         description=(
-            "Reads an official Lite Pose checkpoint (any size, COCO or CrowdPose, told from its"
-            " shapes) and writes a .safetensors with the architecture, skeleton and settings in it."
+            "Reads an official checkpoint (any size, COCO or CrowdPose, recognized by its shapes)"
+            " and writes a .safetensors file that contains architecture, skeleton and settings."
         ),
     )
     parser.add_argument("source", help="official .pth.tar")

@@ -31,26 +31,26 @@ def run(options: argparse.Namespace) -> int:
 
     predictor = open_predictor(options)
     images = [read_image(path) for path in options.images]
-    how = predictor.defaults
-    sides = how.view_sizes(predictor.info.input)
+    settings = predictor.defaults
+    sides = settings.view_sizes(predictor.info.input)
     networks = [network_cost(predictor.info, (side, side)) for side in sides]
-    if not images:  # a gray image shows nobody, so later views would be left out
-        how = replace(how, focus=False)
+    if not images:  # a gray image shows no people, so later views would be left out
+        settings = replace(settings, focus=False)
     shown = images or [np.full((480, 640, 3), 127, np.uint8)]
-    latency = measure_latency(predictor, shown, options.runs, options=how)
+    latency = measure_latency(predictor, shown, options.runs, options=settings)
     memory = peak_memory_mb(options.model or zoo.DEFAULT)
-    what = f"{len(images)} images" if images else "a gray image of 640x480"
+    measured = f"{len(images)} images" if images else "a gray image of 640x480"
     macs = sum(network.macs for network in networks)
     squares = " + ".join(f"{side}x{side}" for side in sides)
     tell(f"{predictor!r}")
     tell(f"  weights      {networks[0].params:,}")
     tell(f"  MACs         {macs / 1e9:.3f} G at {squares}")
     tell(f"  peak memory  {memory:.0f} MB, a fresh process")
-    tell(f"  latency on {what}, {latency.runs} runs, ms")
+    tell(f"  latency on {measured}, {latency.runs} runs, ms")
     tell(f"  {'':12} {'p50':>7} {'p95':>7}")
     for part in ("pre", "net", "decode", "total"):
-        of = getattr(latency, part)
-        tell(f"  {part:12} {of.p50:7.2f} {of.p95:7.2f}")
+        spread = getattr(latency, part)
+        tell(f"  {part:12} {spread.p50:7.2f} {spread.p95:7.2f}")
     record = {
         **asdict(networks[0]),
         "macs": macs,

@@ -15,7 +15,7 @@ from litepose.core.progress import Progress, status
 
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser("data", help="examine, show, pack, draw and fetch datasets")
+    parser = verbs.add_parser("data", help="check, show, pack, draw and download datasets")
     tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
     _add_check(tools)
     _add_show(tools)
@@ -28,11 +28,11 @@ def add_parser(verbs: Any) -> None:
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", help="dataset folder (COCO, CrowdPose, LSP or plain layout)")
     parser.add_argument("--split", default="train2017", help="default: %(default)s")
-    parser.add_argument("--skeleton", metavar="TOML", help="what the keypoints mean")
+    parser.add_argument("--skeleton", metavar="TOML", help="meaning of the keypoints")
 
 
 def _add_check(tools: Any) -> None:
-    parser = tools.add_parser("check", help="find what is wrong before it costs a training run")
+    parser = tools.add_parser("check", help="find mistakes before they spoil a training run")
     _add_dataset(parser)
     parser.set_defaults(run=run_check)
 
@@ -47,7 +47,7 @@ def run_check(options: argparse.Namespace) -> int:
 
 
 def _add_show(tools: Any) -> None:
-    parser = tools.add_parser("show", help="a sheet of images with their labels")
+    parser = tools.add_parser("show", help="draw images with their labels on one sheet")
     _add_dataset(parser)
     parser.add_argument("--count", type=int, default=16, help="images (default %(default)s)")
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0)
@@ -76,12 +76,12 @@ def run_show(options: argparse.Namespace) -> int:
 
 
 def _add_pack(tools: Any) -> None:
-    parser = tools.add_parser("pack", help="images and labels in one file, decoded once")
+    parser = tools.add_parser("pack", help="write decoded images and labels to one file")
     _add_dataset(parser)
     parser.add_argument("--output", required=True, help="file ending in .lpc")
     parser.add_argument("--short-side", type=int, default=256, help="default: %(default)s")
     parser.add_argument("--encoding", default="raw", help="raw, jpeg or webp (default: raw)")
-    parser.add_argument("--quality", type=int, default=90, help="of jpeg and webp")
+    parser.add_argument("--quality", type=int, default=90, help="quality of jpeg and webp")
     parser.add_argument(
         "--piece-mb", type=number(1e-6), help="split into pieces no larger than this"
     )
@@ -115,7 +115,7 @@ def run_pack(options: argparse.Namespace) -> int:
 def _add_pseudo_label(tools: Any) -> None:
     parser = tools.add_parser("pseudo-label", help="write a model's heatmaps as training targets")
     _add_dataset(parser)
-    parser.add_argument("--output", required=True, help="folder to fill; called again, it goes on")
+    parser.add_argument("--output", required=True, help="output folder; a second call resumes")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     parser.add_argument("--scales", default="1", help="multiples of the input size, finest first")
     add_model_options(parser)
@@ -133,13 +133,13 @@ def run_pseudo_label(options: argparse.Namespace) -> int:
     weights = predictor.backend.file.sha256
     target = predictor.info.skeleton
     dataset = find_dataset(options.data, options.split, target, skeleton=options.skeleton)
-    how = PredictOptions(
+    settings = PredictOptions(
         options.flip_test, parse_scales(options.scales), views=(predictor.info.input.size,)
     )
     left_out = 0
     progress = Progress(len(dataset), "images")
     try:
-        for reason in write_teacher_maps(predictor, weights, dataset, options.output, how):
+        for reason in write_teacher_maps(predictor, weights, dataset, options.output, settings):
             progress.step()
             if reason is not None:
                 left_out += 1
@@ -157,7 +157,7 @@ def _add_synth(tools: Any) -> None:
     parser.add_argument("--count", type=whole(1), default=200, help="images (default %(default)s)")
     parser.add_argument("--split", default="train2017", help="default: %(default)s")
     parser.add_argument("--size", type=int, default=256, help="side in pixels")
-    parser.add_argument("--most-people", type=int, default=4, help="an image (default 4)")
+    parser.add_argument("--most-people", type=int, default=4, help="people per image (default 4)")
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0)
     parser.set_defaults(run=run_synth)
 
@@ -172,7 +172,7 @@ def run_synth(options: argparse.Namespace) -> int:
 
 
 def _add_download(tools: Any) -> None:
-    parser = tools.add_parser("download", help="fetch COCO; called again, it goes on")
+    parser = tools.add_parser("download", help="download COCO; a second call resumes")
     parser.add_argument("name", help="coco or crowdpose")
     parser.add_argument("data", help="folder to fill")
     parser.add_argument("--splits", default="train2017,val2017", help="default: %(default)s")

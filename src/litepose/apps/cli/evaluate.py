@@ -25,8 +25,8 @@ def add_parser(verbs: Any) -> None:
         help="AP of a model on annotated images",
         description=(
             "Prints AP with its 95 % interval and tables; with --output also writes report.json,"
-            " report.txt, results.json (COCO) and sheet.png with the best, worst, missed and"
-            " invented people. Ctrl-C reports on the images done."
+            " report.txt, results.json (COCO) and sheet.png with the best and worst matches,"
+            " false negatives and false positives. Ctrl-C reports on the images done."
         ),
     )
     parser.add_argument(
@@ -34,19 +34,19 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("--split", required=True, help="e.g. val2017, test, lsp")
     parser.add_argument("--output", metavar="DIR", help="folder for the report")
-    parser.add_argument("--limit", type=int, help="only the first so many images")
-    parser.add_argument("--resume", action="store_true", help="go on with a stopped run in DIR")
+    parser.add_argument("--limit", type=int, help="use only the first LIMIT images")
+    parser.add_argument("--resume", action="store_true", help="resume the stopped run in DIR")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
     parser.add_argument(
         "--decoder",
         choices=("fast", "reference"),
-        help="reference: the official one, slow, to reproduce published figures",
+        help="reference: the official decoder, slow, to reproduce published figures",
     )
-    parser.add_argument("--scales", help="average the maps of such multiples, e.g. 1,0.5,2")
+    parser.add_argument("--scales", help="average maps at multiples of the size, e.g. 1,0.5,2")
     parser.add_argument(
         "--calibration",
         action="store_true",
-        help="into DIR as well: how often scores are right, and a map from scores to probabilities",
+        help="also write to DIR how often scores are right, and a map from scores to probabilities",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_model_options(parser)
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from litepose.evaluation.evaluator import EvaluateOptions, evaluate
     from litepose.inference.predictor import options_for
 
-    how = EvaluateOptions(
+    settings = EvaluateOptions(
         limit=options.limit,
         resume=options.resume,
         dataset_name=f"{Path(options.data).name} {options.split}",
@@ -79,8 +79,8 @@ def run(options: argparse.Namespace) -> int:
         scales=None if options.scales is None else parse_scales(options.scales),
     )
     dataset, unknown = open_data(options, predictor)
-    how = replace(
-        how,
+    settings = replace(
+        settings,
         flip_test=predict.flip_test,
         scales=predict.scales,
         views=predict.views,
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     progress = Progress(total, "images", options.quiet)
     output = local_path(options.output) if options.output else None
     try:
-        report = evaluate(predictor, dataset, output, how, lambda done, of: progress.step())
+        report = evaluate(predictor, dataset, output, settings, lambda done, of: progress.step())
     finally:
         progress.clear()
     tell(report.to_text())

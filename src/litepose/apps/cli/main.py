@@ -1,7 +1,7 @@
 """`litepose VERB ...`: parse, call one function, print. Results on stdout, all else on stderr.
 
-A verb is a module of this folder with `add_parser(verbs)`, imported only to build its options, so
-that start-up stays quick; heavy imports stand inside the functions that need them.
+A verb is a module of this folder with `add_parser(verbs)`. Heavy imports are inside the functions
+that need them, so that start-up stays quick.
 Exit codes: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted.
 """
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with sigterm_as_ctrl_c():
             code = int(options.run(options))
-        print(end="", flush=True)  # what fails to be written fails here, not when Python ends
+        print(end="", flush=True)  # a failed write raises here, not when Python exits
         return code
     except LitePoseError as exc:
         say(f"litepose {options.verb}: {exc}")
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say(f"\nlitepose {options.verb}: interrupted")
         return 130
-    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+    except BrokenPipeError:  # the reader of the output has closed it, like `| head`
         _give_up_stdout()
         return 0
     except OSError as exc:  # such as results on a full disk
@@ -81,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _give_up_stdout() -> None:
-    """Python writes what is left at its end, and would complain once more."""
-    with contextlib.suppress(OSError, ValueError):  # a stream of another kind, or closed
+    """Close stdout, or Python would try to write the rest at exit and report another error."""
+    with contextlib.suppress(OSError, ValueError):  # a stream of another kind, or a closed one
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def add_config_options(parser: argparse.ArgumentParser, examples: str) -> None:
-    """A TOML file and the words that change it."""
+    """Options of a TOML file and `key=value` overrides."""
     parser.add_argument("config", help=f"TOML file, see {examples}")
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="change the configuration"
+        "overrides", nargs="*", metavar="key=value", help="override settings of the file"
     )
 
 
@@ -37,12 +37,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--backend",
         help="onnxruntime, openvino, torch, or auto: the fastest here, measured once and remembered"
-        " (default: what fits the model)",
+        " (default: by the file)",
     )
     model.add_argument(
         "--effort",
-        help="fast (one view, a small model), usual, or best (mirrored views too; slow); --model,"
-        " --size and --views win over it (default: usual)",
+        help="fast (one view, a small model), usual, or best (more views, mirrored too; slow);"
+        " --model, --size and --views override it (default: usual)",
     )
     model.add_argument("--size", type=int, help="one view with this short side in pixels")
     model.add_argument(
@@ -56,24 +56,24 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--precision",
         default="float32",
-        help="of openvino: bfloat16 is faster on newer CPUs, and coarser (default: %(default)s)",
+        help="of openvino: bfloat16 is faster on newer CPUs, but less exact (default: %(default)s)",
     )
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    how = parser.add_argument_group("prediction")
-    how.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
-    how.add_argument(
-        "--decoder", choices=("fast", "reference"), help="reference: the official one, slow"
+    group = parser.add_argument_group("prediction")
+    group.add_argument("--flip-test", action="store_true", help="average with the mirrored image")
+    group.add_argument(
+        "--decoder", choices=("fast", "reference"), help="reference: the official decoder, slow"
     )
-    how.add_argument(
+    group.add_argument(
         "--scales",
-        help="average the maps of input sizes that are multiples, e.g. 1,0.5,2, as the paper does",
+        help="average the maps at multiples of the input size, e.g. 1,0.5,2, as in the paper",
     )
-    how.add_argument(
-        "--threshold", type=float, help="leave people out who score below (default: the model's)"
+    group.add_argument(
+        "--threshold", type=float, help="drop people with a lower score (default: the model's)"
     )
-    how.add_argument("--max-people", type=int, help="keep only so many of the best")
+    group.add_argument("--max-people", type=int, help="keep only the best MAX_PEOPLE people")
 
 
 def open_predictor(options: argparse.Namespace) -> Predictor:
@@ -92,7 +92,7 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
 
 
 def runtime_options(options: argparse.Namespace) -> RuntimeOptions:
-    """Threads, providers, device and precision, as a backend takes them."""
+    """Threads, providers, device and precision of the options."""
     from litepose.inference.backend import RuntimeOptions
 
     providers = tuple(options.provider or ["CPUExecutionProvider"])
@@ -166,35 +166,35 @@ def read_limits(options: argparse.Namespace) -> ReadLimits:
 
 
 def parse_scales(text: str) -> tuple[float, ...]:
-    """`1,0.5` -> (1.0, 0.5). Raises LitePoseError where one is not a number."""
+    """`1,0.5` -> (1.0, 0.5). Raises LitePoseError if one is not a number."""
     from litepose.core.errors import LitePoseError
 
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise LitePoseError(f"--scales wants numbers like 1,0.5,2; got {text!r}") from None
+        raise LitePoseError(f"--scales needs numbers such as 1,0.5,2; got {text!r}") from None
 
 
 def parse_views(text: str | None) -> tuple[int, ...] | None:
-    """`256,512` -> (256, 512). Raises LitePoseError where one is no whole number."""
+    """`256,512` -> (256, 512). Raises LitePoseError if one is not a whole number."""
     from litepose.core.errors import LitePoseError
 
     try:
         return None if text is None else tuple(int(part) for part in text.split(","))
     except ValueError:
         raise LitePoseError(
-            f"--views wants short sides in whole pixels like 256,512; got {text!r}"
+            f"--views needs short sides in whole pixels such as 256,512; got {text!r}"
         ) from None
 
 
 def check_target(target: Path, suffix: str) -> None:
-    """Raise LitePoseError where a model cannot be written; called before long work."""
+    """Raise LitePoseError if a model cannot be written to the path. Call it before long work."""
     import tempfile
 
     from litepose.core.errors import LitePoseError
 
     if target.suffix != suffix:
-        raise LitePoseError(f"the name of what is written must end in {suffix}; got {target}")
+        raise LitePoseError(f"the name of the output must end in {suffix}; got {target}")
     if target.is_dir() and not (target / "Manifest.json").is_file():  # as in a .mlpackage of ours
         raise LitePoseError(f"cannot write {target}: it is a folder; name a file in it")
     try:

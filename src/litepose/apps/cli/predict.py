@@ -45,9 +45,9 @@ def add_parser(verbs: Any) -> None:
         help="find people in images and videos",
         description=(
             "Finds every person in each image, draws them into IMAGE.pose.jpg, and prints one"
-            " line of JSON per image (and, after several, one that sums up). Of a video, a camera"
-            " (0 is the first) or a stream it draws VIDEO.pose.webm; there is one line of JSON per"
-            " frame, on stdout where that is no terminal and in --json FILE, and one that sums up."
+            " line of JSON per image (and a summary after several). For a video, a camera (0 is the"
+            " first) or a stream it draws VIDEO.pose.webm and writes one line of JSON per frame, to"
+            " --json FILE and to stdout unless that is a terminal, and a summary."
         ),
     )
     parser.add_argument(
@@ -68,7 +68,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--heatmaps", action="store_true", help="also write IMAGE.heatmaps.jpg")
     parser.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     parser.add_argument(
-        "--allow-private", action="store_true", help="let URLs lead to private addresses"
+        "--allow-private", action="store_true", help="allow URLs with private addresses"
     )
     parser.add_argument(
         "--max-pixels", type=int, metavar="N", help="refuse larger images (default: 100 million)"
@@ -83,8 +83,8 @@ def add_parser(verbs: Any) -> None:
         "--deadline",
         type=float,
         metavar="MS",
-        help="time for an image or frame: sizes and mirrored views are chosen to meet it in 95 of"
-        " 100, from latencies measured first; `used` in the JSON says which",
+        help="time limit for an image or frame: sizes and flip test are chosen to meet it for 95 of"
+        " 100 images, by latencies measured first; `used` in the JSON has the choice",
     )
     parser.add_argument(
         "--probabilities",
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
         places.check(sources)
     predictor = open_predictor(options)
     predictor.limits = read_limits(options)
-    how = predict_options(options, predictor)
+    settings = predict_options(options, predictor)
     maps = score_maps(options, predictor)
     report = open_report(options.json, sources)
     progress = Progress(len(sources), "images", options.quiet)
@@ -154,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
             records.append(record)
             print_record(record, report)
         with stopping(interrupt) as caught:  # no slow server is waited for
-            for record in _records(predictor, sources, how, places, options, caught, maps):
+            for record in _records(predictor, sources, settings, places, options, caught, maps):
                 records.append(record)
                 progress.clear()
                 print_record(record, report)
@@ -235,7 +235,7 @@ def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
 def _records(
     predictor: Predictor,
     sources: list[str],
-    how: PredictOptions,
+    settings: PredictOptions,
     places: OutputPaths,
     options: argparse.Namespace,
     caught: list[int],
@@ -250,11 +250,11 @@ def _records(
         drawn = None if options.no_draw else places.name(source, MARK)
         jobs.append(_Job(source, drawn, places.name(source, ".heatmaps")))
     worker, workers = predictor, 1
-    if len(jobs) >= MANY_FROM and how.deadline_ms is None:  # one at a time ends sooner
-        worker, workers = divided(predictor, how)
+    if len(jobs) >= MANY_FROM and settings.deadline_ms is None:  # one at a time ends sooner
+        worker, workers = divided(predictor, settings)
 
     def attempt(job: _Job) -> dict[str, Any] | None:  # None: taken ahead and not begun
-        return None if caught else _one(worker, job, how, options, maps)
+        return None if caught else _one(worker, job, settings, options, maps)
 
     done = ordered_map(attempt, until(caught, jobs), workers)
     return (record for record in done if record is not None)
@@ -263,7 +263,7 @@ def _records(
 def _one(
     predictor: Predictor,
     job: _Job,
-    how: PredictOptions,
+    settings: PredictOptions,
     options: argparse.Namespace,
     maps: ScoreMaps | None,
 ) -> dict[str, Any]:
@@ -278,7 +278,7 @@ def _one(
     record: dict[str, Any] = {"source": job.source}
     try:
         image = read_image(job.source, predictor.limits)
-        poses, views, _ = predictor.inspect(image, how)
+        poses, views, _ = predictor.inspect(image, settings)
         record |= (maps(poses) if maps else poses).to_dict()
         if job.drawn is not None:
             drawn = draw_poses(image, poses, threshold=options.keypoint_threshold)

@@ -45,7 +45,7 @@ def run_videos(options: argparse.Namespace) -> int:
     _silence_libraries()
     predictor = open_for_video(options)
     predictor.limits = read_limits(options)
-    how = predict_options(options, predictor)
+    settings = predict_options(options, predictor)
     maps = score_maps(options, predictor)
     report = open_report(options.json, sources)
     records = []
@@ -55,7 +55,7 @@ def run_videos(options: argparse.Namespace) -> int:
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
         for source, target in zip(sources, targets, strict=True):
-            record = _video(predictor, source, target, report, how, options, maps)
+            record = _video(predictor, source, target, report, settings, options, maps)
             records.append(record)
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
@@ -131,7 +131,7 @@ def _video(
     source: str,
     target: Path | None,
     report: Report | None,
-    how: PredictOptions,
+    settings: PredictOptions,
     options: argparse.Namespace,
     maps: ScoreMaps | None,
 ) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _video(
     tally = _Tally(shown, opened, maps)
     try:
         with stopping(opened.stop) as caught, Screen(target, opened, options) as screen:
-            _work(predictor, opened, screen, tally, report, how, options)
+            _work(predictor, opened, screen, tally, report, settings, options)
     except LitePoseError as exc:
         record["error"] = str(exc)
     record |= tally.record()
@@ -164,14 +164,14 @@ def _work(
     screen: Screen,
     tally: _Tally,
     report: Report | None,
-    how: PredictOptions,
+    settings: PredictOptions,
     options: argparse.Namespace,
 ) -> None:
     total = None if opened.duration is None else max(1, round(opened.duration * opened.fps))
     progress = Progress(total, "frames", options.quiet)
     piped = not is_terminal(sys.stdout)  # on a terminal thousands of lines would bury all else
     try:
-        for frame in predictor.stream(opened, how, track=options.track, smooth=options.smooth):
+        for frame in predictor.stream(opened, settings, track=options.track, smooth=options.smooth):
             print_record(tally.count(frame), report, shown=piped)
             screen.add(frame)
             progress.step(round(frame.seconds * opened.fps) + 1 if total else None)

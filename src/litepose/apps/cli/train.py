@@ -17,15 +17,15 @@ def add_parser(verbs: Any) -> None:
         "train",
         help="train a network from a configuration",
         description=(
-            "Trains as a TOML file says; words like epochs=50 or data.root=coco change it. Saves"
-            " as it goes: Ctrl-C saves and leaves, --resume goes on exactly where it was. Under"
+            "Trains by a TOML file; words such as epochs=50 or data.root=coco override it. Saves"
+            " regularly; Ctrl-C saves and stops, --resume continues exactly from there. With"
             " torchrun, one process per device: torchrun --nproc-per-node=8 -m litepose train ..."
         ),
     )
     add_config_options(parser, "configs/")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in its folder")
+    parser.add_argument("--resume", action="store_true", help="continue the run in its folder")
     parser.add_argument(
-        "--stop-after", type=number(0), metavar="MINUTES", help="save and leave then"
+        "--stop-after", type=number(0), metavar="MINUTES", help="save and stop after this time"
     )
     parser.set_defaults(run=run)
 
@@ -40,14 +40,14 @@ def run(options: argparse.Namespace) -> int:
         "faster_coco_eval",
         extra="train",
     )
-    # Threads that spin while they wait starve every other job of the machine, and each other.
+    # Threads that spin while they wait slow down other programs and each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from litepose.training.config_file import read_config
     from litepose.training.trainer import train
 
     config = read_config(options.config, options.overrides)
     result = train(config, options.resume, options.stop_after)
-    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process speaks
+    if os.environ.get("RANK", "0") != "0":  # under torchrun only the first process prints
         return 128 + result.signal if result.signal else 0
     print(
         json.dumps(

@@ -28,8 +28,8 @@ def add_parser(verbs: Any) -> None:
         help="recompute the reported AP of the bundled models",
         description=(
             "Recomputes AP from the recorded predictions and labels of each reported result and"
-            " compares it with the reported AP, and the weights with those evaluated. With --record"
-            " it evaluates a model and writes a result; verify one of your own weights with"
+            " compares it with the reported AP, and the weights with the evaluated ones. With"
+            " --record it evaluates a model and writes a result; verify yours with"
             " `litepose verify FILE --model WEIGHTS`."
         ),
     )
@@ -59,21 +59,20 @@ def run(options: argparse.Namespace) -> int:
     paths = [Path(name) for name in options.entries] or result_files()
     if not paths:
         raise LitePoseError("this installation has no reported results; name a file")
-    verdicts = {}
+    checks = {}
     for path in paths:
-        verdict = verify(read_result(path), weights)
-        entry, found = verdict.entry, verdict.found
-        how = ", ".join(f"{name} {value}" for name, value in entry.settings.items())
-        tell(f"{path.name}: {entry.model} on {entry.dataset} ({how}; {entry.date})")
-        for name, claim in entry.claimed.items():
-            tell(
-                f"  {name:<20} claimed {claim:6.2f}  computed {found.get(name, float('nan')):6.2f}"
-            )
-        for problem in verdict.problems:
+        check = verify(read_result(path), weights)
+        entry, found = check.entry, check.found
+        settings = ", ".join(f"{name} {value}" for name, value in entry.settings.items())
+        tell(f"{path.name}: {entry.model} on {entry.dataset} ({settings}; {entry.date})")
+        for name, claimed in entry.claimed.items():
+            computed = found.get(name, float("nan"))
+            tell(f"  {name:<20} claimed {claimed:6.2f}  computed {computed:6.2f}")
+        for problem in check.problems:
             say(f"failed: {path.name}: {problem}")
-        verdicts[path.name] = {"ok": not verdict.problems, "numbers": found}
-    print(json.dumps(verdicts))
-    return 0 if all(v["ok"] for v in verdicts.values()) else 1
+        checks[path.name] = {"ok": not check.problems, "numbers": found}
+    print(json.dumps(checks))
+    return 0 if all(v["ok"] for v in checks.values()) else 1
 
 
 def _refuse_what_records(options: argparse.Namespace) -> None:
@@ -116,7 +115,7 @@ def _record(options: argparse.Namespace) -> int:
     predictor = open_predictor(options)
     dataset, unknown = open_data(options, predictor)
     predict = options_for(predictor, flip_test=options.flip_test or None)
-    how = EvaluateOptions(
+    settings = EvaluateOptions(
         flip_test=predict.flip_test,
         views=predict.views,
         unknown=unknown,
@@ -126,7 +125,7 @@ def _record(options: argparse.Namespace) -> int:
     progress = Progress(len(dataset), "images")
     try:
         today = datetime.date.today().isoformat()
-        entry = record(predictor, dataset, how, today, lambda done, of: progress.step())
+        entry = record(predictor, dataset, settings, today, lambda done, of: progress.step())
     finally:
         progress.clear()
     write_result(target, entry)

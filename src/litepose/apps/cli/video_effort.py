@@ -38,5 +38,5 @@ def open_for_video(options: argparse.Namespace) -> Predictor:
 def frame_ms(predictor: Predictor) -> float:
     """Median milliseconds of a frame, all views whole: as much as a frame can cost."""
     frame = np.random.default_rng(0).integers(0, 256, (*FRAME_WH[::-1], 3), dtype=np.uint8)
-    how = replace(predictor.defaults, focus=False)
-    return median_ms(lambda: predictor.inspect(frame, how), FRAMES)
+    settings = replace(predictor.defaults, focus=False)
+    return median_ms(lambda: predictor.inspect(frame, settings), FRAMES)

@@ -1,8 +1,8 @@
 """Draw one synthetic person: a random pose, its 17 COCO keypoints, and the paint.
 
-For machines without data: people made of capsules with clothes, lit from their own left
-(so left and right limbs differ in tone from any side), drawn back to front into the image and,
-in parallel, into a map that says whose pixel it is.
+For machines without data: people are capsules with clothes, lit from their own left, so left and
+right limbs differ in tone from any side. They are drawn back to front into the image and into a map
+of which person owns each pixel.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TORSO, UPPER_ARM, FOREARM, THIGH, SHIN = 0.30, 0.165, 0.15, 0.225, 0.215
 SKIN = ((246, 214, 185), (226, 180, 140), (190, 136, 98), (141, 94, 62), (98, 62, 42))
 HAIR = ((40, 32, 28), (92, 60, 36), (188, 148, 84), (130, 50, 30), (170, 168, 165))
 TONE_LEFT, TONE_RIGHT = 1.12, 0.68
-# OpenCV draws with this many binary places after the point.
+# Binary digits after the point in OpenCV's coordinates.
 SHIFT = 4
 
 
@@ -84,20 +84,20 @@ def _pose(
     rng: np.random.Generator, hips_xy: np.ndarray, height: float, facing: int
 ) -> dict[str, np.ndarray]:
     lean = np.radians(rng.normal(0, 8))
-    turn = rng.uniform(0.6, 1.0)  # how much of the shoulders' width is seen
+    turn = rng.uniform(0.6, 1.0)  # visible share of the shoulders' width
     up = np.array([np.sin(lean), -np.cos(lean)])
     side = np.array([np.cos(lean), np.sin(lean)])
     neck = hips_xy + up * TORSO * height
     tilt = up + side * rng.normal(0, 0.15)
     head = neck + tilt * (NECK - HEAD) * height
-    look = rng.uniform(-0.35, 0.35) * HEAD * height
-    points: dict[str, np.ndarray] = {"nose": head + side * look + np.array([0, 0.018 * height])}
+    gaze = rng.uniform(-0.35, 0.35) * HEAD * height
+    points: dict[str, np.ndarray] = {"nose": head + side * gaze + np.array([0, 0.018 * height])}
     for name, sign in (("left", facing), ("right", -facing)):
         out = side * sign
         points[f"{name}_eye"] = (
-            head + out * 0.42 * HEAD * height + side * look - up * -0.012 * height
+            head + out * 0.42 * HEAD * height + side * gaze - up * -0.012 * height
         )
-        points[f"{name}_ear"] = head + out * HEAD * height + side * look * 0.3
+        points[f"{name}_ear"] = head + out * HEAD * height + side * gaze * 0.3
         points[f"{name}_shoulder"] = neck + out * SHOULDER * turn * height
         points[f"{name}_hip"] = hips_xy + out * HIP * turn * height
         arm = rng.uniform(-10, 150) if rng.uniform() < 0.5 else rng.uniform(5, 45)
@@ -126,9 +126,9 @@ def _limb(
 
 
 class Canvas:
-    """An image and the map of whose pixels it shows, painted together.
+    """An image and the map of the owners of its pixels, painted together.
 
-    `owner` None paints over pixels that are the person's already.
+    `owner` None keeps the owners of the pixels.
     """
 
     def __init__(self, image: np.ndarray) -> None:
@@ -136,7 +136,7 @@ class Canvas:
         self.owner: np.ndarray = np.zeros(image.shape[:2], np.uint8)
 
     def capsule(self, ends: Ends, radii: tuple[float, float], color: Color, owner: int) -> None:
-        """A limb: two discs and what lies between them, with a darker rim."""
+        """Draw a limb: two discs and the area between them, with a darker rim."""
         rim = max(0.6, 0.16 * max(radii))
         self._between(ends, (radii[0] + rim, radii[1] + rim), shade(color, 0.62), owner)
         self._between(ends, radii, color, None)

@@ -1,7 +1,7 @@
 """Draw scenes of synthetic people, and write them with their labels in COCO layout.
 
-Scenes with a wall and a floor, furniture that hides people, and crowds in the distance as one
-crowd region; visibility, boxes and areas are counted from the pixels that were really painted.
+Scenes have a wall and a floor, furniture that hides people, and distant crowds as one crowd region.
+Visibility, boxes and areas are computed from the painted pixels.
 """
 
 from __future__ import annotations
@@ -125,11 +125,11 @@ def synthesize(
 
 
 def _figures(rng: np.random.Generator, settings: SceneSettings) -> list[Figure]:
-    """People, the far ones first: who is nearer is taller and stands lower."""
+    """People, far ones first; nearer people are taller and lower in the image."""
     width, height = settings.size_wh
     fewest, most = settings.people
     count = int(rng.integers(fewest, most + 1))
-    # More people are smaller, or nobody would be seen whole.
+    # The more people, the smaller they are; otherwise all would be covered.
     smaller = 1.0 if count <= 2 else (2 / count) ** 0.35
     figures = []
     slots = rng.permutation(count)
@@ -168,7 +168,7 @@ def _background(rng: np.random.Generator, width: int, height: int) -> np.ndarray
 
 
 def _finish(rng: np.random.Generator, image: np.ndarray) -> None:
-    """Grain and light from one side, in place: flat paint would be too easy."""
+    """Add grain and light from one side, in place: flat colors would be too easy."""
     height, width = image.shape[:2]
     coarse = rng.integers(0, 28, size=((height + 1) // 2, (width + 1) // 2), dtype=np.uint8)
     grain = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -203,7 +203,7 @@ def _paint_crowd(rng: np.random.Generator, canvas: Canvas) -> None:
 
 
 def _annotate(owner: np.ndarray, figure: Figure, number: int) -> dict[str, Any] | None:
-    """COCO's annotation of one person; None for who cannot be seen at all."""
+    """COCO annotation of one person; None for a person who is hidden completely."""
     mine = owner == number
     if not mine.any():
         return None
@@ -213,7 +213,7 @@ def _annotate(owner: np.ndarray, figure: Figure, number: int) -> dict[str, Any] 
     column, row = np.clip(points.astype(int), 0, (width - 1, height - 1)).T
     visibility = np.where(mine[row, column], 2, 1) * (inside & ~figure.unseen)
     if (visibility == 2).sum() < FEWEST_VISIBLE:
-        visibility[:] = 0  # in view, but too hidden to be labeled, as happens in COCO
+        visibility[:] = 0  # mostly hidden people are unlabeled, as in COCO
     triples = [
         value
         for (x, y), v in zip(points, visibility, strict=True)

@@ -20,7 +20,7 @@ def check_categories(
     categories: Sequence[Mapping[str, Any]],
     own: Mapping[str, Any],
 ) -> list[Finding]:
-    """Annotations that are left out because they are not of the keypoints' category."""
+    """Annotations left out because they belong to another category."""
     others = [a for a in annotations if not in_category(a, own)]
     listed = [category.get("id") for category in categories]
     name = own.get("name")
@@ -34,7 +34,7 @@ def check_categories(
 
 
 def check_order(category: Mapping[str, Any], own: Skeleton) -> list[Finding]:
-    """The names that the annotation file has itself, in another order than the given skeleton."""
+    """Compare the order of names in the annotation file with the given skeleton."""
     names = category.get("keypoints")
     theirs = [canonical_name(str(name)) for name in names] if isinstance(names, list) else []
     ours = [canonical_name(name) for name in own.keypoints]
@@ -82,19 +82,19 @@ def _read(
     people: Sequence[Mapping[str, Any]], field_of: Callable[[Mapping[str, Any]], Any]
 ) -> tuple[list[tuple[str, Any]], list[str]]:
     """(id, value) of the annotations whose field can be read, and the ids of the others."""
-    values, wrong = [], []
+    values, damaged = [], []
     for a in people:
         try:
             values.append((str(a.get("id")), field_of(a)))
         except LitePoseError:
-            wrong.append(str(a.get("id")))
-    return values, wrong
+            damaged.append(str(a.get("id")))
+    return values, damaged
 
 
 def triples_of(
     people: list[Mapping[str, Any]], k: int
 ) -> tuple[np.ndarray, list[Mapping[str, Any]], list[Finding]]:
-    """(N, K, 3) of the annotations that can be read, these annotations, and what cannot."""
+    """(N, K, 3) keypoints of readable annotations, these annotations, and problems of others."""
     rows, kept, lengths, numbers = [], [], [], []
     for a in people:
         flat = flat_keypoints(a, k)
@@ -129,7 +129,7 @@ def check_keypoints(
     wh = wh.reshape(-1, 1, 2)
     labeled = triples[..., 2] > 0
     count = labeled.sum(axis=1)
-    told = [a.get("num_keypoints", n) for a, n in zip(people, count.tolist(), strict=True)]
+    stated = [a.get("num_keypoints", n) for a, n in zip(people, count.tolist(), strict=True)]
     crowd = np.array([bool(a.get("iscrowd")) for a in people], dtype=bool)
     points = triples[..., :2]
     outside = labeled & ((points < 0) | (points > wh)).any(axis=2)
@@ -148,7 +148,7 @@ def check_keypoints(
                  [at for places in same.values() for at in places[1:]]),
         *finding("warning", "people with keypoints labeled at (0, 0)", ids[corner.any(axis=1)]),
         *finding("warning", "people whose num_keypoints is not the number of labeled ones",
-                 [at for at, n, m in zip(ids, told, count.tolist(), strict=True) if n != m]),
+                 [at for at, n, m in zip(ids, stated, count.tolist(), strict=True) if n != m]),
         *finding("warning", "people whose keypoints all lie within 0 and 1: shares of the image"
                  " instead of pixels?", ids[(highest > 0) & (highest <= 1)]),
         *finding("note", "people without a labeled keypoint (masked in training)",
@@ -160,17 +160,17 @@ def check_keypoints(
 def check_corner_boxes(
     triples: np.ndarray, people: list[Mapping[str, Any]], sizes: Mapping[Any, tuple[int, int]]
 ) -> list[Finding]:
-    """Boxes written as x, y of two corners instead of x, y, width, height, where most are."""
-    corners, judged, rest_on_them = [], 0, False
+    """Boxes written as two corners instead of x, y, width, height, if most are."""
+    corners, checked, rest_on_them = [], 0, False
     for a, row in zip(people, triples, strict=True):
         box, seen = _box_or_none(a), row[row[:, 2] > 0, :2]
         if box is None or not len(seen) or a.get("image_id") not in sizes:
             continue
-        judged += 1
+        checked += 1
         if is_corner_box(box, seen, sizes[a["image_id"]]):
             corners.append(str(a.get("id")))
             rest_on_them |= not a.get("area")
-    if 2 * len(corners) <= judged:
+    if 2 * len(corners) <= checked:
         return []
     why = "; their areas, which the OKS needs, are made from them" if rest_on_them else ""
     return finding(

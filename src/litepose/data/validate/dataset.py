@@ -1,8 +1,7 @@
 """`litepose data check`: check a dataset before it costs a training run.
 
-It reads the annotation file itself, damaged as it may be, and never stops at the first
-mistake. Annotations are checked in annotations.py, left and right in left_right.py,
-files in images.py.
+It reads the annotation file, even if damaged, and reports all problems. annotations.py checks
+annotations, left_right.py left and right, images.py files.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from litepose.data.validate.findings import Finding, finding
 from litepose.data.validate.images import check_files, check_images, check_masks
 from litepose.data.validate.left_right import sides_findings
 
-DECODE_AT_MOST = 2000  # images; of more only the headers are read, or it would take minutes
+DECODE_AT_MOST = 2000  # images; of larger datasets only headers are read, to save minutes
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class DoctorReport:
         return not any(found.level == "error" for found in self.findings)
 
     def text(self) -> str:
-        """For reading: a line per finding, worst first, with its examples below."""
+        """Text: a line per finding, worst first, with its examples below."""
         lines = [
             f"{self.annotation_json}: {self.images:,} images, {self.people:,} people,"
             f" {self.keypoints:,} labeled keypoints, skeleton {self.skeleton}"
@@ -76,7 +75,7 @@ def examine(
 
     images: whether to open them, and to decode them too, which finds damage behind the header;
     None decodes up to DECODE_AT_MOST and reads the headers of more.
-    Raises LitePoseError only where there is nothing to check: no such files, or not in COCO form.
+    Raises LitePoseError only if there is nothing to check: no files, or not in COCO form.
     """
     files = find_files(root, split)
     data = load_json(files.annotation_json)
@@ -92,8 +91,8 @@ def examine(
     found += check_categories(data["annotations"], data["categories"], category)
     found += check_order(category, own)
     found += check_annotations(data["annotations"], people, sizes)
-    triples, kept, wrong = triples_of(people, own.num_keypoints)
-    found += wrong
+    triples, kept, problems = triples_of(people, own.num_keypoints)
+    found += problems
     found += check_keypoints(triples, kept, sizes)
     found += check_corner_boxes(triples, kept, sizes)
     found += sides_findings(triples, [str(a.get("id")) for a in kept], own)

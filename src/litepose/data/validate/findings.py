@@ -15,7 +15,7 @@ MOST_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """level: error spoils training, warning probably does, note is to know; count: how often;
+    """level: error (spoils training), warning (probably does) or note; count: how often;
     examples: ids of the first few annotations or images."""
 
     level: Level
@@ -25,7 +25,7 @@ class Finding:
 
 
 def finding(level: Level, what: str, where: Iterable[str]) -> list[Finding]:
-    """One finding for all places it was found at; none where there are none."""
+    """A list of one finding for all places, empty without places."""
     places = list(where)
     return (
         [
@@ -42,5 +42,5 @@ def finding(level: Level, what: str, where: Iterable[str]) -> list[Finding]:
 
 
 def repeated(values: Iterable[Any]) -> list[str]:
-    """What is there more than once."""
+    """Values that occur more than once."""
     return [value for value, count in Counter(map(str, values)).items() if count > 1]

@@ -19,7 +19,7 @@ from litepose.imaging.read import read_image
 def check_images(
     images: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[Any, tuple[int, int]], list[Finding]]:
-    """Sizes by image id, and what is wrong with the list itself."""
+    """Sizes by image id, and problems of the image list."""
     sizes: dict[Any, tuple[int, int]] = {}
     incomplete = []
     for image in images:
@@ -48,10 +48,10 @@ def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool)
         path = folder / name
         try:
             path = find_image(folder, name)
-            there, inside = path.is_file(), path.resolve().is_relative_to(folder.resolve())
-        except (OSError, ValueError, RuntimeError):  # too long; no text; links in a circle
-            there = inside = False
-        if not there:
+            exists, inside = path.is_file(), path.resolve().is_relative_to(folder.resolve())
+        except (OSError, ValueError, RuntimeError):  # too long, invalid text, circular links
+            exists = inside = False
+        if not exists:
             missing.append(name)
             continue
         if not inside:
@@ -63,7 +63,7 @@ def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool)
                 turned = header.getexif().get(0x0112, 1) >= 5
             if decode:
                 read_image(path)
-        except Exception:  # Pillow's parsers raise whatever a broken header leads them to
+        except Exception:  # Pillow's parsers raise many kinds of errors for broken headers
             unreadable.append(name)
             continue
         if (size[::-1] if turned else size) != (image.get("width"), image.get("height")):
@@ -79,7 +79,7 @@ def check_files(images: Iterable[Mapping[str, Any]], folder: Path, decode: bool)
 def check_masks(
     triples: np.ndarray, people: list[Mapping[str, Any]], sizes: Mapping[Any, tuple[int, int]]
 ) -> list[Finding]:
-    """Segmentations that cannot be read of regions that are masked."""
+    """Unreadable segmentations of masked regions."""
     damaged = []
     masked: np.ndarray = np.all(triples[..., 2] <= 0, axis=1)
     for a, unlabeled in zip(people, masked, strict=True):

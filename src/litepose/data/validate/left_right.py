@@ -1,9 +1,9 @@
 """Dataset checks of left and right: missing partners, swapped sides.
 
-What it rests on: a person who shows nose and both eyes has the left eye on the image's
-right; both keypoints of a pair have similar places on the body; and in a person who faces one way
-the left keypoints of most pairs are on the same side. Twisted people exist, so a pair is reported
-by the majority of people, one person only where shoulders and hips clearly contradict each other.
+Assumptions: a person whose nose and both eyes are visible has the left eye on the image's right;
+both keypoints of a pair are at similar heights of the body; and the left keypoints of most pairs of
+a person are on the same side. People may be twisted, so a pair is reported only if most people show
+it, and a single person only if shoulders and hips clearly contradict each other.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 from litepose.core.skeleton import Skeleton, canonical_name
 from litepose.data.validate.findings import Finding, finding
 
-# Fewer observations than this say nothing.
+# Fewer observations than this are not evaluated.
 FEWEST = 20
-# Sideways distances below this share of a person's size do not tell a side.
+# Horizontal distances below this share of a person's size do not determine a side.
 MARGIN = 0.06
-# Limbs cross often, these pairs hardly: only they can accuse a single person.
+# Limbs often cross, these pairs rarely: only they are checked for a single person.
 TRUNK = (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
 SIDES = (("left", "right"), ("right", "left"), ("l", "r"), ("r", "l"))
 
 
 def sides_findings(triples: np.ndarray, ids: Sequence[str], skeleton: Skeleton) -> list[Finding]:
-    """What (N, K, 3) annotations of people with these ids say about the skeleton's sides."""
+    """Findings on left and right in (N, K, 3) annotations of people with these ids."""
     pairs = flip_pairs(skeleton)
     scale = _sizes(triples)
     return [
@@ -39,14 +39,14 @@ def sides_findings(triples: np.ndarray, ids: Sequence[str], skeleton: Skeleton) 
 
 
 def flip_pairs(skeleton: Skeleton) -> list[tuple[int, int]]:
-    """(left or first, right or second) positions of every pair that a mirror exchanges."""
+    """(left or first, right or second) indices of every pair that a mirror exchanges."""
     flip = skeleton.flip_index
     pairs = [(i, int(j)) for i, j in enumerate(flip) if i < j]
     return [(b, a) if "right" in skeleton.keypoints[a].lower() else (a, b) for a, b in pairs]
 
 
 def _sizes(triples: np.ndarray) -> np.ndarray:
-    """(N,) extent of each person's labeled keypoints, 1 where there are fewer than two."""
+    """(N,) extent of each person's labeled keypoints, 1 for fewer than two."""
     labeled = (triples[..., 2] > 0)[..., None]
     points = triples[..., :2]
     low = np.where(labeled, points, np.inf).min(axis=1, initial=np.inf)
@@ -56,15 +56,15 @@ def _sizes(triples: np.ndarray) -> np.ndarray:
 
 
 def _no_pairs(skeleton: Skeleton, pairs: list[tuple[int, int]]) -> list[Finding]:
-    what = (
+    message = (
         "keypoints, none with a mirrored partner: if they have a left and a right, give flip_pairs"
         " in a skeleton.toml"
     )
-    return [] if pairs else [Finding("warning", what, skeleton.num_keypoints)]
+    return [] if pairs else [Finding("warning", message, skeleton.num_keypoints)]
 
 
 def _names_without_partner(skeleton: Skeleton) -> list[Finding]:
-    """`lknee` beside `rknee`, `KneeLeft` beside `KneeRight`: sides to us, but not to a mirror."""
+    """Names such as `lknee` and `rknee`: sides for a reader, but unknown to the flip index."""
     names = [name.lower() for name in skeleton.keypoints]
     alone = [
         skeleton.keypoints[i]
@@ -87,8 +87,8 @@ def _names_without_partner(skeleton: Skeleton) -> list[Finding]:
 def _unlike_pairs(
     triples: np.ndarray, scale: np.ndarray, skeleton: Skeleton, pairs: list[tuple[int, int]]
 ) -> list[Finding]:
-    """A pair whose ends sit at different heights in nearly everybody is no mirror pair."""
-    wrong = []
+    """Pairs whose ends are at different heights in nearly all people are no mirror pairs."""
+    unlike = []
     for a, b in pairs:
         both = (triples[:, (a, b), 2] > 0).all(axis=1)
         drop = (triples[both, a, 1] - triples[both, b, 1]) / scale[both]
@@ -96,9 +96,11 @@ def _unlike_pairs(
             len(drop) >= FEWEST
             and abs(np.median(drop)) > 2 * np.median(np.abs(drop - np.median(drop))) + 0.02
         ):
-            wrong.append(f"{skeleton.keypoints[a]} and {skeleton.keypoints[b]}")
+            unlike.append(f"{skeleton.keypoints[a]} and {skeleton.keypoints[b]}")
     return finding(
-        "error", "flip pairs whose ends are at different heights in most people: wrong pair?", wrong
+        "error",
+        "flip pairs whose ends are at different heights in most people: wrong pair?",
+        unlike,
     )
 
 
@@ -115,22 +117,22 @@ def _signs(triples: np.ndarray, scale: np.ndarray, pairs: Sequence[tuple[int, in
 def _swapped_pairs(
     triples: np.ndarray, scale: np.ndarray, skeleton: Skeleton, pairs: list[tuple[int, int]]
 ) -> list[Finding]:
-    """A pair that contradicts the sum of the others in most people."""
+    """Pairs that contradict the sum of the others in most people."""
     signs = _signs(triples, scale, pairs)
     others = np.sign(signs.sum(axis=1, keepdims=True) - signs)
     agreement = signs * others
-    wrong = []
+    swapped = []
     for p, (a, b) in enumerate(pairs):
         known = agreement[:, p] != 0
         if known.sum() >= FEWEST and (agreement[known, p] > 0).mean() < 0.4:
             share = (agreement[known, p] < 0).mean()
             names = f"{skeleton.keypoints[a]} and {skeleton.keypoints[b]}"
-            wrong.append(f"{names} ({share:.0%} of {int(known.sum())} people)")
-    return finding("error", "pairs with left and right exchanged, by all other pairs", wrong)
+            swapped.append(f"{names} ({share:.0%} of {int(known.sum())} people)")
+    return finding("error", "pairs with left and right exchanged, by all other pairs", swapped)
 
 
 def _swapped_everywhere(triples: np.ndarray, skeleton: Skeleton) -> list[Finding]:
-    """Who shows nose and both eyes faces us, so the left eye is on the image's right."""
+    """People with visible nose and eyes face the camera: the left eye is on the image's right."""
     names = [canonical_name(name) for name in skeleton.keypoints]
     face = ("nose", "left_eye", "right_eye")
     if not set(face) <= set(names):
