@@ -41,13 +41,13 @@ class FeatureTap:
         return tuple(seen[name] for name in self._names) if seen else ()
 
 
-def feature_loss(own: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> Tensor:
+def feature_loss(own: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
     """Squared difference over the variance of the teacher's, mean over images and layers.
 
-    own, teacher_features: (B, C, ...) of each layer, in equal shapes. Raises LitePoseError for others.
+    own, teacher: (B, C, ...) of each layer, in equal shapes. Raises LitePoseError for others.
     """
     parts = []
-    for one, other in zip(own, teacher_features, strict=True):
+    for one, other in zip(own, teacher, strict=True):
         if one.shape != other.shape:
             raise LitePoseError(
                 f"teacher.features: a layer puts out {tuple(one.shape)}, the teacher's"
