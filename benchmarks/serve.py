@@ -2,8 +2,8 @@
 
     python benchmarks/serve.py [--seconds 60] [--clients 64] [--effort fast]
 
-Each client posts the same image again and again; one that is told 429 waits as Retry-After says.
-Prints images/s, the latency of answers, how soon 429s come, memory growth after the first quarter,
+Each client posts the same image again and again; one that is told 429 waits as Retry-After says,
+and up to as long again, so that not all come back at the same moment. Prints images/s, the latency of answers, how soon 429s come, memory growth after the first quarter,
 and whether each accepted request was answered. Last line: JSON. Exit code 1 where one was lost, the
 memory grew by 5 % or more, or a 429 in twenty took 50 ms or more.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import shutil
 import statistics
 import subprocess
@@ -69,6 +70,7 @@ async def load(address: str, pid: int, options: argparse.Namespace) -> dict[str,
     answered: list[float] = []
     refused: list[float] = []
     lost = 0
+    rng = random.Random(0)
     limits = httpx.Limits(max_connections=options.clients)
     async with httpx.AsyncClient(timeout=120, limits=limits) as client:
         headers = {"Content-Type": "image/jpeg"}
@@ -88,7 +90,8 @@ async def load(address: str, pid: int, options: argparse.Namespace) -> dict[str,
                 took = 1e3 * (time.perf_counter() - began)
                 if reply.status_code == 429:
                     refused.append(took)
-                    await asyncio.sleep(float(reply.headers["Retry-After"]))
+                    wait = float(reply.headers["Retry-After"])
+                    await asyncio.sleep(wait * rng.uniform(1, 2))
                 elif reply.status_code == 200 and len(reply.json()["people"]) == 1:
                     answered.append(took)
                 else:

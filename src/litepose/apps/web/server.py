@@ -125,6 +125,7 @@ def make_app(
     async def poses(request: Request) -> Response:
         """People of the image in the body, in the form field `file`, or at `url`."""
         how = read_parameters(request.query_params, models)
+        work.check_room()  # before the body is read: who is refused should learn it at once
         if how.url is None:
             content = await bodies.image(request)
         else:

@@ -43,14 +43,12 @@ class Work:
         self._models, self._most, self._gauge, self._divide = models, most, waiting, divide
         self._tasks: deque[_Task] = deque()
         self._count, self._closing = 0, False
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # its lock may be taken twice by one thread
         self._thread = threading.Thread(target=self._serve, name="predict", daemon=True)
         self._thread.start()
 
-    async def run(self, model: str, call: Callable[[Predictor], Any]) -> Any:
-        """What `call` returns. Raises what it raises, and RefusedError: 429 where the queue is
-        full, 503 where the server is ending or the model cannot be opened."""
-        task = _Task(model, call, Future())
+    def check_room(self) -> None:
+        """Raises RefusedError: 429 where the queue is full now, 503 where the server is ending."""
         with self._changed:
             if self._closing:
                 raise RefusedError(503, "the server is ending")
@@ -58,6 +56,13 @@ class Work:
                 raise RefusedError(
                     429, "too many images are waiting; try again", {"Retry-After": "1"}
                 )
+
+    async def run(self, model: str, call: Callable[[Predictor], Any]) -> Any:
+        """What `call` returns. Raises what it and `check_room` raise, and RefusedError (503) where
+        the model cannot be opened."""
+        task = _Task(model, call, Future())
+        with self._changed:
+            self.check_room()
             self._add(1)
             self._tasks.append(task)
             self._changed.notify()
