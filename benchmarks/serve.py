@@ -3,9 +3,10 @@
     python benchmarks/serve.py [--seconds 60] [--clients 64] [--effort fast]
 
 Each client posts the same image again and again; one that is told 429 waits as Retry-After says,
-and up to as long again, so that not all come back at the same moment. Prints images/s, the latency of answers, how soon 429s come, memory growth after the first quarter,
-and whether each accepted request was answered. Last line: JSON. Exit code 1 where one was lost, the
-memory grew by 5 % or more, or a 429 in twenty took 50 ms or more.
+and up to as long again, so that not all come back at the same moment. Prints images/s, the latency
+of answers, how soon 429s come, memory growth after the first quarter, and whether each accepted
+request was answered. Last line: JSON. Exit code 1 where one was lost, the memory grew by 5 % or
+more, or a 429 in twenty took 50 ms or more.
 """
 
 from __future__ import annotations

@@ -92,3 +92,14 @@ def test_damaged_text() -> None:
         space_from_dict({"largest": OFFICIAL.to_dict(), "shares": [1]})
     with pytest.raises(LitePoseError, match="a space is a table of fields; got str"):
         space_from_dict("wide")
+
+
+def test_networks_spread_from_the_largest_to_the_smallest() -> None:
+    space = Space(PM, widths=(1.0, 0.75, 0.5), fewer_blocks=1, kernels=(3,), expansions=(3, 4))
+    found = space.spread(9, random.Random(0))
+    assert found[:2] == [space.largest_genes(), space.smallest_genes()] and len(found) == 9
+    choices = space.genes()
+    assert all(one[name] in choices[name] for one in found for name in choices)
+    sizes = [sum(list(choices[name]).index(one[name]) for name in choices) for one in found[2:]]
+    assert sizes == sorted(sizes) and sizes[0] < sizes[-1] / 2, "from large to small"
+    assert len(space.spread(1, random.Random(0))) == 2

@@ -124,6 +124,19 @@ class Space:
         """Each gene by itself, all choices equally often."""
         return {name: rng.choice(choices) for name, choices in self.genes().items()}
 
+    def spread(self, count: int, rng: random.Random) -> list[Genes]:
+        """The largest, the smallest, and networks evenly between them: all genes of one are about
+        equally far from their largest choice."""
+        found = [self.largest_genes(), self.smallest_genes()]
+        for i in range(1, count - 1):
+            genes = {}
+            for name, choices in self.genes().items():
+                ordered = sorted(choices, reverse=True)
+                place = i / (count - 1) * (len(ordered) - 1) + rng.uniform(-0.5, 0.5)
+                genes[name] = ordered[min(max(round(place), 0), len(ordered) - 1)]
+            found.append(genes)
+        return found[: max(count, 2)]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; `space_from_dict` of models/build.py reads them back."""
         rules = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "largest"}

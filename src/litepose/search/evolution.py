@@ -9,6 +9,7 @@ processes can share it. Costs are exact MACs or weights, or this machine's laten
 from __future__ import annotations
 
 import json
+import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -101,7 +102,9 @@ def _open_study(
     known = study.user_attrs.get("settings")
     if known is None:
         study.set_user_attr("settings", settings)
-        for genes in (supernet.space.largest_genes(), supernet.space.smallest_genes()):
+        # Random genes average out: without these, the first generation has only middling costs.
+        first = config.population if config.sampler == "evolution" else 2
+        for genes in supernet.space.spread(first, random.Random(config.seed)):
             study.enqueue_trial(genes)
     elif known != settings:
         before, now = parse_json(known, "the study's settings"), parse_json(settings, "settings")
