@@ -95,7 +95,7 @@ def map_source(rng: random.Random, folder: Path, model: Path, images: list[bytes
 
 
 def request(rng: random.Random, app: Any, images: list[bytes]) -> None:
-    """The response is people, or an error as JSON that is nobody's mistake but the sender's."""
+    """The answer is people, or an error as JSON that is nobody's mistake but the sender's."""
     import httpx
 
     odd = (
@@ -142,7 +142,7 @@ def request(rng: random.Random, app: Any, images: list[bytes]) -> None:
         for at in range(0, len(body), 997):
             yield body[at : at + 997]
 
-    async def send() -> httpx.Response:
+    async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             path = rng.choice(
@@ -154,7 +154,7 @@ def request(rng: random.Random, app: Any, images: list[bytes]) -> None:
                 method, path, params=query, content=content, headers=headers
             )
 
-    response = asyncio.run(send())
-    assert response.status_code in (200, 400, 401, 404, 405, 413, 415, 422), response.status_code
-    if response.status_code != 200:
-        assert 0 < len(response.json()["error"]) < 20_000
+    answer = asyncio.run(ask())
+    assert answer.status_code in (200, 400, 401, 404, 405, 413, 415, 422), answer.status_code
+    if answer.status_code != 200:
+        assert 0 < len(answer.json()["error"]) < 20_000

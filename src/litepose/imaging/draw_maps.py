@@ -68,17 +68,13 @@ def draw_tags(
     return _mix(background, colors, _on_image(sure, box).clip(0, 1))
 
 
-def _on_image(
-    plane: np.ndarray, box: Letterbox, interpolation: int = cv2.INTER_LINEAR
-) -> np.ndarray:
+def _on_image(plane: np.ndarray, box: Letterbox, how: int = cv2.INTER_LINEAR) -> np.ndarray:
     """A map (H, W) or (H, W, 3) over the network's input -> the image's pixels."""
     cell = (box.input_wh[0] / plane.shape[1], box.input_wh[1] / plane.shape[0])
     affine = box.to_image @ Affine.scale_shift(cell)
     plane = np.ascontiguousarray(plane, np.uint8 if plane.dtype == np.uint8 else np.float32)
     border = cv2.BORDER_REPLICATE if box.part is None else cv2.BORDER_CONSTANT
-    return cv2.warpAffine(
-        plane, affine.for_warp(), box.image_wh, flags=interpolation, borderMode=border
-    )
+    return cv2.warpAffine(plane, affine.for_warp(), box.image_wh, flags=how, borderMode=border)
 
 
 def _colored(levels: np.ndarray, colors: int) -> np.ndarray:

@@ -134,7 +134,7 @@ def run(options: argparse.Namespace) -> int:
         places.check(sources)
     predictor = open_predictor(options)
     predictor.limits = read_limits(options)
-    settings = predict_options(options, predictor)
+    how = predict_options(options, predictor)
     report = open_report(options.json, sources)
     progress = Progress(len(sources), "images", options.quiet)
     records: list[dict[str, Any]] = []
@@ -143,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
             records.append(record)
             print_record(record, report)
         with stopping(interrupt) as caught:  # no slow server is waited for
-            for record in _records(predictor, sources, settings, places, options, caught):
+            for record in _records(predictor, sources, how, places, options, caught):
                 records.append(record)
                 progress.clear()
                 print_record(record, report)
@@ -224,7 +224,7 @@ def _find(given: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
 def _records(
     predictor: Predictor,
     sources: list[str],
-    settings: PredictOptions,
+    how: PredictOptions,
     places: OutputPaths,
     options: argparse.Namespace,
     caught: list[int],
@@ -238,18 +238,18 @@ def _records(
         drawn = None if options.no_draw else places.name(source, MARK)
         jobs.append(_Job(source, drawn, places.name(source, ".heatmaps")))
     worker, workers = predictor, 1
-    if len(jobs) >= MANY_FROM and settings.deadline_ms is None:  # one at a time ends sooner
-        worker, workers = divided(predictor, settings)
+    if len(jobs) >= MANY_FROM and how.deadline_ms is None:  # one at a time ends sooner
+        worker, workers = divided(predictor, how)
 
     def attempt(job: _Job) -> dict[str, Any] | None:  # None: taken ahead and not begun
-        return None if caught else _one(worker, job, settings, options)
+        return None if caught else _one(worker, job, how, options)
 
     done = ordered_map(attempt, until(caught, jobs), workers)
     return (record for record in done if record is not None)
 
 
 def _one(
-    predictor: Predictor, job: _Job, settings: PredictOptions, options: argparse.Namespace
+    predictor: Predictor, job: _Job, how: PredictOptions, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Predict and draw one image; returns its record, with the `error` if it failed."""
     from litepose.core.errors import LitePoseError
@@ -262,7 +262,7 @@ def _one(
     record: dict[str, Any] = {"source": job.source}
     try:
         image = read_image(job.source, predictor.limits)
-        poses, views, _ = predictor.inspect(image, settings)
+        poses, views, _ = predictor.inspect(image, how)
         record |= poses.to_dict()
         if job.drawn is not None:
             drawn = draw_poses(image, poses, threshold=options.keypoint_threshold)

@@ -44,7 +44,7 @@ def run_videos(options: argparse.Namespace) -> int:
     _silence_libraries()
     predictor = open_for_video(options)
     predictor.limits = read_limits(options)
-    settings = predict_options(options, predictor)
+    how = predict_options(options, predictor)
     report = open_report(options.json, sources)
     records = []
     try:
@@ -53,7 +53,7 @@ def run_videos(options: argparse.Namespace) -> int:
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
         for source, target in zip(sources, targets, strict=True):
-            record = _video(predictor, source, target, report, settings, options)
+            record = _video(predictor, source, target, report, how, options)
             records.append(record)
             print(json.dumps(record), flush=True)
             _tell(record, options.quiet)
@@ -129,7 +129,7 @@ def _video(
     source: str,
     target: Path | None,
     report: Report | None,
-    settings: PredictOptions,
+    how: PredictOptions,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Process one video; returns its record, with the `error` if it failed."""
@@ -144,7 +144,7 @@ def _video(
     tally = _Tally(shown, opened)
     try:
         with stopping(opened.stop) as caught, Screen(target, opened, options) as screen:
-            _work(predictor, opened, screen, tally, report, settings, options)
+            _work(predictor, opened, screen, tally, report, how, options)
     except LitePoseError as exc:
         record["error"] = str(exc)
     record |= tally.record()
@@ -161,14 +161,14 @@ def _work(
     screen: Screen,
     tally: _Tally,
     report: Report | None,
-    settings: PredictOptions,
+    how: PredictOptions,
     options: argparse.Namespace,
 ) -> None:
     total = None if opened.duration is None else max(1, round(opened.duration * opened.fps))
     progress = Progress(total, "frames", options.quiet)
     piped = not is_terminal(sys.stdout)  # on a terminal thousands of lines would bury all else
     try:
-        for frame in predictor.stream(opened, settings, track=options.track, smooth=options.smooth):
+        for frame in predictor.stream(opened, how, track=options.track, smooth=options.smooth):
             print_record(tally.count(frame), report, shown=piped)
             screen.add(frame)
             progress.step(round(frame.seconds * opened.fps) + 1 if total else None)
