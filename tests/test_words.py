@@ -37,7 +37,6 @@ ALLOWED = (
     "on pictures of",  # stored in the bundled weights
 )
 KEYS = ("judged",)  # of report.json, schema 1
-NAMES_ALLOWED = ("Judged", "judge_scores", "told")  # to be renamed
 NAMES_RETIRED = RETIRED | {  # in a sentence these words may be right
     r"answer(s|ed)?": "response, result or teacher maps",
     r"everybody": "all people",
@@ -89,7 +88,7 @@ def identifiers(source: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(source)):
         for field in ("id", "attr", "arg", "name", "asname"):
             name = getattr(node, field, None)
-            if isinstance(name, str) and name not in NAMES_ALLOWED:
+            if isinstance(name, str):
                 words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[._]+", " ", name)
                 yield getattr(node, "lineno", 0), words
 

@@ -50,11 +50,11 @@ class Job:
 
     def fingerprint(self, weights: str) -> str:
         """Hash of all that changes results: not the threads, nor where the results go."""
-        told = asdict(self)
+        settings = asdict(self)
         for name in ("output", "runtime", "model"):
-            del told[name]
-        told |= {"weights": weights, "precision": self.runtime.precision}
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+            del settings[name]
+        settings |= {"weights": weights, "precision": self.runtime.precision}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 class Part(NamedTuple):
