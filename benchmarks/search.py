@@ -36,6 +36,7 @@ from litepose.models.build import build_network
 from litepose.models.space import Space
 from litepose.models.supernet import Supernet
 from litepose.models.zoo_archs import PM, XS
+from litepose.search.candidate import time_whole
 
 NETWORKS, EVALUATIONS, SEEDS = 6, 40, 5
 
@@ -45,10 +46,10 @@ def latency(options: argparse.Namespace) -> dict[str, Any]:
     from litepose.inference.load import open_predictor
 
     folder = Path(tempfile.mkdtemp())
-    table = LatencyTable(folder / "table.json")
     rng = random.Random(1)
     rows = []
     for largest, name in ((XS, "xs"), (PM, "pm")):
+        table = LatencyTable(folder / "table.json")
         space = Space(largest, widths=(1.0, 0.75, 0.5), fewer_blocks=1, kernels=(3, 5),
                       expansions=(3, 4), sizes=(256, 384))  # fmt: skip
         began = time.perf_counter()
@@ -57,6 +58,9 @@ def latency(options: argparse.Namespace) -> dict[str, Any]:
             table.milliseconds(info)
         built = time.perf_counter() - began
         print(f"{name}: 50 networks, {len(table)} convolutions in {built:.0f} s", flush=True)
+        network = build_network(_info(name, space.largest)).eval()
+        supernet = Supernet(network, _info(name, space.largest), space)
+        table.fit_scale(time_whole(supernet, table.threads))  # as the search does
         for _ in range(NETWORKS):
             info = _info(name, space.arch(space.sample(rng)))
             size = info.input.size
@@ -70,7 +74,7 @@ def latency(options: argparse.Namespace) -> dict[str, Any]:
             print(f"{name} {size} px: {whole:.1f} ms, predicted {predicted:.1f}", flush=True)
     errors = [abs(row["predicted"] / row["ms"] - 1) for row in rows]
     print(f"mean error {statistics.mean(errors):.1%}, largest {max(errors):.1%}")
-    return {"rows": rows, "mean_error": statistics.mean(errors), "scale": table.scale}
+    return {"rows": rows, "mean_error": statistics.mean(errors)}
 
 
 def _info(name: str, arch: Arch) -> Any:
@@ -121,18 +125,26 @@ def evolution(options: argparse.Namespace) -> dict[str, Any]:
                 words = [f"supernet={options.supernet}", f"output={folder}/{sampler}-{seed}",
                          f"sampler={sampler}", f"seed={seed}", "data.images=40",
                          f"evaluations={options.evaluations}", "population=8"]  # fmt: skip
-                front = search(read_search(config, words))
-                areas[sampler].append(_area([(c.cost, c.ap) for c in front]))
+                search(read_search(config, words))
+                seen = json.loads((Path(folder) / f"{sampler}-{seed}/front.json").read_text())
+                areas[sampler].append(_area(_best_within(seen["evaluations"])))
                 print(f"seed {seed} {sampler}: {areas[sampler][-1]:.2f}", flush=True)
     wins = sum(a > b for a, b in zip(areas["evolution"], areas["random"], strict=True))
     print(f"evolution has the larger area in {wins} of {SEEDS} seeds")
     return {"areas": areas, "wins": wins}
 
 
-def _area(front: list[tuple[float, float]], low: float = 5e6, high: float = 26e6) -> float:
-    """Mean AP of the best network within a budget, over budgets from `low` to `high` MACs."""
-    grid = np.linspace(low, high, 200)
-    return float(np.mean([max((ap for cost, ap in front if cost <= x), default=0) for x in grid]))
+def _best_within(evaluations: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """(cost, best AP at that cost or below) of all evaluations, cheapest first."""
+    rows = sorted((one["cost"], one["ap"]) for one in evaluations)
+    return [(cost, max(ap for _, ap in rows[: i + 1])) for i, (cost, _) in enumerate(rows)]
+
+
+def _area(front: list[tuple[float, float]]) -> float:
+    """Mean AP of the best network within a budget, over budgets from the smallest network's cost to
+    the largest's, evenly in their logarithm: both are always in the front's evaluations."""
+    grid = np.geomspace(front[0][0], front[-1][0], 200) * (1 + 1e-9)
+    return float(np.mean([max(ap for cost, ap in front if cost <= x) for x in grid]))
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "data": ("core", "imaging"),
     "evaluation": ("core", "imaging", "models", "data", "inference"),
     "training": ("core", "imaging", "models", "decode", "inference", "data", "evaluation"),
-    "search": ("core", "models", "inference", "data", "evaluation", "training"),
+    "search": ("core", "models", "inference", "data", "evaluation", "training", "export"),
     "export": ("core", "imaging", "models", "decode", "inference", "data", "evaluation"),
     "apps": (
         "core", "imaging", "models", "decode", "inference", "data", "evaluation", "training",

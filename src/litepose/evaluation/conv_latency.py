@@ -3,7 +3,8 @@
 A search needs the latency of hundreds of networks, and exporting one takes half a minute.
 Convolutions take nearly all of the time, and a space has only a few hundred different ones, so
 onnxruntime's profiler times each once. The sum over a network is scaled by the ratio of whole
-networks to sums, measured with the bundled networks.
+networks to sums: that of the bundled networks, or of networks of a space (`fit_scale`), which
+differs between families by a tenth.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ class LatencyTable:
         self.path = path or cache_folder() / "conv_latency.json"
         self._times: dict[str, float] = {}
         self.scale: float | None = None  # whole networks' time over the sum of their convolutions'
+        self._own_scale: float | None = None  # of `fit_scale`, in place of it
         self._read()
 
     def __len__(self) -> int:
@@ -117,11 +119,12 @@ class LatencyTable:
     def milliseconds(self, info: ModelInfo) -> float:
         """Latency of one square image of the input size; measures convolutions not in the table."""
         convolutions = convolutions_of(info)
-        if self.scale is None:
+        if self.scale is None and self._own_scale is None:
             self._measure_scale()
-        assert self.scale is not None
+        scale = self._own_scale or self.scale
+        assert scale is not None
         self.measure(convolutions)
-        return self.scale * self._sum(convolutions)
+        return scale * self._sum(convolutions)
 
     def measure(self, convolutions: Iterable[Convolution]) -> int:
         """Time and store those that are not in the table; returns their number."""
@@ -133,6 +136,15 @@ class LatencyTable:
         if missing:
             self._write()
         return len(missing)
+
+    def fit_scale(self, whole: Sequence[tuple[ModelInfo, float]]) -> None:
+        """Set the scale, of this object only, by networks and the milliseconds they took."""
+        ratios = []
+        for info, took in whole:
+            convolutions = convolutions_of(info)
+            self.measure(convolutions)
+            ratios.append(took / self._sum(convolutions))
+        self._own_scale = statistics.geometric_mean(ratios)
 
     def _measure_scale(self) -> None:
         """Measure the scale with the two bundled networks, at two sizes each."""

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from litepose.core.errors import LitePoseError
+from litepose.core.model_info import ModelInfo
+from litepose.core.packages import missing
 from litepose.core.read_text import parse_json
+from litepose.core.timing import median_ms
 from litepose.data.augment import AugmentSettings
 from litepose.data.datasets import PoseDataset
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.evaluation.conv_latency import LatencyTable
 from litepose.evaluation.cost import network_cost
 from litepose.inference.backend import RuntimeOptions
+from litepose.inference.load import open_predictor
 from litepose.inference.predictor import Predictor
 from litepose.inference.torch_backend import TorchBackend
 from litepose.models.arch import Arch
@@ -31,6 +38,9 @@ from litepose.training.config_file import config_from_dict
 from litepose.training.datasets import open_source
 from litepose.training.objective import normalized
 from litepose.training.validation import measure_ap
+
+EXPORTER = ("onnx", "onnxscript", "onnxslim")
+TIMED = 15  # runs of a whole network, the median counts
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,11 @@ class CandidateEvaluator:
         self._records = [evaluated.records[i] for i in chosen]
         self._augment = _training_augmentation(Path(config.supernet))
         self._batches: dict[int, list[torch.Tensor]] = {}
-        self._table = LatencyTable(threads=config.threads or None) if kind == "latency" else None
+        self._table = None
+        if kind == "latency":
+            self._table = LatencyTable(threads=config.threads or None)
+            if not missing(EXPORTER):  # else the scale of the bundled networks has to do
+                self._table.fit_scale(time_whole(supernet, self._table.threads))
 
     def cost(self, arch: Arch) -> tuple[float, int, int]:
         """(cost in the unit of the search, MACs, weights)."""
@@ -99,6 +113,24 @@ class CandidateEvaluator:
             rule = self.supernet.info.input
             self._batches[size] = [normalized(b.images, rule) for b in loader.epoch(0)]
         return self._batches[size]
+
+
+def time_whole(supernet: Supernet, threads: int) -> list[tuple[ModelInfo, float]]:
+    """The largest and the smallest network, exported and timed: settings and milliseconds of a
+    square image of the input size. Takes about a minute; needs `litepose[export]`."""
+    from litepose.export.onnx import export_onnx
+
+    space, found = supernet.space, []
+    with tempfile.TemporaryDirectory() as folder:
+        for genes in (space.largest_genes(), space.smallest_genes()):
+            arch = space.arch(genes)
+            info, path = supernet.settings(arch), Path(folder) / "whole.onnx"
+            export_onnx(supernet.extract(arch), info, path)
+            options = RuntimeOptions(threads=threads)
+            backend = open_predictor(path, backend="onnxruntime", options=options).backend
+            image = np.zeros((1, 3, arch.input_size, arch.input_size), np.float32)
+            found.append((info, median_ms(partial(backend.run, image), TIMED)))
+    return found
 
 
 def _training_augmentation(supernet: Path) -> AugmentSettings:
