@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from litepose.core.timing import median_ms
+from litepose.core.timing import median_ms, quiet_ms
 from litepose.evaluation.conv_latency import LatencyTable
 from litepose.models import zoo
 from litepose.models.arch import Arch
@@ -68,7 +68,7 @@ def latency(options: argparse.Namespace) -> dict[str, Any]:
             write(Source(build_network(info).eval(), info), path)
             run = open_predictor(str(path), backend="onnxruntime").backend.run
             image = np.zeros((1, 3, size, size), np.float32)
-            whole = median_ms(partial(run, image), 15)
+            whole = quiet_ms(partial(run, image), 30)
             predicted = table.milliseconds(info)
             rows.append({"network": name, "ms": whole, "predicted": predicted})
             print(f"{name} {size} px: {whole:.1f} ms, predicted {predicted:.1f}", flush=True)

@@ -51,8 +51,8 @@ class InputRule:
 def check_views(views: tuple[int, ...]) -> None:
     """Raise LitePoseError unless these are different short sides of views."""
     check_kind("views", views, tuple[int, ...])
-    sides = set(views)
-    if not len(sides) == len(views) <= MOST_VIEWS or not sides <= set(range(32, MOST_SIZE + 1)):
+    possible = all(32 <= side <= MOST_SIZE for side in views)
+    if not len(set(views)) == len(views) <= MOST_VIEWS or not possible:
         raise LitePoseError(
             f"views are at most {MOST_VIEWS} different short sides in pixels, 32 or more, such as"
             f" 256,512; got {', '.join(map(str, views))}"

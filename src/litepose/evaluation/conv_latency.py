@@ -26,13 +26,13 @@ from litepose.core.files import write_atomically
 from litepose.core.model_info import ModelInfo
 from litepose.core.packages import need
 from litepose.core.read_text import parse_json, read_json
-from litepose.core.timing import median_ms
+from litepose.core.timing import low, quiet_ms
 from litepose.inference.backend import RuntimeOptions
 from litepose.inference.load import open_predictor
 from litepose.inference.onnxruntime_backend import session_settings
 from litepose.inference.system import cache_folder, cpu_name, usable_cores
 
-RUNS = 9  # of each convolution, the median counts
+RUNS = 15  # of each convolution; the 20th percentile counts
 TOGETHER = 200 << 20  # bytes of inputs and outputs timed in one session
 
 
@@ -155,7 +155,7 @@ class LatencyTable:
             )
             for size in (256, 384):
                 image = np.zeros((1, 3, size, size), np.float32)
-                took = median_ms(partial(predictor.backend.run, image), RUNS)
+                took = quiet_ms(partial(predictor.backend.run, image), RUNS)
                 convolutions = convolutions_of(predictor.info.with_input_size(size))
                 self.measure(convolutions)
                 ratios.append(took / self._sum(convolutions))
@@ -224,7 +224,7 @@ def _time(convolutions: Sequence[Convolution], threads: int) -> list[float]:
         own = re.match(r"(?:conv|y)(\d+)_.*kernel_time", event.get("name", ""))
         if own and "Conv" in event.get("args", {}).get("op_name", ""):
             times[int(own[1])].append(event["dur"] / 1000)
-    return [statistics.median(times[i]) for i in range(len(convolutions))]
+    return [low(times[i]) for i in range(len(convolutions))]
 
 
 def _graph(convolutions: Sequence[Convolution]) -> bytes:

@@ -48,6 +48,7 @@ class Ladder:
 
     def __init__(self) -> None:
         self._choices: dict[PredictOptions, Choice] = {}
+        self._candidates: dict[PredictOptions, list[PredictOptions]] = {}
         self._slowness: deque[float] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
 
@@ -63,7 +64,9 @@ class Ladder:
         assert options.deadline_ms is not None
         chosen: Choice | None = None
         with self._lock:
-            for one in candidates(predictor, options):
+            if options not in self._candidates:
+                self._candidates[options] = candidates(predictor, options)
+            for one in self._candidates[options]:
                 known = self._choices.get(one) or self._measure(predictor, image, one)
                 least_ms = 1000 * known.seconds * known.spread * MARGIN
                 if chosen is None and least_ms > options.deadline_ms:

@@ -17,7 +17,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.model_info import ModelInfo
 from litepose.core.packages import missing
 from litepose.core.read_text import parse_json
-from litepose.core.timing import median_ms
+from litepose.core.timing import quiet_ms
 from litepose.data.augment import AugmentSettings
 from litepose.data.datasets import PoseDataset
 from litepose.data.loader import Loader, LoaderSettings
@@ -40,7 +40,7 @@ from litepose.training.objective import normalized
 from litepose.training.validation import measure_ap
 
 EXPORTER = ("onnx", "onnxscript", "onnxslim")
-TIMED = 15  # runs of a whole network, the median counts
+TIMED = 30  # runs of a whole network
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def time_whole(supernet: Supernet, threads: int) -> list[tuple[ModelInfo, float]
             options = RuntimeOptions(threads=threads)
             backend = open_predictor(path, backend="onnxruntime", options=options).backend
             image = np.zeros((1, 3, arch.input_size, arch.input_size), np.float32)
-            found.append((info, median_ms(partial(backend.run, image), TIMED)))
+            found.append((info, quiet_ms(partial(backend.run, image), TIMED)))
     return found
 
 
