@@ -60,7 +60,7 @@ def latency(options: argparse.Namespace) -> dict[str, Any]:
         print(f"{name}: 50 networks, {len(table)} convolutions in {built:.0f} s", flush=True)
         network = build_network(_info(name, space.largest)).eval()
         supernet = Supernet(network, _info(name, space.largest), space)
-        table.fit_scale(time_whole(supernet, table.threads))  # as the search does
+        table.fit(time_whole(supernet, table.threads))  # as the search does
         for _ in range(NETWORKS):
             info = _info(name, space.arch(space.sample(rng)))
             size = info.input.size

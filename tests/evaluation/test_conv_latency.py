@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from litepose.evaluation import conv_latency
-from litepose.evaluation.conv_latency import LatencyTable, convolutions_of
+from litepose.evaluation.conv_latency import Fit, LatencyTable, convolutions_of
 from litepose.evaluation.cost import network_cost
 from litepose.models import zoo
 
@@ -27,7 +27,7 @@ def test_convolutions_are_those_that_cost(name) -> None:
 def table(tmp_path, monkeypatch):
     monkeypatch.setattr(conv_latency, "RUNS", 2)
     table = LatencyTable(tmp_path / "table.json", threads=1)
-    table.scale = 2.0
+    table.bundled = Fit(2.0, 0.1)
     return table
 
 
@@ -49,11 +49,32 @@ def test_a_damaged_table_is_measured_again(table) -> None:
     assert len(LatencyTable(table.path, threads=1)) == len(table)
 
 
-def test_scale_comes_from_whole_networks(tmp_path, monkeypatch) -> None:
+def test_the_fit_comes_from_whole_networks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(conv_latency, "RUNS", 1)
     table = LatencyTable(tmp_path / "table.json", threads=1)
-    ms = table.milliseconds(zoo.find_model("tiny").info.with_input_size(64))
-    assert table.scale is not None and table.scale > 0
+    info = zoo.find_model("tiny").info.with_input_size(64)
+    ms = table.milliseconds(info)
+    assert table.bundled is not None and table.bundled.scale > 0
+    convolutions = convolutions_of(info)
+    fit = table.bundled
     assert ms == pytest.approx(
-        table.scale * table._sum(convolutions_of(zoo.find_model("tiny").info.with_input_size(64)))
+        fit.scale * table._sum(convolutions) + fit.overhead * len(convolutions)
     )
+
+
+def test_a_space_fits_its_own_networks(table) -> None:
+    """Times that are exactly scale and overhead are found again, and nothing is stored of them."""
+    infos = [zoo.find_model("tiny").info.with_input_size(size) for size in (64, 128)]
+    rows = [convolutions_of(info) for info in infos]
+    table.measure([one for row in rows for one in row])
+    times = [0.5 * table._sum(row) + 0.2 * len(row) for row in rows]
+    table.fit(list(zip(infos, times, strict=True)))
+    for info, took in zip(infos, times, strict=True):
+        assert table.milliseconds(info) == pytest.approx(took)
+    assert LatencyTable(table.path, threads=1).bundled == Fit(2.0, 0.1)
+
+
+def test_no_overhead_below_zero(table) -> None:
+    infos = [zoo.find_model("tiny").info.with_input_size(size) for size in (64, 128)]
+    table.fit([(infos[0], 1e-3), (infos[1], 1e3)])
+    assert table._own is not None and table._own.overhead == 0 < table._own.scale

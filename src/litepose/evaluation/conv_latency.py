@@ -2,22 +2,21 @@
 
 A search needs the latency of hundreds of networks, and exporting one takes half a minute.
 Convolutions take nearly all of the time, and a space has only a few hundred different ones, so
-onnxruntime's profiler times each once. The sum over a network is scaled by the ratio of whole
-networks to sums: that of the bundled networks, or of networks of a space (`fit_scale`), which
-differs between families by a tenth.
+onnxruntime's profiler times each once. A network takes `scale` times their sum, since a layer's
+input is warm in a network, and `overhead` for each, the start of its threads. Both are fitted to
+whole networks: the bundled ones, or those of a space (`fit`), which differ from them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import statistics
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,6 +57,13 @@ class Convolution:
         """Bytes of its input and its output."""
         area = self.height * self.width
         return 4 * area * (self.inputs + self.outputs // self.stride**2)
+
+
+class Fit(NamedTuple):
+    """Milliseconds of a network: scale * the sum of its convolutions' + overhead * their number."""
+
+    scale: float
+    overhead: float
 
 
 def convolutions_of(info: ModelInfo) -> list[Convolution]:
@@ -109,8 +115,8 @@ class LatencyTable:
         self.machine = f"{cpu_name()}, {runtime}, {self.threads} threads"
         self.path = path or cache_folder() / "conv_latency.json"
         self._times: dict[str, float] = {}
-        self.scale: float | None = None  # whole networks' time over the sum of their convolutions'
-        self._own_scale: float | None = None  # of `fit_scale`, in place of it
+        self.bundled: Fit | None = None
+        self._own: Fit | None = None  # of `fit`, in place of it
         self._read()
 
     def __len__(self) -> int:
@@ -119,12 +125,9 @@ class LatencyTable:
     def milliseconds(self, info: ModelInfo) -> float:
         """Latency of one square image of the input size; measures convolutions not in the table."""
         convolutions = convolutions_of(info)
-        if self.scale is None and self._own_scale is None:
-            self._measure_scale()
-        scale = self._own_scale or self.scale
-        assert scale is not None
+        fit = self._own or self.bundled or self._fit_bundled()
         self.measure(convolutions)
-        return scale * self._sum(convolutions)
+        return fit.scale * self._sum(convolutions) + fit.overhead * len(convolutions)
 
     def measure(self, convolutions: Iterable[Convolution]) -> int:
         """Time and store those that are not in the table; returns their number."""
@@ -137,18 +140,13 @@ class LatencyTable:
             self._write()
         return len(missing)
 
-    def fit_scale(self, whole: Sequence[tuple[ModelInfo, float]]) -> None:
-        """Set the scale, of this object only, by networks and the milliseconds they took."""
-        ratios = []
-        for info, took in whole:
-            convolutions = convolutions_of(info)
-            self.measure(convolutions)
-            ratios.append(took / self._sum(convolutions))
-        self._own_scale = statistics.geometric_mean(ratios)
+    def fit(self, whole: Sequence[tuple[ModelInfo, float]]) -> None:
+        """Fit scale and overhead, of this object only, to networks and their milliseconds."""
+        self._own = self._fitted([(convolutions_of(info), took) for info, took in whole])
 
-    def _measure_scale(self) -> None:
-        """Measure the scale with the two bundled networks, at two sizes each."""
-        ratios = []
+    def _fit_bundled(self) -> Fit:
+        """Fit and store scale and overhead of the bundled networks, at two sizes each."""
+        whole = []
         for name in ("litepose-p", "litepose-pm"):
             predictor = open_predictor(
                 name, backend="onnxruntime", options=RuntimeOptions(threads=self.threads)
@@ -156,11 +154,20 @@ class LatencyTable:
             for size in (256, 384):
                 image = np.zeros((1, 3, size, size), np.float32)
                 took = quiet_ms(partial(predictor.backend.run, image), RUNS)
-                convolutions = convolutions_of(predictor.info.with_input_size(size))
-                self.measure(convolutions)
-                ratios.append(took / self._sum(convolutions))
-        self.scale = statistics.geometric_mean(ratios)
+                whole.append((convolutions_of(predictor.info.with_input_size(size)), took))
+        self.bundled = self._fitted(whole)
         self._write()
+        return self.bundled
+
+    def _fitted(self, whole: Sequence[tuple[list[Convolution], float]]) -> Fit:
+        """Least squares of relative errors; neither number is below 0."""
+        for convolutions, _ in whole:
+            self.measure(convolutions)
+        rows = np.array([[self._sum(c) / took, len(c) / took] for c, took in whole])
+        scale, overhead = np.linalg.lstsq(rows, np.ones(len(rows)), rcond=None)[0]
+        if min(scale, overhead) <= 0:
+            scale, overhead = 1 / np.exp(np.log(rows[:, 0]).mean()), 0.0
+        return Fit(float(scale), float(overhead))
 
     def _sum(self, convolutions: Sequence[Convolution]) -> float:
         return sum(self._times[c.key] for c in convolutions)
@@ -170,8 +177,8 @@ class LatencyTable:
             return
         try:
             kept = read_json(self.path, "the latency table")
-            own = kept.get(self.machine, {"scale": None, "ms": {}})
-            self.scale = None if own["scale"] is None else float(own["scale"])
+            own = kept.get(self.machine, {"fit": None, "ms": {}})
+            self.bundled = None if own["fit"] is None else Fit(*map(float, own["fit"]))
             self._times = {str(key): float(ms) for key, ms in own["ms"].items()}
         except (LitePoseError, AttributeError, KeyError, TypeError, ValueError):
             self._times = {}  # a damaged cache is measured again
@@ -183,7 +190,7 @@ class LatencyTable:
                 kept = read_json(self.path, "the latency table")
             except LitePoseError:
                 kept = {}
-        kept[self.machine] = {"scale": self.scale, "ms": self._times}
+        kept[self.machine] = {"fit": self.bundled, "ms": self._times}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, json.dumps(kept, indent=1).encode())
 

@@ -76,8 +76,8 @@ class CandidateEvaluator:
         self._table = None
         if kind == "latency":
             self._table = LatencyTable(threads=config.threads or None)
-            if not missing(EXPORTER):  # else the scale of the bundled networks has to do
-                self._table.fit_scale(time_whole(supernet, self._table.threads))
+            if not missing(EXPORTER):  # else what was fitted to the bundled networks has to do
+                self._table.fit(time_whole(supernet, self._table.threads))
 
     def cost(self, arch: Arch) -> tuple[float, int, int]:
         """(cost in the unit of the search, MACs, weights)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,6 +17,9 @@ from prometheus_client import Gauge
 from litepose.apps.web.body import RefusedError
 from litepose.inference.parallel import ordered_map
 from litepose.inference.predictor import Predictor, divided
+
+
+PATIENCE = 10  # niceness of threads that predict: the one that answers requests goes first
 
 
 class _Task(NamedTuple):
@@ -76,6 +81,8 @@ class Work:
         self._thread.join()
 
     def _serve(self) -> None:
+        if sys.platform == "linux":  # there, threads begun by this one are as patient
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PATIENCE)
         while tasks := self._take():
             self._run_all(tasks)
 
