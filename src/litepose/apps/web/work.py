@@ -18,7 +18,6 @@ from litepose.apps.web.body import RefusedError
 from litepose.inference.parallel import ordered_map
 from litepose.inference.predictor import Predictor, divided
 
-
 PATIENCE = 10  # niceness of threads that predict: the one that answers requests goes first
 
 
