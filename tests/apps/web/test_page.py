@@ -91,6 +91,15 @@ def test_downloads(opened: Page) -> None:
     assert drawn.shape == cv2.imread(str(IMAGES / "astronaut.jpg")).shape
 
 
+def test_a_transparent_image_is_put_on_white(opened: Page, tmp_path: Path) -> None:
+    clear = tmp_path / "clear.png"
+    cv2.imwrite(str(clear), np.zeros((512, 512, 4), np.uint8))
+    opened.choose("astronaut.jpg")  # of the same size: nothing of it may stay
+    opened.page.set_input_files("#file", clear)
+    opened.says("^0 people, ")
+    assert cv2.imread(str(opened.download("image"))).min() == 255
+
+
 def test_what_is_no_image_is_a_sentence(page: Page, both: str, tmp_path: Path) -> None:
     text = tmp_path / "notes.jpg"
     text.write_text("no image")

@@ -111,6 +111,8 @@ function draw() {
   if (!shown || !found) return;
   const [width, height] = found.image_wh, line = Math.max(2, Math.hypot(width, height) / 300);
   if (view.width !== width || view.height !== height) [view.width, view.height] = [width, height];
+  pen.fillStyle = '#ffffff'; // below transparent images
+  pen.fillRect(0, 0, width, height);
   pen.drawImage(shown, 0, 0, width, height);
   overlay($('overlay').value);
   for (const person of visible()) drawPerson(pen, person, found.skeleton, Number($('keypoint').value), line);
