@@ -166,20 +166,25 @@ async function play(opening) {
   if (own !== asked) return close(video);
   playing = video;
   $('camera').textContent = 'Stop';
-  const look = { video, frame: document.createElement('canvas'), tracker: new Tracker(skeleton().oks_sigmas), smoother: new Smoother() };
-  while (playing === video && !video.ended) await tryFrame(look);
+  const player = { video, frame: document.createElement('canvas'), tracker: new Tracker(skeleton().oks_sigmas), smoother: new Smoother() };
+  while (playing === video && !video.ended && !video.error) await tryFrame(player);
   if (playing !== video) return;
-  await tryFrame(look); // the last one stays
-  if (playing === video) stop();
-  $('message').textContent += ' The clip has ended.';
+  const shown = !video.error && await tryFrame(player); // the last one stays
+  if (playing !== video) return;
+  stop();
+  if (video.error) say(`The clip is broken after ${video.currentTime.toFixed(1)} s.`, true);
+  else if (shown) $('message').textContent += ` The ${video.srcObject ? 'camera' : 'clip'} has ended.`;
 }
 
-async function tryFrame(look) {
+// Whether a frame was shown; where it was not, the message says why.
+async function tryFrame(player) {
   try {
-    await nextFrame(look);
+    await nextFrame(player);
+    return true;
   } catch (wrong) {
-    say(wrong.message, true);
+    if (playing === player.video) say(wrong.message, true);
     await new Promise((done) => setTimeout(done, 1000));
+    return false;
   }
 }
 
