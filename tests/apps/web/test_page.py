@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -71,6 +72,7 @@ def test_sliders_choose_without_another_request(opened: Page) -> None:
     usual, asked = opened.people(), len(opened.asked)
     opened.slide("person", 1)
     assert opened.people() == 0
+    opened.says("^0 people, ")
     opened.slide("person", 0)
     assert opened.people() >= usual > 5
     opened.slide("keypoint", 1)
@@ -141,6 +143,46 @@ def test_a_server_without_a_folder_finds_people_itself(page: Page, server_only: 
     assert page.page.locator("#mode-row").is_hidden()
     page.choose("astronaut.jpg")
     assert page.people() == 1
+
+
+def test_a_change_of_mode_ends_what_is_being_worked_on(page: Page, both: str) -> None:
+    page.page.route("**/*.onnx", lambda route: None)  # never loaded
+    page.page.goto(both)
+    page.page.set_input_files("#file", IMAGES / "astronaut.jpg")
+    page.says("^(Loading|Working) ")
+    page.page.select_option("#mode", "server")
+    page.says("^Drop, paste or choose")
+    page.page.wait_for_timeout(500)
+    page.says("^Drop, paste or choose")
+    assert not any("v1/poses" in url for url in page.asked)
+    page.choose("astronaut.jpg")
+
+
+def test_an_image_given_before_the_settings_are_there(page: Page, server_only: str) -> None:
+    held: list[Any] = []
+    page.page.route("**/settings.json", lambda route: held.append(route))
+    page.page.goto(server_only)
+    page.page.set_input_files("#file", IMAGES / "astronaut.jpg")
+    page.page.wait_for_timeout(500)
+    held[0].continue_()
+    page.says(RESULT)
+
+
+def test_settings_that_are_none_are_a_sentence(page: Page, server_only: str) -> None:
+    page.page.route("**/settings.json", lambda route: route.fulfill(body="<p>moved</p>"))
+    page.page.goto(server_only)
+    page.says("^The page has no settings")
+    page.page.set_input_files("#file", IMAGES / "astronaut.jpg")
+    page.page.wait_for_timeout(500)
+    page.says("^The page has no settings")
+
+
+def test_a_token_that_no_header_holds_is_a_sentence(page: Page, server_only: str) -> None:
+    page.page.goto(server_only)
+    page.page.evaluate("document.getElementById('token-row').hidden = false")
+    page.page.fill("#token", "žluťoučký")
+    page.page.set_input_files("#file", IMAGES / "astronaut.jpg")
+    page.says("^a token has letters, digits and signs of ASCII")
 
 
 def test_offline_after_one_visit(page: Page, plain: str) -> None:
