@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -193,6 +194,24 @@ def test_offline_after_one_visit(page: Page, plain: str) -> None:
     page.says("^Ready: ")
     page.choose("astronaut.jpg")
     assert page.people() == 1
+
+
+def test_the_server_is_offered_where_the_bare_folder_was_visited_before(
+    page: Page, web: Path
+) -> None:
+    with served("http.server", "0", "--bind", "127.0.0.1", "-d", str(web)) as address:
+        page.open(address)
+        page.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    port = str(urlsplit(address).port)
+    with served("litepose", "serve", "--port", port, "--web", str(web)) as again:
+        assert again == address
+        page.open(address)
+        page.page.evaluate("navigator.serviceWorker.ready.then((one) => one.update())")
+        for _ in range(20):
+            page.open(address)
+            if page.page.locator("#mode-row").is_visible():
+                return
+        raise AssertionError("the page keeps the settings of the bare folder")
 
 
 def test_it_fits_a_narrow_screen(page: Page, both: str) -> None:

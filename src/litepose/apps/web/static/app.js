@@ -65,7 +65,7 @@ function ready() {
 async function ask(blob, effort = $('effort').value) {
   const headers = { 'Content-Type': blob.type || 'application/octet-stream' }, start = performance.now();
   const token = $('token').value.trim();
-  if (/[^!-~]/.test(token)) throw new Error('a token has letters, digits and signs of ASCII, without spaces');
+  if (/[^ -~]/.test(token)) throw new Error('a token has letters, digits and signs of ASCII only');
   if (token) headers.Authorization = `Bearer ${token}`;
   // Everybody is asked for; the sliders choose here, without another request.
   const layers = $('overlay').value === 'none' ? '' : '&overlays=true';
