@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -71,6 +73,7 @@ def test_sliders_choose_without_another_request(opened: Page) -> None:
     usual, asked = opened.people(), len(opened.asked)
     opened.slide("person", 1)
     assert opened.people() == 0
+    opened.says("^0 people, ")
     opened.slide("person", 0)
     assert opened.people() >= usual > 5
     opened.slide("keypoint", 1)
@@ -89,6 +92,15 @@ def test_downloads(opened: Page) -> None:
     )
     drawn = cv2.imread(str(opened.download("image")))
     assert drawn.shape == cv2.imread(str(IMAGES / "astronaut.jpg")).shape
+
+
+def test_a_transparent_image_is_put_on_white(opened: Page, tmp_path: Path) -> None:
+    clear = tmp_path / "clear.png"
+    cv2.imwrite(str(clear), np.zeros((512, 512, 4), np.uint8))
+    opened.choose("astronaut.jpg")  # of the same size: nothing of it may stay
+    opened.page.set_input_files("#file", clear)
+    opened.says("^0 people, ")
+    assert cv2.imread(str(opened.download("image"))).min() == 255
 
 
 def test_what_is_no_image_is_a_sentence(page: Page, both: str, tmp_path: Path) -> None:
@@ -134,6 +146,46 @@ def test_a_server_without_a_folder_finds_people_itself(page: Page, server_only: 
     assert page.people() == 1
 
 
+def test_a_change_of_mode_ends_what_is_being_worked_on(page: Page, both: str) -> None:
+    page.page.route("**/*.onnx", lambda route: None)  # never loaded
+    page.page.goto(both)
+    page.page.set_input_files("#file", IMAGES / "astronaut.jpg")
+    page.says("^(Loading|Working) ")
+    page.page.select_option("#mode", "server")
+    page.says("^Drop, paste or choose")
+    page.page.wait_for_timeout(500)
+    page.says("^Drop, paste or choose")
+    assert not any("v1/poses" in url for url in page.asked)
+    page.choose("astronaut.jpg")
+
+
+def test_an_image_given_before_the_settings_are_there(page: Page, server_only: str) -> None:
+    held: list[Any] = []
+    page.page.route("**/settings.json", lambda route: held.append(route))
+    page.page.goto(server_only)
+    page.page.set_input_files("#file", IMAGES / "astronaut.jpg")
+    page.page.wait_for_timeout(500)
+    held[0].continue_()
+    page.says(RESULT)
+
+
+def test_settings_that_are_none_are_a_sentence(page: Page, server_only: str) -> None:
+    page.page.route("**/settings.json", lambda route: route.fulfill(body="<p>moved</p>"))
+    page.page.goto(server_only)
+    page.says("^The page has no settings")
+    page.page.set_input_files("#file", IMAGES / "astronaut.jpg")
+    page.page.wait_for_timeout(500)
+    page.says("^The page has no settings")
+
+
+def test_a_token_that_no_header_holds_is_a_sentence(page: Page, server_only: str) -> None:
+    page.page.goto(server_only)
+    page.page.evaluate("document.getElementById('token-row').hidden = false")
+    page.page.fill("#token", "žluťoučký")
+    page.page.set_input_files("#file", IMAGES / "astronaut.jpg")
+    page.says("^a token has letters, digits and signs of ASCII")
+
+
 def test_offline_after_one_visit(page: Page, plain: str) -> None:
     page.open(plain)
     page.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
@@ -142,6 +194,24 @@ def test_offline_after_one_visit(page: Page, plain: str) -> None:
     page.says("^Ready: ")
     page.choose("astronaut.jpg")
     assert page.people() == 1
+
+
+def test_the_server_is_offered_where_the_bare_folder_was_visited_before(
+    page: Page, web: Path
+) -> None:
+    with served("http.server", "0", "--bind", "127.0.0.1", "-d", str(web)) as address:
+        page.open(address)
+        page.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    port = str(urlsplit(address).port)
+    with served("litepose", "serve", "--port", port, "--web", str(web)) as again:
+        assert again == address
+        page.open(address)
+        page.page.evaluate("navigator.serviceWorker.ready.then((one) => one.update())")
+        for _ in range(20):
+            page.open(address)
+            if page.page.locator("#mode-row").is_visible():
+                return
+        raise AssertionError("the page keeps the settings of the bare folder")
 
 
 def test_it_fits_a_narrow_screen(page: Page, both: str) -> None:

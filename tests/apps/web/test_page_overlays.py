@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import cv2
 import numpy as np
 import pytest
-from tests.apps.web.conftest import IMAGES, IN_A_BROWSER, RESULT, Page, expect
+from tests.apps.web.conftest import IMAGES, IN_A_BROWSER, RESULT, WAIT, Page, expect
 
 import litepose
 from litepose.apps.web.overlays import LONGEST, overlays_of
@@ -53,3 +54,38 @@ class TestInABrowser:
         opened.page.select_option("#overlay", "none")
         assert len({*drawn.values()}) == 3
         assert opened.download("image").read_bytes() == drawn["none"]
+
+    def test_the_server_is_asked_for_the_frame_that_is_shown(self, page: Page, both: str) -> None:
+        page.open(both, "server")
+        page.choose("astronaut.jpg")
+        page.page.click("#camera")
+        expect(page.page.locator("#people li").first).to_have_text(re.compile("^id "), timeout=WAIT)
+        page.page.click("#camera")
+        before = page.download("json").read_bytes(), page.download("image").read_bytes()
+        page.page.select_option("#overlay", "heatmap")
+        page.says(RESULT)
+        assert page.download("json").read_bytes() == before[0]
+        assert page.download("image").read_bytes() != before[1]
+
+    def test_an_image_of_the_browser_is_not_sent_after_a_change_of_mode(
+        self, page: Page, both: str
+    ) -> None:
+        page.open(both, "browser")
+        page.choose("astronaut.jpg")
+        before = page.download("image").read_bytes()
+        page.page.select_option("#mode", "server")
+        page.page.select_option("#overlay", "tags")
+        assert page.download("image").read_bytes() != before
+        page.page.wait_for_timeout(300)
+        assert not any("v1/poses" in url for url in page.asked)
+
+    def test_an_image_of_the_server_is_not_sent_in_the_mode_of_the_browser(
+        self, page: Page, both: str
+    ) -> None:
+        page.open(both, "server")
+        page.choose("astronaut.jpg")
+        page.page.select_option("#mode", "browser")
+        page.says("^Ready: ")
+        page.page.select_option("#overlay", "tags")
+        page.says("open the image again")
+        assert sum("v1/poses" in url for url in page.asked) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import wave
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ import litepose
 from litepose.video import VideoWriter
 
 pytestmark = IN_A_BROWSER
+KEYFRAME = b"\x9d\x01\x2a"  # begins the header of each of VP8
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,38 @@ def test_a_clip_that_cannot_be_played_is_a_sentence(page: Page, plain: str, tmp_
     page.says("^This browser cannot play the clip")
     page.choose("astronaut.jpg")
     assert page.people() == 1
+
+
+def test_a_clip_that_breaks_off_is_a_sentence(page: Page, plain: str, clip: Path) -> None:
+    data = clip.read_bytes()
+    broken = clip.with_name("broken.webm")
+    half = data.index(KEYFRAME, len(data) // 2)
+    broken.write_bytes(data[:half] + data[half:].replace(KEYFRAME, bytes(3)))
+    page.open(plain)
+    page.page.set_input_files("#file", broken)
+    page.says(r"^The clip is broken after \d\.\d s\.$")
+    expect(page.page.locator("#camera")).to_have_text("Camera")
+
+
+def test_a_clip_of_sound_alone_is_a_sentence(page: Page, plain: str, tmp_path: Path) -> None:
+    sound = tmp_path / "sound.webm"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 8000, 8000, "NONE", ""))
+        file.writeframes(bytes(16000))
+    page.open(plain)
+    page.page.set_input_files("#file", sound)
+    page.says("^This clip has sound but no images")
+
+
+def test_a_clip_whose_server_is_gone_says_so(page: Page, both: str, clip: Path) -> None:
+    page.open(both, "server")
+    page.page.route("**/v1/poses*", lambda route: route.abort())
+    page.page.set_input_files("#file", clip)
+    page.says("^the server cannot be reached$")
+    expect(page.page.locator("#camera")).to_have_text("Camera", timeout=WAIT)
+    page.says("^the server cannot be reached$")
+    while page.wrong:
+        assert "ERR_FAILED" in page.wrong.pop()  # Chromium's own lines
 
 
 def test_video_is_smoothed_unless_switched_off(page: Page, plain: str, clip: Path) -> None:

@@ -178,8 +178,9 @@ def test_a_token_is_asked_for_where_there_is_one(model: litepose.Predictor) -> N
     right = {"authorization": "Bearer a secret word"}
     assert client.post("", IMAGE.read_bytes(), headers=right).status_code == 200
     assert client.get("/healthz").status_code == 200
-    with pytest.raises(LitePoseError, match="8 characters"):
-        ServerSettings(token="short")
+    for wrong in ("short", "žluťoučký", "a secret word\n", " secrets"):
+        with pytest.raises(LitePoseError, match="8 characters"):
+            ServerSettings(token=wrong)
 
 
 def test_health_models_metrics_and_openapi(client: Client) -> None:

@@ -188,6 +188,7 @@ def read_folder(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
         raise LitePoseError(
             f"{folder} is no folder of `litepose export --format web`: {exc}"
         ) from None
-    if not isinstance(settings, dict) or "model" not in settings or "index.html" not in found:
+    whole = isinstance(settings, dict) and {"model", "version"} <= settings.keys()
+    if not whole or not {"index.html", WORKER} <= found.keys():
         raise LitePoseError(f"{folder} is no whole folder of `litepose export --format web`")
     return found, settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.exceptions import HTTPException
 
 from litepose.apps.web.body import Bodies, Fetches, RefusedError
-from litepose.apps.web.folder import KINDS, SETTINGS, read_folder, static_files
+from litepose.apps.web.folder import KINDS, SETTINGS, WORKER, read_folder, static_files
 from litepose.apps.web.models import Models
 from litepose.apps.web.openapi import POSES, RESPONSES
 from litepose.apps.web.overlays import overlays_of
@@ -69,8 +70,10 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if self.max_bytes < 1 or self.queue < 0 or not self.body_seconds > 0:
             raise LitePoseError(f"a server needs limits above 0; got {self}")
-        if self.token is not None and len(self.token) < 8:
-            raise LitePoseError("a token has 8 characters or more")
+        if self.token is not None and not re.fullmatch(r"[!-~][ -~]{6,}[!-~]", self.token):
+            raise LitePoseError(
+                "a token has 8 characters or more: letters, digits and signs of ASCII"
+            )
 
 
 def make_app(
@@ -170,6 +173,10 @@ def make_app(
 def page_files(web: Path | None) -> dict[str, tuple[bytes, str]]:
     """Path -> content and type of what the page consists of; its settings name this server."""
     found, about = (static_files(), {}) if web is None else read_folder(web)
+    if web is not None:
+        # Not the version of the bare folder: a browser may keep its settings of the same address.
+        bare, about["version"] = about["version"], about["version"] + "-served"
+        found[WORKER] = found[WORKER].replace(bare.encode(), about["version"].encode())
     about = {**about, "server": {"skeleton": COCO17.to_dict()}}
     found[SETTINGS] = json.dumps(about).encode()
     paths = {f"/{name}": (content, KINDS[Path(name).suffix]) for name, content in found.items()}

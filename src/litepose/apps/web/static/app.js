@@ -10,7 +10,7 @@ const view = $('view'), pen = view.getContext('2d');
 let settings = null, model = null, opening = null;
 let playing = null; // the <video> of a camera or clip
 let given = null; // the image or clip that was opened last
-let shown = null, found = null; // what is drawn: the image, and {image_wh, people, skeleton, field, box}
+let shown = null, found = null; // what is drawn: the image, and {image_wh, people, skeleton, ms; field, box or blob, effort, overlays}
 let asked = 0; // images so far: a late answer is not drawn over a newer one
 
 function say(text, wrong = false) {
@@ -23,7 +23,7 @@ const skeleton = () => (local() ? settings.model.info.skeleton : settings.server
 
 async function begin() {
   const reply = await fetch('settings.json').catch(() => null);
-  settings = reply?.ok ? await reply.json() : null;
+  settings = reply?.ok ? await reply.json().catch(() => null) : null;
   if (!settings) return say('The page has no settings: export it again, or start the server again.', true);
   $('mode').value = settings.model ? 'browser' : 'server';
   $('mode-row').hidden = !(settings.model && settings.server);
@@ -31,23 +31,30 @@ async function begin() {
   choose();
 }
 
-function choose() {
+// What is being worked on ends with its mode: an image given to this browser is never sent.
+async function choose() {
   stop();
+  const own = ++asked, invitation = 'Drop, paste or choose an image or a clip.';
   $('effort-row').hidden = local();
   $('size-row').hidden = !local();
   $('where').textContent = local() ? 'Images stay in this browser.' : "Images go to this page's server only.";
-  if (local()) ready().catch((wrong) => say(wrong.message, true));
+  if (!local()) return say(invitation);
+  try {
+    await ready();
+    const threads = `${model.threads} thread${model.threads > 1 ? 's' : ''}`;
+    const how = model.runtime === 'webgpu' ? 'WebGPU' : `WebAssembly, ${threads}`;
+    if (own === asked) say(`Ready: ${model.info.name}, ${how}. ${invitation}`);
+  } catch (wrong) {
+    if (own === asked) say(wrong.message, true);
+  }
 }
 
 // The model of this browser, loaded once; again after a failure.
 function ready() {
-  const before = asked; // what is said of an image since then stays
   opening ??= openLocal(settings, new URLSearchParams(location.search).get('runtime'), (bytes, all) => {
     if (opening && local()) say(`Loading ${(bytes / 1e6).toFixed(1)} of ${(all / 1e6).toFixed(1)} MB …`);
   }).then((opened) => {
     model = opened;
-    const threads = `${model.threads} thread${model.threads > 1 ? 's' : ''}`;
-    if (local() && asked === before) say(`Ready: ${model.info.name}, ${model.runtime === 'webgpu' ? 'WebGPU' : `WebAssembly, ${threads}`}. Drop, paste or choose an image or a clip.`);
   }, (wrong) => {
     opening = null;
     throw new Error(`The model cannot be opened: ${wrong.message}`);
@@ -55,22 +62,26 @@ function ready() {
   return opening;
 }
 
-async function ask(blob) {
+async function ask(blob, effort = $('effort').value) {
   const headers = { 'Content-Type': blob.type || 'application/octet-stream' }, start = performance.now();
-  if ($('token').value) headers.Authorization = `Bearer ${$('token').value}`;
+  const token = $('token').value.trim();
+  if (/[^ -~]/.test(token)) throw new Error('a token has letters, digits and signs of ASCII only');
+  if (token) headers.Authorization = `Bearer ${token}`;
   // Everybody is asked for; the sliders choose here, without another request.
   const layers = $('overlay').value === 'none' ? '' : '&overlays=true';
-  const reply = await fetch(`v1/poses?threshold=0&effort=${$('effort').value}${layers}`,
+  const reply = await fetch(`v1/poses?threshold=0&effort=${effort}${layers}`,
     { method: 'POST', headers, body: blob }).catch(() => { throw new Error('the server cannot be reached'); });
   const said = await reply.json().catch(() => ({ error: `the server answered ${reply.status}` }));
   if (reply.status === 401) $('token-row').hidden = false;
   if (!reply.ok) throw new Error(said.error || `the server answered ${reply.status}`);
   const images = Object.entries(said.overlays ?? {}).map(([name, src]) => [name, Object.assign(new Image(), { src })]);
   await Promise.all(images.map(([, image]) => image.decode()));
-  return { ...said, overlays: Object.fromEntries(images), ms: { server: performance.now() - start } };
+  return { ...said, blob, effort, overlays: Object.fromEntries(images), ms: { server: performance.now() - start } };
 }
 
 async function open(blob) {
+  await begun;
+  if (!settings) return; // the message says so
   given = blob;
   $('again').hidden = !isClip(blob);
   if (isClip(blob)) return play(() => openClip(blob));
@@ -82,6 +93,7 @@ async function open(blob) {
     const start = performance.now();
     const image = await createImageBitmap(blob).catch(() => null);
     const read = performance.now() - start;
+    if (own !== asked) return;
     if (!image && local()) throw new Error('this file is not an image that the browser can read');
     const said = local() ? await model.predict(image, [image.width, image.height], Number($('size').value), 0) : await ask(blob);
     if (!image) throw new Error('this browser cannot show the image');
@@ -92,12 +104,16 @@ async function open(blob) {
 }
 
 function show(image, said, ms) {
-  [shown, found] = [image, { ...said, skeleton: skeleton() }];
+  [shown, found] = [image, { ...said, ms, skeleton: skeleton() }];
   draw();
-  const count = visible().length, all = Object.values(ms).reduce((a, b) => a + b, 0);
-  say(`${count} ${count === 1 ? 'person' : 'people'}, ${Math.round(all)} ms.`);
+  count();
   $('stages').hidden = false;
   $('stages').textContent = Object.entries(ms).map(([stage, one]) => `${stage} ${one.toFixed(1)} ms`).join(' · ');
+}
+
+function count() {
+  const { length } = visible(), all = Object.values(found.ms).reduce((a, b) => a + b, 0);
+  say(`${length} ${length === 1 ? 'person' : 'people'}, ${Math.round(all)} ms.`);
 }
 
 function visible() {
@@ -111,10 +127,29 @@ function draw() {
   if (!shown || !found) return;
   const [width, height] = found.image_wh, line = Math.max(2, Math.hypot(width, height) / 300);
   if (view.width !== width || view.height !== height) [view.width, view.height] = [width, height];
+  pen.fillStyle = '#ffffff'; // below transparent images
+  pen.fillRect(0, 0, width, height);
   pen.drawImage(shown, 0, 0, width, height);
   overlay($('overlay').value);
   for (const person of visible()) drawPerson(pen, person, found.skeleton, Number($('keypoint').value), line);
   list();
+}
+
+// The server is asked once more for the overlay of what it found before.
+async function complete() {
+  const own = asked, old = found;
+  if (!old || playing || old.field || $('overlay').value === 'none' || old.overlays[$('overlay').value]) return;
+  if (local()) return say('The server found these people: open the image again for an overlay of this browser.');
+  say('Working …');
+  try {
+    const { overlays } = await ask(old.blob, old.effort);
+    if (own !== asked) return;
+    Object.assign(old, { overlays });
+    draw();
+    count();
+  } catch (wrong) {
+    if (own === asked) say(wrong.message, true);
+  }
 }
 
 // In the browser from the network's own maps; from a server as images.
@@ -147,10 +182,13 @@ function stop() {
   if (playing) close(playing);
   playing = null;
   $('camera').textContent = 'Camera';
+  $('message').ariaLive = 'polite';
 }
 
 // The newest frame of a camera or a clip, again and again, until it is stopped or ends.
 async function play(opening) {
+  await begun;
+  if (!settings) return;
   stop();
   const own = ++asked;
   say('Opening …');
@@ -164,20 +202,26 @@ async function play(opening) {
   if (own !== asked) return close(video);
   playing = video;
   $('camera').textContent = 'Stop';
-  const look = { video, frame: document.createElement('canvas'), tracker: new Tracker(skeleton().oks_sigmas), smoother: new Smoother() };
-  while (playing === video && !video.ended) await tryFrame(look);
+  $('message').ariaLive = 'off'; // a screen reader need not read each frame's
+  const player = { video, frame: document.createElement('canvas'), tracker: new Tracker(skeleton().oks_sigmas), smoother: new Smoother() };
+  while (playing === video && !video.ended && !video.error) await tryFrame(player);
   if (playing !== video) return;
-  await tryFrame(look); // the last one stays
-  if (playing === video) stop();
-  $('message').textContent += ' The clip has ended.';
+  const shown = !video.error && await tryFrame(player); // the last one stays
+  if (playing !== video) return;
+  stop();
+  if (video.error) say(`The clip is broken after ${video.currentTime.toFixed(1)} s.`, true);
+  else if (shown) $('message').textContent += ` The ${video.srcObject ? 'camera' : 'clip'} has ended.`;
 }
 
-async function tryFrame(look) {
+// Whether a frame was shown; where it was not, the message says why.
+async function tryFrame(player) {
   try {
-    await nextFrame(look);
+    await nextFrame(player);
+    return true;
   } catch (wrong) {
-    say(wrong.message, true);
+    if (playing === player.video) say(wrong.message, true);
     await new Promise((done) => setTimeout(done, 1000));
+    return false;
   }
 }
 
@@ -187,6 +231,7 @@ async function nextFrame({ video, frame, tracker, smoother }) {
   [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
   frame.getContext('2d').drawImage(video, 0, 0);
   const blob = local() ? null : await new Promise((done) => frame.toBlob(done, 'image/jpeg', 0.9));
+  if (playing !== video) return;
   const read = performance.now() - start, least = Number($('person').value);
   const said = local()
     ? await model.predict(frame, [frame.width, frame.height], Number($('size').value), least) : await ask(blob);
@@ -231,11 +276,15 @@ $('camera').addEventListener('click', () => {
 });
 $('again').addEventListener('click', () => open(given));
 $('mode').addEventListener('change', choose);
-for (const id of ['person', 'keypoint']) $(id).addEventListener('input', draw);
+for (const id of ['person', 'keypoint']) {
+  $(id).addEventListener('input', () => {
+    draw();
+    if (found && !playing) count();
+  });
+}
 $('overlay').addEventListener('input', () => {
-  const missing = found && !playing && !local() && !found.overlays?.[$('overlay').value];
-  if (missing && $('overlay').value !== 'none' && given && !isClip(given)) open(given); // the server is asked once more
-  else draw();
+  draw();
+  complete();
 });
 $('save-json').addEventListener('click', () => saveJson(record(), 'people.json'));
 $('save-coco').addEventListener('click', () => saveJson(coco(), 'people.coco.json'));
@@ -248,4 +297,4 @@ addEventListener('drop', (event) => {
   document.body.classList.remove('drop');
   if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
 });
-begin();
+const begun = begin();

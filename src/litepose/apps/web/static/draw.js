@@ -43,23 +43,23 @@ function label(pen, text, [left, top], line) {
 
 // The hottest keypoint of each cell, from transparent to magenta, over the image.
 export function drawHeat(pen, field, box) {
-  const { w, h } = field, picture = new ImageData(w, h);
-  hottest(field).heat.forEach((heat, i) => picture.data.set([255, 0, 200, 255 * Math.min(heat, 1)], i * 4));
-  drawMap(pen, picture, field, box);
+  const { w, h } = field, pixels = new ImageData(w, h);
+  hottest(field).heat.forEach((heat, i) => pixels.data.set([255, 0, 200, 255 * Math.min(heat, 1)], i * 4));
+  drawMap(pen, pixels, field, box);
 }
 
 // Of each cell the tag of its hottest keypoint: like tags, like colors; faded where it is cold.
 export function drawTags(pen, field, box) {
-  const { w, h, tags } = field, picture = new ImageData(w, h), { heat, joint } = hottest(field);
+  const { w, h, tags } = field, pixels = new ImageData(w, h), { heat, joint } = hottest(field);
   const sure = heat.map((one) => Math.sqrt(Math.min(2 * one, 1)));
   const at = (i) => Math.floor(Math.floor(i / w) * tags.h / h) * tags.w + Math.floor(i % w * tags.w / w);
   const levels = Array.from({ length: Math.min(tags.size, 2) }, (_, axis) => spread(
     heat.map((_, i) => tags.data[(joint[i] * tags.size + axis) * tags.w * tags.h + at(i)]), sure));
   for (let i = 0; i < w * h; i++) {
     const [x, y = 0.5] = levels.map((level) => level[i]);
-    picture.data.set([...fromHue(260 + 200 * x, 0.35 + 0.35 * y), 220 * sure[i]], i * 4);
+    pixels.data.set([...fromHue(260 + 200 * x, 0.35 + 0.35 * y), 220 * sure[i]], i * 4);
   }
-  drawMap(pen, picture, field, box);
+  drawMap(pen, pixels, field, box);
 }
 
 // An image that covers the whole one.
@@ -94,9 +94,9 @@ function fromHue(degrees, light) {
   });
 }
 
-function drawMap(pen, picture, field, box) {
+function drawMap(pen, pixels, field, box) {
   const small = Object.assign(document.createElement('canvas'), { width: field.w, height: field.h });
-  small.getContext('2d').putImageData(picture, 0, 0);
+  small.getContext('2d').putImageData(pixels, 0, 0);
   const content = box.content_wh.map((side) => side / field.stride);
   pen.drawImage(small, 0, 0, ...content, 0, 0, ...box.image_wh);
 }

@@ -17,6 +17,8 @@ export function toInput(source, box, { mean, std }) {
   const [w, h] = box.content_wh, [width, height] = box.input_wh, plane = width * height;
   if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
   pen.imageSmoothingQuality = shrinks(box) ? 'medium' : 'low';
+  pen.fillStyle = '#ffffff'; // transparent images are put on white, as in Python
+  pen.fillRect(0, 0, w, h);
   pen.drawImage(source, 0, 0, w, h);
   const { data } = pen.getImageData(0, 0, w, h), out = new Float32Array(3 * plane);
   for (let c = 0; c < 3; c++) {

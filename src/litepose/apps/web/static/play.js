@@ -18,14 +18,14 @@ export async function openCamera() {
 export async function openClip(blob) {
   const clip = video({ src: URL.createObjectURL(blob) });
   try {
-    await new Promise((done, fail) => {
-      clip.addEventListener('loadeddata', done, { once: true });
-      clip.addEventListener('error', fail, { once: true });
-    });
     await clip.play();
   } catch {
     close(clip);
     throw new Error('This browser cannot play the clip. WebM and MP4 (H.264) are played by most.');
+  }
+  if (!clip.videoWidth) {
+    close(clip);
+    throw new Error('This clip has sound but no images.');
   }
   return clip;
 }
