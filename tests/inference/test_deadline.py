@@ -59,8 +59,17 @@ def test_the_candidates_get_dearer(model: Predictor) -> None:
     found = candidates(model, options_for(model, threshold=0.4))
     sizes = [one.views for one in found]
     assert sizes[:4] == [(128,), (192,), (256,), (320,)]
-    assert sizes[-3:] == [(512,), (256, 384, 512), (256, 384, 512)] and found[-1].flip_test
+    assert sizes[4:] == [(384,), (256, 384), (256, 384, 512), (256, 384, 512)]
+    assert [one.flip_test for one in found] == [False] * 7 + [True]
     assert all(one.threshold == 0.4 and one.deadline_ms is None for one in found)
+
+
+@pytest.mark.parametrize(
+    ("views", "last"), [((512,), [(384,), (512,), (512,)]), ((256,), [(192,), (256,), (256,)])]
+)
+def test_given_views_are_the_dearest(model: Predictor, views: tuple, last: list) -> None:
+    found = candidates(model, options_for(model, views=views))
+    assert [one.views for one in found][-3:] == last
 
 
 def test_more_time_gives_more_views(model: Predictor, clock: Clock) -> None:

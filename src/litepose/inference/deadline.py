@@ -116,9 +116,12 @@ def candidates(predictor: Predictor, options: PredictOptions) -> list[PredictOpt
         return [one, replace(one, flip_test=True)]
     rule = predictor.info.input
     own = plain.view_sizes(rule)
-    sizes = [size for size in SIZES if size < own[-1] and size % rule.multiple == 0]
-    single = [replace(plain, views=(size,)) for size in (*sizes, own[-1])]
-    several = [replace(plain, views=own)] if len(own) > 1 else []
+    # One view beyond the model's size costs more and finds fewer: large people are lost.
+    largest = min(rule.size, own[-1])
+    sizes = [size for size in SIZES if size < largest and size % rule.multiple == 0]
+    single = [replace(plain, views=(size,)) for size in (*sizes, largest)]
+    counts = range(1 if own[0] > largest else 2, len(own) + 1)
+    several = [replace(plain, views=own[:count]) for count in counts]
     return [*single, *several, replace(plain, views=own, flip_test=True)]
 
 
