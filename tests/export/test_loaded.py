@@ -95,8 +95,8 @@ def test_int8_onnx(p: Source, p_graph, images, tmp_path: Path) -> None:
     assert stem.input[1] == "network.stem.conv.weight"  # left in float
     predictor = litepose.load(tmp_path / "p.onnx")
     theirs = decode_eagerly(p)(make_input(images[-1], p.info))
-    # 0.77 on one CPU with VNNI; without it onnxruntime adds pairs of 8-bit products in 16 bits, which
-    # overflow now and then. `litepose export` evaluates each file on the machine that makes it.
+    # 0.77 on a CPU with VNNI; without it onnxruntime adds pairs of 8-bit products in 16 bits, which
+    # may overflow. `litepose export` evaluates each file on the machine that makes it.
     assert best_oks(theirs, predictor.predict(images[-1])).mean() > 0.7
 
 
