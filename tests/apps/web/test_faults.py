@@ -45,9 +45,14 @@ def test_another_kind_of_body_is_refused_before_it_is_read(kind: str) -> None:
 def test_bodies_being_sent_share_one_limit() -> None:
     """Many large bodies at once do not fill the memory; what was refused is given back."""
 
+    begun, all_begun = [], asyncio.Event()
+
     async def body() -> Any:
+        begun.append(1)
+        if len(begun) == 4:
+            all_begun.set()
         yield bytes(600)
-        await asyncio.sleep(0.2)
+        await asyncio.wait_for(all_begun.wait(), 20)
         yield bytes(300)
 
     client = Client({"usual": Broken()}, max_bytes=1000, queue=0)
