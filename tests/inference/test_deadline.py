@@ -80,6 +80,12 @@ def test_more_time_gives_more_views(model: Predictor, clock: Clock) -> None:
     ]  # fmt: skip
 
 
+def test_changing_deadlines_are_not_kept(model: Predictor, clock: Clock) -> None:
+    for ms in (120, 121, 122.5):
+        model.predict(IMAGE, deadline_ms=ms)
+    assert len(deadline._LADDERS[model]._candidates) == 1
+
+
 def test_what_is_too_dear_is_not_measured(model: Predictor, clock: Clock) -> None:
     model.predict(IMAGE, deadline_ms=120)
     assert clock.now < 2.0  # a single view at 512 takes 1.4 s

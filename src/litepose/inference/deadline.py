@@ -64,9 +64,10 @@ class Ladder:
         assert options.deadline_ms is not None
         chosen: Choice | None = None
         with self._lock:
-            if options not in self._candidates:
-                self._candidates[options] = candidates(predictor, options)
-            for one in self._candidates[options]:
+            any_deadline = replace(options, deadline_ms=None)
+            if any_deadline not in self._candidates:
+                self._candidates[any_deadline] = candidates(predictor, options)
+            for one in self._candidates[any_deadline]:
                 known = self._choices.get(one) or self._measure(predictor, image, one)
                 least_ms = 1000 * known.seconds * known.spread * MARGIN
                 if chosen is None and least_ms > options.deadline_ms:
