@@ -19,7 +19,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.geometry import letterbox
 from litepose.core.read_text import SETTINGS_BYTES, read_json
 from litepose.core.temporary import write_whole
-from litepose.core.timing import run_seconds
+from litepose.core.timing import low, run_seconds
 from litepose.inference.backend import DEFAULTS, Backend, RuntimeOptions
 from litepose.inference.open import installed_backends, open_backend
 from litepose.inference.system import BackgroundLoad, cache_folder, cpu_name, usable_cores
@@ -92,7 +92,7 @@ def measure_ms(backend: Backend, input_wh: tuple[int, int]) -> float:
     times = run_seconds(
         lambda: backend.run(images), most, warmup=2, at_least=least, patience_s=_PATIENCE_S
     )
-    return float(np.percentile(times, 20)) * 1e3
+    return low(times) * 1e3
 
 
 def _candidates(

@@ -1,4 +1,4 @@
-"""Names of the output files of `litepose predict`, and its lines of JSON."""
+"""Output of `litepose predict`: names of its files, lines of JSON, and what it says at the end."""
 
 from __future__ import annotations
 
@@ -126,3 +126,32 @@ def print_record(record: dict[str, Any], report: Report | None, shown: bool = Tr
     if shown and sys.stdout is not None:
         sys.stdout.write(line)
         sys.stdout.flush()
+
+
+def sum_up(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last line of JSON, of all images' records."""
+    failed = [r for r in records if "error" in r]
+    return {
+        "images": len(records),
+        "failed": len(failed),
+        "people": sum(len(r.get("people", ())) for r in records),
+        "errors": {r["source"]: r["error"] for r in failed},
+    }
+
+
+def report_outcome(records: list[dict[str, Any]], quiet: bool) -> int:
+    """Say on stderr where images were drawn and which failed; returns the exit code."""
+    failed = [r for r in records if "error" in r]
+    drawn = [r for r in records if "drawn" in r and "error" not in r]
+    if not quiet:
+        for record in drawn[:10]:
+            people = len(record["people"])
+            who = "no people" if not people else "1 person" if people == 1 else f"{people} people"
+            say(f"{record['source']}: {who} -> {record['drawn']}")
+        if len(drawn) > 10:
+            say(f"... and {len(drawn) - 10} more images")
+    for record in failed:
+        source, error = record["source"], record["error"]
+        named = "" if source in error else f"{source}: "
+        say(f"failed: {named}{error}")
+    return 1 if failed else 0

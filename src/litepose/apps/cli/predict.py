@@ -20,10 +20,16 @@ from litepose.apps.cli.options import (
     read_limits,
     score_maps,
 )
-from litepose.apps.cli.output import MARK, OutputPaths, open_report, print_record
+from litepose.apps.cli.output import (
+    MARK,
+    OutputPaths,
+    open_report,
+    print_record,
+    report_outcome,
+    sum_up,
+)
 from litepose.apps.cli.parser import whole
 from litepose.apps.cli.stopping import stopping, until
-from litepose.core.console import say
 
 if TYPE_CHECKING:
     from litepose.core.score_maps import ScoreMaps
@@ -162,13 +168,13 @@ def run(options: argparse.Namespace) -> int:
     finally:
         progress.clear()
         if len(sources) + len(missing) > 1:
-            summary, left = _summary(records), len(sources) + len(missing) - len(records)
+            summary, left = sum_up(records), len(sources) + len(missing) - len(records)
             if left:
                 summary |= {"interrupted": True, "not_begun": left}
             print(json.dumps(summary), flush=True)
         if report is not None:
             report.close()
-    code = _finish(records, options)
+    code = report_outcome(records, options.quiet)
     if caught:
         return 130
     return 1 if report is not None and report.failed else code
@@ -294,31 +300,3 @@ def _one(
 
 def _view_titles(views: list[View]) -> list[str]:
     return [f"{min(v.box.image_wh) * v.box.zoom:.0f} px" for v in views]
-
-
-def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
-    failed = [r for r in records if "error" in r]
-    return {
-        "images": len(records),
-        "failed": len(failed),
-        "people": sum(len(r.get("people", ())) for r in records),
-        "errors": {r["source"]: r["error"] for r in failed},
-    }
-
-
-def _finish(records: list[dict[str, Any]], options: argparse.Namespace) -> int:
-    """Summarize on stderr; returns the exit code."""
-    failed = [r for r in records if "error" in r]
-    drawn = [r for r in records if "drawn" in r and "error" not in r]
-    if not options.quiet:
-        for record in drawn[:10]:
-            people = len(record["people"])
-            who = "no people" if not people else "1 person" if people == 1 else f"{people} people"
-            say(f"{record['source']}: {who} -> {record['drawn']}")
-        if len(drawn) > 10:
-            say(f"... and {len(drawn) - 10} more images")
-    for record in failed:
-        source, error = record["source"], record["error"]
-        named = "" if source in error else f"{source}: "
-        say(f"failed: {named}{error}")
-    return 1 if failed else 0
