@@ -27,7 +27,8 @@ from litepose.decode import peaks as candidates
 from litepose.decode.merge import ForwardPass
 from litepose.decode.reference import ReferenceSettings, decode_reference
 from litepose.evaluation.metrics import coco_ap
-from litepose.inference.predictor import PredictOptions, forward_passes
+from litepose.inference.inspection import forward_passes
+from litepose.inference.results import PredictOptions
 
 Decode = Callable[[list[ForwardPass], ModelInfo], Poses]
 

@@ -69,6 +69,7 @@ def load(
     backend: str | None = None,
     input_size: int | None = None,
     views: Sequence[int] | None = None,
+    crops: int | None = None,
     threads: int = 0,
     providers: str | tuple[str, ...] = ("CPUExecutionProvider",),
     device: str = "cpu",
@@ -79,13 +80,15 @@ def load(
 
     model: None, a name such as "p" or "xs", an .onnx file, an OpenVINO .xml (`litepose[openvino]`),
            a checkpoint (.safetensors), or an official .pth.tar (checkpoints need `litepose[torch]`)
-    effort: "fast" (one view, a small model), "usual" (several views merged; the default) or "best"
-           (more views, and the flip test). The arguments model, input_size and views override it
+    effort: "fast" (a small model), "usual" (a larger one; the default) or "best" (more views and
+           the flip test). The arguments model, input_size, views and crops override it
     backend: "onnxruntime", "openvino" or "torch"; None chooses by the file; "auto" measures once
            which is the fastest here, and remembers it
     input_size: short side in pixels to which images are resized; None means the model's own.
            A larger size finds smaller people and takes longer
     views: several such sizes, such as (256, 512), whose people are merged
+    crops: around so many people, best first, the network runs again and finds them more exactly;
+           each effort has its number, and 0 where a model, size or views are given
     threads: for the network; 0 means all cores. providers: of onnxruntime. device: of PyTorch or
            OpenVINO. precision: "bfloat16" is faster in OpenVINO on newer CPUs, but less exact
     limits: limits of reading an image
@@ -101,6 +104,7 @@ def load(
         backend=backend,
         input_size=input_size,
         views=views,
+        crops=crops,
         options=RuntimeOptions(threads, chosen, device, precision),
         limits=limits,
     )

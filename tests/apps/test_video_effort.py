@@ -10,8 +10,8 @@ from litepose.apps.cli import video_effort
 
 
 def options(**given) -> argparse.Namespace:
-    defaults = {"effort": None, "model": None, "size": None, "views": None, "quiet": False}
-    return argparse.Namespace(**(defaults | given))
+    defaults = {"effort": None, "model": None, "size": None, "views": None}
+    return argparse.Namespace(**(defaults | {"crops": None, "quiet": False} | given))
 
 
 @pytest.fixture

@@ -69,7 +69,9 @@ class StandIn:
         self.predicted: list[int] = []
 
     def predict(self, source: Any, **options: Any) -> Poses:
-        assert options == {"flip_test": False, "scales": (1.0,), "views": None, "threshold": 0.0}
+        assert options == {
+            "flip_test": False, "scales": (1.0,), "views": None, "crops": 0, "threshold": 0.0,
+        }  # fmt: skip
         index = int(source[0, 0, 0])
         if index == self.stop_at:
             raise KeyboardInterrupt

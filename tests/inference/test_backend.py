@@ -105,7 +105,7 @@ def test_a_file_of_one_size_takes_every_image(graph, tmp_path, backend) -> None:
     path = save(fix_sides(graph, 512, 384), tmp_path / "fixed.onnx")
     model = litepose.load(path, backend=backend, threads=1)
     assert model.backend.fixed_wh == (512, 384)
-    poses, ((_, box, _),), _ = model.inspect(ASTRONAUT)
+    poses, ((_, box, _),), *_ = model.inspect(ASTRONAUT)
     assert box.input_wh == (512, 384) and box.content_wh == (384, 384) and len(poses) == 1
     assert len(model.predict(np.zeros((10, 1000, 3), np.uint8))) == 0
     with pytest.raises(LitePoseError, match="one input size, 512x384; other scales"):

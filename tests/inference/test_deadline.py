@@ -13,7 +13,9 @@ import pytest
 import litepose
 from litepose.apps.cli.main import main
 from litepose.core.errors import LitePoseError
+from litepose.core.geometry import letterbox_crop
 from litepose.core.poses import Poses
+from litepose.decode.crops import CROP_PX
 from litepose.inference import deadline
 from litepose.inference.deadline import candidates
 from litepose.inference.predictor import Predictor, options_for
@@ -48,8 +50,9 @@ def clock(model: Predictor, monkeypatch) -> Clock:
         return Poses.empty(model.info.skeleton, (80, 60))
 
     monkeypatch.setattr(model.backend, "run", slow)
-    monkeypatch.setattr("litepose.inference.predictor.decode_field", small)
-    monkeypatch.setattr(deadline, "time", clock)
+    monkeypatch.setattr("litepose.inference.inspection.decode_field", small)
+    for name in ("deadline", "inspection"):
+        monkeypatch.setattr(f"litepose.inference.{name}.time", clock)
     monkeypatch.setattr("litepose.core.timing.time", clock)
     monkeypatch.setattr(deadline, "RUNS", 2)
     return clock
@@ -58,9 +61,10 @@ def clock(model: Predictor, monkeypatch) -> Clock:
 def test_the_candidates_get_dearer(model: Predictor) -> None:
     found = candidates(model, options_for(model, threshold=0.4))
     sizes = [one.views for one in found]
-    assert sizes[:4] == [(128,), (192,), (256,), (320,)]
-    assert sizes[4:] == [(384,), (256, 384), (256, 384, 512), (256, 384, 512)]
-    assert [one.flip_test for one in found] == [False] * 7 + [True]
+    assert sizes == [(128,), (192,), (256,), (256, 512), (256, 512)]
+    assert [one.flip_test for one in found] == [False] * 4 + [True]
+    sizes = [one.views for one in candidates(model, options_for(model, crops=0))]
+    assert sizes == [(128,), (192,), (256,), (320,), (384,), (256, 512), (256, 512)]
     assert all(one.threshold == 0.4 and one.deadline_ms is None for one in found)
 
 
@@ -76,7 +80,7 @@ def test_more_time_gives_more_views(model: Predictor, clock: Clock) -> None:
     used = [model.predict(IMAGE, deadline_ms=ms).used for ms in (120, 450, 3400, 99999)]
     assert all(one is not None for one in used)
     assert [(one["views"], one["flip_test"]) for one in used if one] == [
-        ([128], False), ([256], False), ([256, 384, 512], False), ([256, 384, 512], True),
+        ([128], False), ([256], False), ([256, 512], False), ([256, 512], True),
     ]  # fmt: skip
 
 
@@ -127,8 +131,16 @@ def test_people_are_those_of_the_same_views(tmp_path: Path, capsys, monkeypatch)
     record = json.loads(capsys.readouterr().out)
     schema = json.loads(Path("docs/poses.schema.json").read_text())
     jsonschema.validate(record, schema)
-    assert record["used"] == {"deadline_ms": 100000, "views": [384], "flip_test": True}
+    assert record["used"] == {"deadline_ms": 100000, "views": [256], "flip_test": True, "crops": 1}
     assert Poses.from_dict(record).used == record["used"]
     assert main(["predict", path, "--flip-test", *how]) == 0
     plain = json.loads(capsys.readouterr().out)
     assert record["people"] == plain["people"] and "used" not in plain
+
+
+def test_crops_fill_the_time_that_is_left(model: Predictor, clock: Clock, monkeypatch) -> None:
+    boxes = [letterbox_crop((80, 60), (0, 0, 60, 60), CROP_PX, 60)] * 8
+    monkeypatch.setattr("litepose.inference.inspection.person_crops", lambda poses, most: boxes)
+    used = [model.predict(IMAGE, deadline_ms=ms).used for ms in (400, 800, 1400, 3400)]
+    assert [one["crops"] for one in used if one] == [0, 2, 7, 8]
+    assert [one["views"] for one in used if one] == [[256], [256], [256], [256, 512]]

@@ -14,7 +14,7 @@ from tests.mirror import mirror_keypoints
 import litepose
 from litepose.core.errors import LitePoseError
 from litepose.imaging.read import ReadLimits, read_image
-from litepose.inference import predictor
+from litepose.inference import inspection, predictor
 from litepose.inference.predictor import PredictionError, PredictOptions, Predictor, divided
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
@@ -146,7 +146,7 @@ def test_input_size_changes_what_is_seen(model) -> None:
 
 
 def test_maps_come_with_the_people(model, astronaut) -> None:
-    poses, (view,), timings = model.inspect(ASTRONAUT)
+    poses, (view,), timings, _ = model.inspect(ASTRONAUT)
     assert poses.to_json() == astronaut.to_json() == view.poses.to_json()
     assert view.maps.heat.shape == (17, 96, 96) and view.box.input_wh == (384, 384)
     assert min(timings) >= 0
@@ -185,7 +185,7 @@ def test_what_is_missing_is_said(arguments, said) -> None:
 
 
 def test_an_input_of_gigabytes_is_refused(model, monkeypatch) -> None:
-    monkeypatch.setattr(predictor, "MAX_INPUT_PIXELS", 384 * 384)
+    monkeypatch.setattr(inspection, "MAX_INPUT_PIXELS", 384 * 384)
     assert len(model.predict(ASTRONAUT)) == 1
     with pytest.raises(LitePoseError, match=r"416x416.*choose a smaller size"):
         model.predict(ASTRONAUT, scales=(1.0, 1.05))

@@ -136,6 +136,16 @@ def letterbox_part(
     return Letterbox(whole.image_wh, content, (padded[0], padded[1]), part)
 
 
+def letterbox_crop(
+    image_wh: tuple[int, int], part: tuple[float, float, float, float], input_side: int, side: float
+) -> Letterbox:
+    """Letterbox of a part of the image in a square input, at the scale at which `side` image pixels
+    are `input_side` input pixels."""
+    extents = (part[2] - part[0], part[3] - part[1])
+    w, h = (min(input_side, max(1, round(e * input_side / side))) for e in extents)
+    return Letterbox(image_wh, (w, h), (input_side, input_side), part)
+
+
 def letterbox_into(image_wh: tuple[int, int], input_wh: tuple[int, int]) -> Letterbox:
     """Scale an image so that it just fits an input whose size is given.
 

@@ -3,8 +3,8 @@
 A view is one forward pass at one input size. The network is accurate for large people at small
 inputs and for small people at large inputs, so averaging maps would mix good and bad sizes. Instead
 each view is decoded alone; scores of people too small for their view are lowered; one NMS over the
-people of all views keeps the best; and each kept person gets the keypoints that score higher in
-another view of the same person.
+people of all views keeps the best; and each keypoint of a kept person is taken from the view of the
+same person where it scores highest, then averaged with the other views that agree on its place.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from litepose.core.model_info import MergeSettings
 from litepose.core.poses import Poses
 
 SURE = 0.05  # keypoints scoring below are guesses and do not count for a person's size
+NEAR = 0.12  # of a person's side: views that place a keypoint so near agree, and are averaged
 SHARED = 0.5  # a person sharing this much of its sure keypoints with a better one is part of it
 
 
@@ -48,11 +49,12 @@ def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
         if i in gone:
             continue
         kept.append(i)
-        for j in same.get(i, ()):
-            if j not in gone and view_of[j] != view_of[i]:
-                surer = people.scores[j] * person_scores[j] > scores[i] * person_scores[i]
-                points[i, surer] = people.keypoints_xy[j, surer]
-                scores[i, surer] = people.scores[j, surer]
+        again = [i, *(j for j in same.get(i, ()) if j not in gone and view_of[j] != view_of[i])]
+        if len(again) > 1:
+            weights = people.scores[again] * person_scores[again, None]  # (V, K)
+            points[i], scores[i] = _agreed(
+                people.keypoints_xy[again], people.scores[again], weights, NEAR * sides[i]
+            )
         gone.update(same.get(i, ()), part.get(i, ()))
     merged = replace(
         people, keypoints_xy=points, keypoint_scores=scores, person_scores=person_scores
@@ -60,14 +62,27 @@ def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
     return merged[kept]
 
 
+def _agreed(
+    points: np.ndarray, scores: np.ndarray, weights: np.ndarray, near: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(V, K, 2), (V, K), (V, K) of one person in V views -> (K, 2), (K,): each keypoint's best view
+    averaged, by squared weight, with the views that place it within `near` pixels."""
+    best = weights.argmax(axis=0), np.arange(weights.shape[1])  # the first of equal ones
+    apart = np.linalg.norm(points - points[best], axis=2)
+    shares = np.where(apart < near, weights, 0) ** 2
+    total = shares.sum(axis=0)
+    mean = (shares[..., None] * points).sum(axis=0) / np.maximum(total, 1e-12)[:, None]
+    return np.where((total > 0)[:, None], mean, points[best]), scores[best]
+
+
 def person_sides(poses: Poses) -> np.ndarray:
     """(N,) square root of width x height of the box around each person's sure keypoints, at least
     1 px; around all that were found where fewer than two are sure."""
-    low, high = _boxes(poses)
+    low, high = person_boxes(poses)
     return np.sqrt(np.maximum(high - low, 0).prod(axis=1).clip(min=1))
 
 
-def _boxes(poses: Poses) -> tuple[np.ndarray, np.ndarray]:
+def person_boxes(poses: Poses) -> tuple[np.ndarray, np.ndarray]:
     """(N, 2) least and greatest x, y of each person's sure keypoints, see `person_sides`."""
     sure = poses.scores > SURE
     few = sure.sum(axis=1, keepdims=True) < 2
@@ -86,7 +101,7 @@ def _doubles(people: Poses, sides: np.ndarray, same_person_oks: float) -> tuple[
     OKS alone misses partial duplicates, such as a crouching person split in two by one view. Only
     people with touching boxes are compared, because in a crowd most are far apart.
     """
-    low, high = _boxes(people)
+    low, high = person_boxes(people)
     margin = sides[:, None] / 4
     touch = ((low - margin)[:, None] <= high + margin).all(axis=2)  # (N, N)
     i, j = np.nonzero(touch & touch.T & ~np.eye(len(people), dtype=bool))  # (E,) each

@@ -54,6 +54,7 @@ class PosePredictor(Protocol):
         flip_test: bool,
         scales: tuple[float, ...],
         views: tuple[int, ...] | None,
+        crops: int,
         threshold: float,
     ) -> Poses:
         """source: (H, W, 3) uint8 RGB. People scoring `threshold` or more."""
@@ -64,7 +65,7 @@ class PosePredictor(Protocol):
 class EvaluateOptions:
     """How to predict, and which images.
 
-    flip_test, scales, views: as in PredictOptions;  limit: only the first so many images
+    flip_test, scales, views, crops: as in PredictOptions;  limit: only the first so many images
     weights: the model's file, whose hash is stored in reported results and in resumable runs
     unknown: keypoints that the model lacks, from `open_for_evaluation`, for the report
     resume: continue the stopped run in the output folder, which must have the same model (weights
@@ -75,6 +76,7 @@ class EvaluateOptions:
     flip_test: bool = False
     scales: tuple[float, ...] = (1.0,)
     views: tuple[int, ...] | None = None
+    crops: int = 0
     limit: int | None = None
     weights: ModelFile | None = None
     unknown: MissingKeypoints | None = None
@@ -156,6 +158,7 @@ class _Run:
             "views": list(options.view_sizes(predictor.info.input)),
             "flip test": options.flip_test,
             "scales": list(options.scales),
+            **({"crops": options.crops} if options.crops else {}),
             **({} if decoder == "fast" else {"decoder": decoder}),
         }
         self.partial = None
@@ -244,6 +247,7 @@ class _Run:
             flip_test=options.flip_test,
             scales=options.scales,
             views=options.views,
+            crops=options.crops,
             threshold=0.0,
         )
         self.seconds += perf_counter() - start

@@ -219,9 +219,10 @@ class RunnerPredictor:
         flip_test: bool,
         scales: tuple[float, ...],
         views: tuple[int, ...] | None,
+        crops: int,
         threshold: float,
     ) -> Poses:
-        assert not flip_test and scales == (1.0,) and views is None
+        assert not (flip_test or views or crops) and scales == (1.0,)
         poses = self._predict(make_input(source, self.info, self.source.size_wh))
         return poses[poses.person_scores >= threshold]
 

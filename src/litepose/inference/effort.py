@@ -11,20 +11,23 @@ from litepose.inference.results import PredictOptions
 
 
 class Effort(NamedTuple):
-    """model: name of the default model in the zoo; one_view: one view at the model's size instead
-    of the model's views; views: instead of the model's; flip_test, focus: see PredictOptions"""
+    """model: name of the default model in the zoo; views, crops: for that model; one_view: other
+    models have one view at their size instead of their own views; others: see PredictOptions"""
 
     model: str
     one_view: bool = False
     views: tuple[int, ...] = ()
     flip_test: bool = False
     focus: bool = True
+    crops: int = 0
 
 
 EFFORTS: Mapping[str, Effort] = {
-    "fast": Effort("litepose-p", one_view=True),
-    "usual": Effort("litepose-pm", views=(256, 384, 512)),
-    "best": Effort("litepose-pm", views=(256, 384, 512, 704), flip_test=True, focus=False),
+    "fast": Effort("litepose-p", one_view=True, views=(256,), crops=8),
+    "usual": Effort("litepose-pm", views=(256, 512), crops=8),
+    "best": Effort(
+        "litepose-pm", views=(256, 384, 512, 704), flip_test=True, focus=False, crops=30
+    ),
 }
 USUAL = "usual"
 
@@ -38,13 +41,13 @@ def find_effort(name: str) -> Effort:
     return EFFORTS[name]
 
 
-def effort_options(effort: Effort, info: ModelInfo) -> PredictOptions:
-    """The options of a model at an effort."""
-    views: tuple[int, ...] | None = (info.input.size,) if effort.one_view else None
-    if effort.views and info.name == effort.model and info.input.views:
-        views = effort.views
+def effort_options(effort: Effort, info: ModelInfo, any_size: bool) -> PredictOptions:
+    """The options of a model at an effort. any_size: neither file nor caller gives an input size"""
+    own = any_size and info.name == effort.model
+    single = (info.input.size,) if effort.one_view else None
     return PredictOptions(
         flip_test=effort.flip_test,
-        views=views,
+        views=effort.views if own else single,
         focus=effort.focus,
+        crops=effort.crops if own else 0,
     )

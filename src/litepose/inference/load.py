@@ -24,6 +24,7 @@ def open_predictor(
     backend: str | None = None,
     input_size: int | None = None,
     views: Sequence[int] | None = None,
+    crops: int | None = None,
     options: RuntimeOptions = DEFAULTS,
     limits: ReadLimits | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -44,7 +45,8 @@ def open_predictor(
         backend, options = choice.backend, choice.options
     opened = open_backend(model, backend, options)
     predictor = Predictor(opened, input_size=input_size, limits=limits)
-    predictor.defaults = effort_options(wanted, predictor.info)
-    if views is not None:
-        predictor.defaults = options_for(predictor, views=views)
+    predictor.defaults = effort_options(
+        wanted, predictor.info, any_size=input_size is None and opened.fixed_wh is None
+    )
+    predictor.defaults = options_for(predictor, views=views, crops=crops)
     return predictor

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from numbers import Real
@@ -15,21 +13,15 @@ from typing import Any, Unpack, overload
 import numpy as np
 
 from litepose.core.errors import LitePoseError
-from litepose.core.geometry import Letterbox, letterbox, letterbox_into, letterbox_part
 from litepose.core.kinds import check_kind
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.decoder import decode_field
-from litepose.decode.focus import Rectangle, focus
-from litepose.decode.merge import ForwardPass, merge_passes, unflip
-from litepose.decode.merge_views import ViewPoses, merge_views
-from litepose.decode.reference import decode_reference
-from litepose.imaging.preprocess import cut, to_input
-from litepose.imaging.read import ImageSource, LoadedImage, ReadLimits, load_image
+from litepose.imaging.read import ImageSource, ReadLimits
 from litepose.imaging.video_open import VideoSource
 from litepose.imaging.video_reader import Frames
 from litepose.inference.backend import Backend
 from litepose.inference.deadline import inspect_within
+from litepose.inference.inspection import inspect
 from litepose.inference.parallel import ordered_map
 from litepose.inference.results import (
     DEFAULT_OPTIONS,
@@ -38,13 +30,10 @@ from litepose.inference.results import (
     Prediction,
     PredictionError,
     PredictOptions,
-    Timings,
-    View,
 )
 from litepose.inference.sources import expand
 from litepose.inference.stream import PosedFrame, stream
 
-MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes; more is almost certainly a mistake
 MANY_FROM = 6  # images; for fewer, opening the network again takes longer than it saves
 MANY_WORKERS = 16
 MANY_INPUT_PIXELS = 1 << 22  # of all inputs in parallel: about 1.5 GB in the network
@@ -107,9 +96,10 @@ class Predictor:
         source: path, http(s) URL, bytes, open file, Pillow image, RGB array, or torch tensor
                 ((H, W, 3) uint8, or (3, H, W) of floats in 0..1) -> Poses;
                 a list of those, a folder or a glob pattern -> list of Poses, in order.
-        how: flip_test, scales, views, threshold, max_people, deadline_ms, see PredictOptions; the
-        default of each is in `defaults`. The result depends on the image only, except with a
-        deadline, where `Poses.used` names the views used.
+        how: flip_test, scales, views, crops, threshold, max_people, deadline_ms, see
+        PredictOptions; the default of each is in `defaults`, but where views are given that of
+        crops is 0. The result depends on the image only, except with a deadline, where
+        `Poses.used` names the views used.
         Raises LitePoseError for an unreadable image; for several images PredictionError, after all
         are done.
         """
@@ -171,91 +161,8 @@ class Predictor:
     def inspect(self, source: ImageSource, options: PredictOptions | None = None) -> Inspection:
         """People of one image, the merged maps of each view, and the seconds of each stage."""
         options = options or self.defaults
-        if options.deadline_ms is not None:
-            return inspect_within(self, source, options)
-        clock = _Clock()
-        loaded = self._read(source, options)
-        clock.note("read")
-        views: list[View] = []
-        for size in options.view_sizes(self.info.input):
-            part = None
-            if options.focus and views and self.backend.fixed_wh is None:
-                part = focus(*views[0])
-                if part is None:
-                    break
-            inputs = self._inputs(loaded, size, part, options)
-            clock.note("pre")
-            passes = self._forward(inputs, options)
-            clock.note("net")
-            maps, box = merge_passes(passes, self.info.tag_kind), passes[0].box
-            if options.decoder == "reference":
-                found = decode_reference(passes, self._info(options))
-            else:
-                found = decode_field(maps, box, self._info(options))
-            views.append(View(maps, box, found))
-            clock.note("decode")
-        poses = merge_views([ViewPoses(v.poses, v.box.zoom) for v in views], self.info.merge)
-        poses = poses[poses.person_scores >= self._info(options).decode.person_threshold]
-        poses = poses if options.max_people is None else poses[: options.max_people]
-        clock.note("decode")
-        return Inspection(poses, views, Timings(**clock.seconds))
-
-    def _read(self, source: ImageSource, options: PredictOptions) -> LoadedImage:
-        # At least twice the input size, so that larger scales have more detail.
-        largest = max(options.view_sizes(self.info.input))
-        return load_image(source, self.limits, min_short_side=2 * largest)
-
-    def _inputs(
-        self, loaded: LoadedImage, size: int, part: Rectangle | None, options: PredictOptions
-    ) -> list[tuple[np.ndarray, Letterbox]]:
-        rule = self.info.input
-        pixels = loaded.image
-        if part is not None:
-            pixels, exact = cut(loaded, part)
-        inputs = []
-        for scale in options.scales:
-            box = self._box(loaded.image_wh, size, scale)
-            if part is not None:
-                box = letterbox_part(box, exact, rule.multiple)
-            if math.prod(box.input_wh) > MAX_INPUT_PIXELS:
-                raise LitePoseError(
-                    f"the network's input would have {box.input_wh[0]}x{box.input_wh[1]} pixels,"
-                    f" more than {MAX_INPUT_PIXELS:,}; choose a smaller size or smaller scales"
-                )
-            image = np.empty((1, 3, box.input_wh[1], box.input_wh[0]), dtype=np.float32)
-            to_input(pixels, box, rule.mean, rule.std, image[0])
-            inputs.append((image, box))
-        return inputs
-
-    def _box(self, image_wh: tuple[int, int], size: int, scale: float) -> Letterbox:
-        rule, fixed_wh = self.info.input, self.backend.fixed_wh
-        if fixed_wh is None:
-            return letterbox(image_wh, max(rule.multiple, round(size * scale)), rule.multiple)
-        if scale != 1 or size != rule.size:
-            raise LitePoseError(
-                f"this model file has one input size, {fixed_wh[0]}x{fixed_wh[1]}; other scales"
-                " and views need a file exported for any size"
-            )
-        return letterbox_into(image_wh, fixed_wh)
-
-    def _forward(
-        self, inputs: list[tuple[np.ndarray, Letterbox]], options: PredictOptions
-    ) -> list[ForwardPass]:
-        passes = []
-        for image, box in inputs:
-            passes.append(ForwardPass(self.backend.run(image), box))
-            if options.flip_test:
-                mirrored = self.backend.run(np.ascontiguousarray(image[..., ::-1]))
-                passes.append(
-                    ForwardPass(unflip(mirrored, self.info.skeleton, self.info.tag_kind), box)
-                )
-        return passes
-
-    def _info(self, options: PredictOptions) -> ModelInfo:
-        if options.threshold is None:
-            return self.info
-        kept = replace(self.info.decode, person_threshold=options.threshold)
-        return replace(self.info, decode=kept)
+        run = inspect if options.deadline_ms is None else inspect_within
+        return run(self, source, options)
 
 
 def options_for(predictor: Predictor, **how: Unpack[How]) -> PredictOptions:
@@ -266,6 +173,8 @@ def options_for(predictor: Predictor, **how: Unpack[How]) -> PredictOptions:
             entry = given[name]
             check_kind(name, entry, Real | Sequence | np.ndarray)
             given[name] = (entry,) if isinstance(entry, Real) else tuple(entry)
+    if "views" in given:  # these and no more
+        given.setdefault("crops", 0)
     if given.get("scales", (1.0,)) != (1.0,):  # maps are averaged within one view
         given.setdefault("views", (predictor.info.input.size,))
     return replace(predictor.defaults, **given)
@@ -290,26 +199,3 @@ def divided(predictor: Predictor, options: PredictOptions | None = None) -> tupl
             predictor._many.info = predictor.info
         predictor._many.limits = predictor.limits
     return predictor._many, workers
-
-
-def forward_passes(
-    predictor: Predictor, source: ImageSource, options: PredictOptions | None = None
-) -> list[ForwardPass]:
-    """Network maps of one image in its first view: a ForwardPass per scale and flip."""
-    options = options or predictor.defaults
-    loaded = predictor._read(source, options)
-    size = options.view_sizes(predictor.info.input)[0]
-    return predictor._forward(predictor._inputs(loaded, size, None, options), options)
-
-
-class _Clock:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.seconds = dict.fromkeys(Timings._fields, 0.0)
-        self.mark = time.perf_counter()
-
-    def note(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] += now - self.mark
-        self.mark = now

@@ -42,7 +42,7 @@ def bundled_maps(predictor: Predictor) -> ScoreMaps:
             f"{info.name} has no score maps in the package: fit them with `litepose evaluate"
             " --calibration --output DIR` and give DIR/calibration.json"
         )
-    same = [name for name in mine if effort_options(EFFORTS[name], info) == defaults]
+    same = [name for name in mine if effort_options(EFFORTS[name], info, True) == defaults]
     return _maps()[(same or mine)[0]]
 
 

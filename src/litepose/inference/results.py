@@ -28,9 +28,12 @@ class PredictOptions:
     views:     run at these input sizes (short sides) and merge the people found; None means the
                model's own views, or one view at its size if `scales` are given
     focus:     later views cover only the part where earlier ones found people too small for them
+    crops:     run at crops around the best so many people, too, and merge what is found there; not
+               with `scales`, the reference decoder, or a file of one input size
     decoder:   "fast", or "reference": the official decoder, to reproduce published figures
-    deadline_ms: time for an image, reading included; flip_test, scales and views are then chosen so
-               that 95 of 100 images meet it (see inference/deadline.py). None: no deadline
+    deadline_ms: time for an image, reading included; views, flip_test and the number of crops are
+               then chosen so that 95 of 100 images meet it (see inference/deadline.py). None: no
+               deadline
     """
 
     flip_test: bool = False
@@ -39,6 +42,7 @@ class PredictOptions:
     max_people: int | None = None
     views: tuple[int, ...] | None = None
     focus: bool = True
+    crops: int = 0
     decoder: DecoderName = "fast"
     deadline_ms: float | None = None
 
@@ -50,6 +54,8 @@ class PredictOptions:
             raise LitePoseError(f"the threshold must lie in [0, 1]; got {self.threshold}")
         if self.max_people is not None and self.max_people < 1:
             raise LitePoseError(f"max_people must be 1 or more; got {self.max_people}")
+        if self.crops < 0:
+            raise LitePoseError(f"crops is a number of people, 0 or more; got {self.crops}")
         if self.deadline_ms is not None and not 0 < self.deadline_ms < float("inf"):
             raise LitePoseError(
                 f"a deadline is a number of milliseconds above 0; got {self.deadline_ms}"
@@ -77,6 +83,7 @@ class How(TypedDict, total=False):
     threshold: float | None
     max_people: int | None
     focus: bool | None
+    crops: int | None
     decoder: DecoderName | None
     deadline_ms: float | None
 
@@ -103,11 +110,12 @@ class View(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """A prediction with its intermediate results."""
+    """A prediction with its intermediate results. crops: views of single people's crops"""
 
     poses: Poses
     views: list[View]
     timings: Timings
+    crops: Sequence[View] = ()
 
 
 class Prediction(NamedTuple):

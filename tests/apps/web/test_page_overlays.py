@@ -24,7 +24,7 @@ def layer(url: str) -> np.ndarray:
 @pytest.mark.parametrize("name", ["astronaut.jpg", "scene.jpg"])
 def test_layers_lie_where_the_people_are(name: str) -> None:
     model = litepose.load("p", threads=1)
-    poses, views, _ = model.inspect(IMAGES / name)
+    poses, views, *_ = model.inspect(IMAGES / name)
     layers = {kind: layer(url) for kind, url in overlays_of(views[0]).items()}
     assert set(layers) == {"heatmap", "tags"}
     wide, high = poses.image_wh

@@ -26,7 +26,9 @@ from litepose.decode.reference import decode_reference
 from litepose.evaluation.cost import Latency, summarize
 from litepose.imaging.preprocess import to_input
 from litepose.inference.backend import Backend
-from litepose.inference.predictor import PredictOptions, Predictor, Timings, forward_passes
+from litepose.inference.inspection import forward_passes
+from litepose.inference.predictor import Predictor
+from litepose.inference.results import PredictOptions, Timings
 
 REFERENCE = "reference"
 
@@ -113,7 +115,7 @@ def bench_model(
                 staged[name].replace_output(crowds[people], flip)
                 options = PredictOptions(flip_test=flip)
                 for run in range(per_round + 1):
-                    poses, _, took = predictor.inspect(plan.image, options)
+                    poses, _, took, _ = predictor.inspect(plan.image, options)
                     if run:  # the first meets cold caches and the last way's threads
                         times.setdefault((name, people, flip), []).append(took)
                 found[name, people, flip] = len(poses)

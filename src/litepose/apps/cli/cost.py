@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
     need("this command", "torch", extra="torch")
     import numpy as np
 
+    from litepose.decode.crops import CROP_PX
     from litepose.evaluation.cost import measure_latency, network_cost, peak_memory_mb
     from litepose.imaging.read import read_image
     from litepose.models import zoo
@@ -42,9 +43,12 @@ def run(options: argparse.Namespace) -> int:
     measured = f"{len(images)} images" if images else "a gray image of 640x480"
     macs = sum(network.macs for network in networks)
     squares = " + ".join(f"{side}x{side}" for side in sides)
+    crop = network_cost(predictor.info, (CROP_PX, CROP_PX)).macs if settings.crops else 0
     tell(f"{predictor!r}")
     tell(f"  weights      {networks[0].params:,}")
     tell(f"  MACs         {macs / 1e9:.3f} G at {squares}")
+    if crop:
+        tell(f"               {crop / 1e9:.3f} G more for each of the best {settings.crops} people")
     tell(f"  peak memory  {memory:.0f} MB, a fresh process")
     tell(f"  latency on {measured}, {latency.runs} runs, ms")
     tell(f"  {'':12} {'p50':>7} {'p95':>7}")
@@ -55,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
         **asdict(networks[0]),
         "macs": macs,
         "views": list(sides),
+        "crops": settings.crops,
+        "crop_macs": crop,
         "peak_mb": round(memory, 1),
         "latency_ms": asdict(latency),
     }

@@ -130,6 +130,7 @@ def _job(options: argparse.Namespace) -> Job:
         backend=options.backend,
         size=options.size,
         views=parse_views(options.views),
+        crops=options.crops,
         runtime=runtime_options(options),
         limits=read_limits(options),
         how=dict(predict_keywords(options)),

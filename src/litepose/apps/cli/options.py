@@ -41,12 +41,18 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--effort",
-        help="fast (one view, a small model), usual, or best (more views, mirrored too; slow);"
-        " --model, --size and --views override it (default: usual)",
+        help="fast (a small model), usual, or best (more views, mirrored too; slow);"
+        " --model, --size, --views and --crops override it (default: usual)",
     )
     model.add_argument("--size", type=int, help="one view with this short side in pixels")
     model.add_argument(
         "--views", metavar="SIZES", help="views whose people are merged, e.g. 256,512"
+    )
+    model.add_argument(
+        "--crops",
+        type=whole(0, 1000),
+        metavar="PEOPLE",
+        help="run again at crops around so many people, best first, to find them more exactly",
     )
     model.add_argument(
         "--threads", type=whole(0, 1024), default=0, help="for the network; 0: all cores"
@@ -86,6 +92,7 @@ def open_predictor(options: argparse.Namespace) -> Predictor:
         backend=options.backend,
         input_size=options.size,
         views=parse_views(options.views),
+        crops=options.crops,
         options=runtime_options(options),
         say=say,
     )

@@ -284,7 +284,7 @@ def _one(
     record: dict[str, Any] = {"source": job.source}
     try:
         image = read_image(job.source, predictor.limits)
-        poses, views, _ = predictor.inspect(image, settings)
+        poses, views, *_ = predictor.inspect(image, settings)
         record |= (maps(poses) if maps else poses).to_dict()
         if job.drawn is not None:
             drawn = draw_poses(image, poses, threshold=options.keypoint_threshold)

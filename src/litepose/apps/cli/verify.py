@@ -17,8 +17,8 @@ from litepose.core.console import say, tell
 from litepose.core.packages import need
 
 _TO_RECORD = (
-    "data", "split", "flip_test", "effort", "backend", "size", "views", "threads", "provider",
-    "device", "precision",
+    "data", "split", "flip_test", "effort", "backend", "size", "views", "crops", "threads",
+    "provider", "device", "precision",
 )  # fmt: skip
 
 
@@ -118,6 +118,7 @@ def _record(options: argparse.Namespace) -> int:
     settings = EvaluateOptions(
         flip_test=predict.flip_test,
         views=predict.views,
+        crops=predict.crops,
         unknown=unknown,
         weights=predictor.backend.file,
         dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} images",

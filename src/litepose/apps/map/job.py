@@ -29,6 +29,7 @@ class Job:
     backend: str | None = None
     size: int | None = None
     views: tuple[int, ...] | None = None
+    crops: int | None = None
     runtime: RuntimeOptions = DEFAULTS
     limits: ReadLimits = field(default_factory=ReadLimits)
     how: dict[str, Any] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Job:
             backend=self.backend,
             input_size=self.size,
             views=self.views,
+            crops=self.crops,
             options=self.runtime,
             limits=self.limits,
         )

@@ -201,7 +201,7 @@ def _check_token(request: Request, token: str | None) -> None:
 def _predicted(model: Predictor, content: bytes, how: Parameters, limits: ReadLimits) -> Response:
     if how.overlays:
         options = options_for(model, threshold=how.threshold, flip_test=how.flip_test)
-        found, views, _ = model.inspect(content, options)
+        found, views, *_ = model.inspect(content, options)
         return JSONResponse({**found.to_dict(), "overlays": overlays_of(views[0])})
     found = model.predict(content, threshold=how.threshold, flip_test=how.flip_test)
     if how.format == "json":
