@@ -1,4 +1,4 @@
-"""What the views of an effort cost: usual (two views) against fast (one), end to end.
+"""What the views and crops of the efforts cost, end to end, against one view of P at 384 px.
 
     python benchmarks/views.py [IMAGE|FOLDER ...] [--repeats 5] [--people 30]
 
@@ -28,24 +28,28 @@ from litepose.imaging.find_images import list_images
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "images"
 RUNS = 31  # of decoding and merging a crowd
+ONE = "P, one view"
 WAYS = {
-    "fast": ("fast", True),
-    "usual": ("usual", True),
-    "usual, whole views": ("usual", False),
-    "best": ("best", False),
+    ONE: {"model": "p"},
+    "fast": {"effort": "fast"},
+    "fast, no crops": {"effort": "fast", "crops": 0},
+    "usual": {"effort": "usual"},
+    "usual, no crops": {"effort": "usual", "crops": 0},
+    "best": {"effort": "best"},
 }
 MEASURE = """
 import sys, time, json
 from dataclasses import replace
 import litepose
 from litepose.imaging.read import read_image
-model = litepose.load(effort=sys.argv[1])
-options = replace(model.defaults, focus=sys.argv[2] == "True")
-images = [read_image(path) for path in sys.argv[3:]]
-model.inspect(images[0], replace(options, focus=False))
+model = litepose.load(**json.loads(sys.argv[1]))
+images = [read_image(path) for path in sys.argv[2:]]
+model.inspect(images[0], replace(model.defaults, focus=False))
 start = time.perf_counter()
-views = sum(len(model.inspect(image, options).views) for image in images)
-print(json.dumps([(time.perf_counter() - start) / len(images) * 1e3, views / len(images)]))
+found = [model.inspect(image) for image in images]
+ms = (time.perf_counter() - start) / len(images) * 1e3
+counts = [sum(len(getattr(one, name)) for one in found) for name in ("views", "crops")]
+print(json.dumps([ms, *(count / len(images) for count in counts)]))
 """
 
 
@@ -57,17 +61,19 @@ def main() -> None:
     options = parser.parse_args()
     paths = [str(path) for given in options.images for path in list_images(given)]
     times: dict[str, list[float]] = {name: [] for name in WAYS}
-    views = {}
+    counts: dict[str, list[float]] = {}
     for _ in range(options.repeats):
-        for name, (effort, focus) in WAYS.items():
-            command = [sys.executable, "-c", MEASURE, effort, str(focus), *paths]
+        for name, how in WAYS.items():
+            command = [sys.executable, "-c", MEASURE, json.dumps(how), *paths]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            ms, views[name] = json.loads(done.stdout)
+            ms, *counts[name] = json.loads(done.stdout)
             times[name].append(ms)
     medians = {name: statistics.median(found) for name, found in times.items()}
-    print(f"{len(paths)} images, {options.repeats} turns{'':12} ms  of fast  views an image")
+    print(f"{len(paths)} images, {options.repeats} turns{'':12} ms  of one view  views  crops")
     for name, ms in medians.items():
-        print(f"  {name:30} {ms:7.1f} {ms / medians['fast']:8.2f} {views[name]:8.2f}")
+        print(
+            f"  {name:30} {ms:7.1f} {ms / medians[ONE]:12.2f}  {counts[name][0]:5.2f} {counts[name][1]:6.2f}"
+        )
     parts = crowd_ms(options.people)
     print(
         f"{options.people} people: "

@@ -10,7 +10,8 @@ import pytest
 
 import litepose
 from litepose.core.errors import LitePoseError
-from litepose.decode.crops import CROP_PX, MARGIN, person_crops
+from litepose.core.poses import Poses
+from litepose.decode.crops import CROP_PX, MARGIN, lower_neighbors, person_crops
 from litepose.inference.inspection import _crop
 from litepose.inference.predictor import options_for
 from tests.decode.test_merge_views import person, together
@@ -25,7 +26,7 @@ def fast() -> litepose.Predictor:
 
 @pytest.mark.parametrize("side", [20, 100, 250])
 def test_each_person_is_shown_at_the_same_size_in_the_middle(side: int) -> None:
-    (box,) = person_crops(person(320 - side / 2, 240 - side / 2, side, 0.9), 8)
+    ((box, _),) = person_crops(person(320 - side / 2, 240 - side / 2, side, 0.9), 8)
     shown = box.to_input(np.array([[320.0, 240.0]]))[0]
     assert shown == pytest.approx(CROP_PX / 2, abs=1)
     assert side * box.zoom * (1 + 2 * MARGIN) == pytest.approx(CROP_PX, rel=0.02)
@@ -34,14 +35,14 @@ def test_each_person_is_shown_at_the_same_size_in_the_middle(side: int) -> None:
 
 @pytest.mark.parametrize("corner", [(-5, -5), (600, -5), (-5, 440), (600, 440)])
 def test_a_crop_lies_inside_the_image(corner: tuple[int, int]) -> None:
-    (box,) = person_crops(person(*corner, 60, 0.9), 8)
+    ((box, _),) = person_crops(person(*corner, 60, 0.9), 8)
     left, top, right, bottom = box.part
     assert 0 <= left < right <= 640 and 0 <= top < bottom <= 480
     assert right - left == pytest.approx(60 * (1 + 2 * MARGIN))
 
 
 def test_someone_larger_than_the_image_is_shown_as_large_as_others() -> None:
-    (box,) = person_crops(person(-50, -50, 700, 0.9), 8)
+    ((box, _),) = person_crops(person(-50, -50, 700, 0.9), 8)
     assert box.part == (0, 0, 640, 480)
     assert 700 * box.zoom * (1 + 2 * MARGIN) == pytest.approx(CROP_PX, rel=0.02)
 
@@ -54,8 +55,17 @@ def test_the_best_people_have_crops_and_doubtful_ones_none() -> None:
     assert len(person_crops(people, 30)) == 1
 
 
+def test_neighbors_in_a_crop_count_less() -> None:
+    own, neighbor = person(100, 100, 100, 0.8), person(180, 100, 100, 0.6)
+    found = together(neighbor, person(103, 100, 100, 0.7))
+    assert lower_neighbors(found, own).person_scores == pytest.approx([0.3, 0.7])
+    assert lower_neighbors(neighbor, own).person_scores == pytest.approx([0.3])
+    nobody = Poses.empty(own.skeleton, (640, 480))
+    assert len(lower_neighbors(nobody, own)) == 0
+
+
 def test_nobody_no_crops() -> None:
-    assert person_crops(litepose.Poses.empty(person(0, 0, 9, 1).skeleton, (640, 480)), 8) == []
+    assert person_crops(Poses.empty(person(0, 0, 9, 1).skeleton, (640, 480)), 8) == []
 
 
 def test_crops_find_the_same_people_more_surely(fast: litepose.Predictor) -> None:
@@ -81,7 +91,7 @@ def test_a_reduced_image_gives_the_same_crop(fast: litepose.Predictor) -> None:
     from litepose.imaging.read import LoadedImage, read_image
 
     image = read_image(SCENE)
-    box = person_crops(fast.predict(SCENE), 1)[0]
+    box = person_crops(fast.predict(SCENE), 1)[0].box
     whole = LoadedImage(image, box.image_wh)
     reduced = LoadedImage(np.ascontiguousarray(image[::2, ::2]), box.image_wh)
     a, at = _crop(fast, whole, box)

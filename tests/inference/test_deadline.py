@@ -139,8 +139,9 @@ def test_people_are_those_of_the_same_views(tmp_path: Path, capsys, monkeypatch)
 
 
 def test_crops_fill_the_time_that_is_left(model: Predictor, clock: Clock, monkeypatch) -> None:
-    boxes = [letterbox_crop((80, 60), (0, 0, 60, 60), CROP_PX, 60)] * 8
-    monkeypatch.setattr("litepose.inference.inspection.person_crops", lambda poses, most: boxes)
+    box = letterbox_crop((80, 60), (0, 0, 60, 60), CROP_PX, 60)
+    crops = [(box, Poses.empty(model.info.skeleton))] * 8
+    monkeypatch.setattr("litepose.inference.inspection.person_crops", lambda poses, most: crops)
     used = [model.predict(IMAGE, deadline_ms=ms).used for ms in (400, 800, 1400, 3400)]
     assert [one["crops"] for one in used if one] == [0, 2, 7, 8]
     assert [one["views"] for one in used if one] == [[256], [256], [256], [256, 512]]

@@ -20,7 +20,7 @@ from litepose.core.geometry import (
 )
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.crops import person_crops
+from litepose.decode.crops import lower_neighbors, person_crops
 from litepose.decode.decoder import decode_field
 from litepose.decode.focus import Rectangle, focus
 from litepose.decode.merge import ForwardPass, merge_passes, unflip
@@ -94,10 +94,11 @@ def _with_crops(
     crops: list[View] = []
     as_published = options.scales != (1.0,) or options.decoder == "reference"
     if options.crops and not as_published and predictor.backend.fixed_wh is None:
-        for box in person_crops(poses, options.crops):
+        for box, person in person_crops(poses, options.crops):
             if time.perf_counter() > until:
                 break
-            crops.append(_view(predictor, [_crop(predictor, loaded, box)], options, clock))
+            view = _view(predictor, [_crop(predictor, loaded, box)], options, clock)
+            crops.append(view._replace(poses=lower_neighbors(view.poses, person)))
         poses = _merged(predictor, [*views, *crops])
     poses = poses[poses.person_scores >= _info(predictor, options).decode.person_threshold]
     poses = poses if options.max_people is None else poses[: options.max_people]

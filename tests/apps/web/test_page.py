@@ -206,12 +206,18 @@ def test_the_server_is_offered_where_the_bare_folder_was_visited_before(
     with served("litepose", "serve", "--port", port, "--web", str(web)) as again:
         assert again == address
         page.open(address)
-        page.page.evaluate("navigator.serviceWorker.ready.then((one) => one.update())")
-        for _ in range(20):
-            page.open(address)
-            if page.page.locator("#mode-row").is_visible():
-                return
-        raise AssertionError("the page keeps the settings of the bare folder")
+        page.page.evaluate(
+            """async () => {
+            const worker = await navigator.serviceWorker.ready;
+            await worker.update();
+            const old = () =>
+                worker.installing || worker.waiting || worker.active.state !== 'activated';
+            for (let i = 0; i < 400 && old(); i++)
+                await new Promise((done) => setTimeout(done, 50));
+            }"""
+        )
+        page.open(address)
+        expect(page.page.locator("#mode-row")).to_be_visible()
 
 
 def test_it_fits_a_narrow_screen(page: Page, both: str) -> None:
