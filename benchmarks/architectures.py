@@ -1,7 +1,8 @@
 """The paper's comparisons, on the data at hand: table, JSON and plot.
 
     python benchmarks/architectures.py kernels|shrink|distill [--epochs 4] [--images 1000]
-        [--output DIR] [--data FOLDER --split train2017 --val val2017] [--teacher MODEL]
+        [--output DIR] [--data FOLDER --split train2017 --val val2017] [--size 128]
+        [--teacher MODEL] [--threads 0]
 
 kernels: one pyramid network with kernels of 3, 5, 7 and 9 in its blocks (paper, table 2)
 shrink:  a narrow HigherHRNet whose finest branches are taken away one by one, until a single branch
@@ -32,7 +33,6 @@ from litepose.models.higherhrnet_arch import HigherHRNetArch, higherhrnet_info
 from litepose.models.zoo_archs import TINY
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "tiny.toml"
-SIZE = 128
 
 
 def kernels() -> dict[str, ModelInfo]:
@@ -50,9 +50,9 @@ def shrink() -> dict[str, ModelInfo]:
     steps = {"all branches": (0, 0, 0), "without stride 4": (1, 1, 1), "without 4, 8": (1, 2, 2),
              "single branch": (1, 2, 3)}  # fmt: skip
     for name, finest in steps.items():
-        arch = HigherHRNetArch(input_size=SIZE, width=8, modules=(1, 2, 1), finest=finest)
+        arch = HigherHRNetArch(input_size=128, width=8, modules=(1, 2, 1), finest=finest)
         info = higherhrnet_info(arch, COCO17)
-        found[name] = replace(info, tag_kind="positional").with_input_size(SIZE)
+        found[name] = replace(info, tag_kind="positional")
     return found
 
 
@@ -73,6 +73,8 @@ def main() -> int:
     parser.add_argument("--split", default="train2017")
     parser.add_argument("--val", default="val2017")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--size", type=int, default=128, help="input size in pixels")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--teacher", help="for distill: a name or a checkpoint")
     options = parser.parse_args()
     if (options.experiment == "distill") != (options.teacher is not None):
@@ -87,8 +89,8 @@ def main() -> int:
         found = {"kernels": kernels, "shrink": shrink}[options.experiment]()
         networks = {name: (info, []) for name, info in found.items()}
     for name, (info, more) in networks.items():
+        info = info.with_input_size(options.size)
         ap, ap50 = train(info, output / name.replace(" ", "-"), options, more)
-        info = info.with_input_size(SIZE)
         cost = network_cost(info)
         rows.append({"name": name, "ap": ap, "ap50": ap50, "gmacs": cost.macs / 1e9,
                      "params": cost.params, "ms": table.milliseconds(info)})  # fmt: skip
@@ -117,7 +119,8 @@ def train(
         words = ["model.name=", f"model.init={folder / 'start.safetensors'}",
                  f"output={folder / 'run'}", f"epochs={options.epochs}", f"name={info.name}",
                  f"data.train.0.synthetic={options.images}",
-                 f"run.evaluate_every={options.epochs}", "run.threads=0", *more]  # fmt: skip
+                 f"run.evaluate_every={options.epochs}", f"run.threads={options.threads}",
+                 f"phases.0.size={options.size}", *more]  # fmt: skip
         if info.arch and info.arch["family"] == "higherhrnet":  # its heatmaps are linear
             words += ["loss.heatmap=mse", "loss.foreground=10", "loss.pull_weight=0.01",
                       "loss.push_weight=0.01", "model.heat_threshold=0.2"]  # fmt: skip
@@ -136,13 +139,13 @@ def draw(rows: list[dict], path: Path) -> None:
 
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (key, label) in zip(
-        figure.subplots(1, 2), (("gmacs", "GMACs"), ("ms", "ms")), strict=True
+    for axes, (key, unit, label) in zip(
+        figure.subplots(1, 2), (("gmacs", 1e3, "million MACs"), ("ms", 1, "ms")), strict=True
     ):
-        axes.plot([r[key] for r in rows], [r["ap50"] for r in rows], "o-", color="#1d4ed8")
+        axes.plot([unit * r[key] for r in rows], [r["ap50"] for r in rows], "o-", color="#1d4ed8")
         for row in rows:
-            axes.annotate(row["name"], (row[key], row["ap50"]), textcoords="offset points",
-                          xytext=(5, 5), fontsize=8)  # fmt: skip
+            axes.annotate(row["name"], (unit * row[key], row["ap50"]), textcoords="offset points",
+                          xytext=(6, -11), fontsize=8)  # fmt: skip
         axes.set(xlabel=label, ylabel="AP50")
         axes.margins(0.18)
         axes.grid(alpha=0.3)

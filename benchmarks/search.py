@@ -38,7 +38,7 @@ from litepose.models.supernet import Supernet
 from litepose.models.zoo_archs import PM, XS
 from litepose.search.candidate import time_whole
 
-NETWORKS, EVALUATIONS, SEEDS = 6, 40, 5
+NETWORKS, EVALUATIONS, SEEDS = 6, 80, 5
 
 
 def latency(options: argparse.Namespace) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def evolution(options: argparse.Namespace) -> dict[str, Any]:
         for seed in range(SEEDS):
             for sampler in areas:
                 words = [f"supernet={options.supernet}", f"output={folder}/{sampler}-{seed}",
-                         f"sampler={sampler}", f"seed={seed}", "data.images=40",
+                         f"sampler={sampler}", f"seed={seed}", "data.images=60",
                          f"evaluations={options.evaluations}", "population=8"]  # fmt: skip
                 search(read_search(config, words))
                 seen = json.loads((Path(folder) / f"{sampler}-{seed}/front.json").read_text())

@@ -71,9 +71,8 @@ def main() -> None:
     medians = {name: statistics.median(found) for name, found in times.items()}
     print(f"{len(paths)} images, {options.repeats} turns{'':12} ms  of one view  views  crops")
     for name, ms in medians.items():
-        print(
-            f"  {name:30} {ms:7.1f} {ms / medians[ONE]:12.2f}  {counts[name][0]:5.2f} {counts[name][1]:6.2f}"
-        )
+        views, crops = counts[name]
+        print(f"  {name:30} {ms:7.1f} {ms / medians[ONE]:12.2f}  {views:5.2f} {crops:6.2f}")
     parts = crowd_ms(options.people)
     print(
         f"{options.people} people: "
