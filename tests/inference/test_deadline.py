@@ -15,7 +15,7 @@ from litepose.apps.cli.main import main
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import letterbox_crop
 from litepose.core.poses import Poses
-from litepose.decode.crops import CROP_PX
+from litepose.decode.crops import CROP_PX, Crop
 from litepose.inference import deadline
 from litepose.inference.deadline import candidates
 from litepose.inference.predictor import Predictor, options_for
@@ -43,7 +43,7 @@ def clock(model: Predictor, monkeypatch) -> Clock:
     clock, run = Clock(), model.backend.run
 
     def slow(images: np.ndarray):
-        clock.now += clock.load * images.shape[2] * images.shape[3] / 256e3
+        clock.now += clock.load * images[:, 0].size / 256e3
         return run(images[:, :, :64, :64])
 
     def small(*args):  # the maps are of a small input: nothing is decoded from them
@@ -51,8 +51,7 @@ def clock(model: Predictor, monkeypatch) -> Clock:
 
     monkeypatch.setattr(model.backend, "run", slow)
     monkeypatch.setattr("litepose.inference.inspection.decode_field", small)
-    for name in ("deadline", "inspection"):
-        monkeypatch.setattr(f"litepose.inference.{name}.time", clock)
+    monkeypatch.setattr(deadline, "time", clock)
     monkeypatch.setattr("litepose.core.timing.time", clock)
     monkeypatch.setattr(deadline, "RUNS", 2)
     return clock
@@ -131,7 +130,7 @@ def test_people_are_those_of_the_same_views(tmp_path: Path, capsys, monkeypatch)
     record = json.loads(capsys.readouterr().out)
     schema = json.loads(Path("docs/poses.schema.json").read_text())
     jsonschema.validate(record, schema)
-    assert record["used"] == {"deadline_ms": 100000, "views": [256], "flip_test": True, "crops": 1}
+    assert record["used"] == {"deadline_ms": 100000, "views": [288], "flip_test": True, "crops": 1}
     assert Poses.from_dict(record).used == record["used"]
     assert main(["predict", path, "--flip-test", *how]) == 0
     plain = json.loads(capsys.readouterr().out)
@@ -140,8 +139,10 @@ def test_people_are_those_of_the_same_views(tmp_path: Path, capsys, monkeypatch)
 
 def test_crops_fill_the_time_that_is_left(model: Predictor, clock: Clock, monkeypatch) -> None:
     box = letterbox_crop((80, 60), (0, 0, 60, 60), CROP_PX, 60)
-    crops = [(box, Poses.empty(model.info.skeleton))] * 8
-    monkeypatch.setattr("litepose.inference.inspection.person_crops", lambda poses, most: crops)
+    crops = [Crop(box, Poses.empty(model.info.skeleton))] * 8
+    monkeypatch.setattr(
+        "litepose.inference.inspection.person_crops", lambda poses, most: crops[:most]
+    )
     used = [model.predict(IMAGE, deadline_ms=ms).used for ms in (400, 800, 1400, 3400)]
-    assert [one["crops"] for one in used if one] == [0, 2, 7, 8]
+    assert [one["crops"] for one in used if one] == [0, 2, 6, 8]
     assert [one["views"] for one in used if one] == [[256], [256], [256], [256, 512]]

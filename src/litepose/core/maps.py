@@ -20,3 +20,8 @@ class Maps(NamedTuple):
     strides: tuple[int, ...]
     tags: Any
     tag_stride: int
+
+    def one(self, i: int) -> Maps:
+        """The maps of the i-th input, as a batch of one."""
+        heatmaps = tuple(heatmap[i : i + 1] for heatmap in self.heatmaps)
+        return self._replace(heatmaps=heatmaps, tags=self.tags[i : i + 1])

@@ -164,9 +164,10 @@ def inspect_within(
     found = inspect(predictor, loaded.image, choice.options)
     ladder.note(choice, time.perf_counter() - began, loaded.image)
     if options.crops:
-        until = began + left - ladder.crop_seconds(choice)
-        how = replace(choice.options, crops=options.crops)
-        found = add_crops(predictor, loaded.image, found, how, until)
+        rest = began + left - time.perf_counter()
+        most = max(0, min(options.crops, int(rest / ladder.crop_seconds(choice))))
+        how = replace(choice.options, crops=most)
+        found = add_crops(predictor, loaded.image, found, how)
     poses = found.poses
     scale = np.array(loaded.image_wh) / (loaded.image.shape[1], loaded.image.shape[0])
     if (scale != 1).any():

@@ -23,7 +23,7 @@ class Effort(NamedTuple):
 
 
 EFFORTS: Mapping[str, Effort] = {
-    "fast": Effort("litepose-p", one_view=True, views=(256,), crops=8),
+    "fast": Effort("litepose-p", one_view=True, views=(288,), crops=8),
     "usual": Effort("litepose-pm", views=(256, 512), crops=8),
     "best": Effort(
         "litepose-pm", views=(256, 384, 512, 704), flip_test=True, focus=False, crops=30

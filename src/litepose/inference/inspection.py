@@ -20,7 +20,7 @@ from litepose.core.geometry import (
 )
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
-from litepose.decode.crops import lower_neighbors, person_crops
+from litepose.decode.crops import Crop, lower_neighbors, person_crops
 from litepose.decode.decoder import decode_field
 from litepose.decode.focus import Rectangle, focus
 from litepose.decode.merge import ForwardPass, merge_passes, unflip
@@ -33,6 +33,7 @@ from litepose.inference.results import Inspection, PredictOptions, Timings, View
 if TYPE_CHECKING:
     from litepose.inference.predictor import Predictor
 
+CROPS_AT_ONCE = 4  # two cores run four crops a third faster than one by one
 MAX_INPUT_PIXELS = 1 << 25  # 4096x8192 takes gigabytes; more is almost certainly a mistake
 
 
@@ -50,20 +51,15 @@ def inspect(predictor: Predictor, source: ImageSource, options: PredictOptions) 
                 break
         inputs = _inputs(predictor, loaded, size, part, options)
         views.append(_view(predictor, inputs, options, clock))
-    return _with_crops(predictor, loaded, views, options, clock, math.inf)
+    return _with_crops(predictor, loaded, views, options, clock)
 
 
 def add_crops(
-    predictor: Predictor,
-    image: np.ndarray,
-    found: Inspection,
-    options: PredictOptions,
-    until: float,
+    predictor: Predictor, image: np.ndarray, found: Inspection, options: PredictOptions
 ) -> Inspection:
-    """What `inspect` found in an image, with the crops of the options that can be begun until that
-    time of `time.perf_counter`."""
+    """What `inspect` found in an image without crops, with those of the options."""
     loaded = _read(predictor, image, options)
-    return _with_crops(predictor, loaded, found.views, options, _Clock(found.timings), until)
+    return _with_crops(predictor, loaded, found.views, options, _Clock(found.timings))
 
 
 def forward_passes(
@@ -88,17 +84,14 @@ def _with_crops(
     views: list[View],
     options: PredictOptions,
     clock: _Clock,
-    until: float,
 ) -> Inspection:
     poses = _merged(predictor, views)
     crops: list[View] = []
     as_published = options.scales != (1.0,) or options.decoder == "reference"
     if options.crops and not as_published and predictor.backend.fixed_wh is None:
-        for box, person in person_crops(poses, options.crops):
-            if time.perf_counter() > until:
-                break
-            view = _view(predictor, [_crop(predictor, loaded, box)], options, clock)
-            crops.append(view._replace(poses=lower_neighbors(view.poses, person)))
+        chosen = person_crops(poses, options.crops)
+        for i in range(0, len(chosen), CROPS_AT_ONCE):
+            crops += _crop_views(predictor, loaded, chosen[i : i + CROPS_AT_ONCE], options, clock)
         poses = _merged(predictor, [*views, *crops])
     poses = poses[poses.person_scores >= _info(predictor, options).decode.person_threshold]
     poses = poses if options.max_people is None else poses[: options.max_people]
@@ -119,12 +112,38 @@ def _view(
     clock.note("pre")
     passes = _forward(predictor, inputs, options)
     clock.note("net")
+    view = _decoded(predictor, passes, options)
+    clock.note("decode")
+    return view
+
+
+def _crop_views(
+    predictor: Predictor,
+    loaded: LoadedImage,
+    crops: Sequence[Crop],
+    options: PredictOptions,
+    clock: _Clock,
+) -> list[View]:
+    inputs = [_crop(predictor, loaded, crop.box) for crop in crops]
+    images = np.concatenate([image for image, _ in inputs])
+    clock.note("pre")
+    passes = _forward(predictor, [(images, inputs[0][1])], options)
+    clock.note("net")
+    views = []
+    for i, (crop, (_, box)) in enumerate(zip(crops, inputs, strict=True)):
+        own = [ForwardPass(together.maps.one(i), box) for together in passes]
+        view = _decoded(predictor, own, options)
+        views.append(view._replace(poses=lower_neighbors(view.poses, crop.person)))
+    clock.note("decode")
+    return views
+
+
+def _decoded(predictor: Predictor, passes: list[ForwardPass], options: PredictOptions) -> View:
     maps, box = merge_passes(passes, predictor.info.tag_kind), passes[0].box
     if options.decoder == "reference":
         found = decode_reference(passes, _info(predictor, options))
     else:
         found = decode_field(maps, box, _info(predictor, options))
-    clock.note("decode")
     return View(maps, box, found)
 
 
