@@ -32,6 +32,7 @@ SIZES = (128, 192, 256, 320, 384, 448, 512, 640, 768)  # short sides of single v
 RUNS = 8  # of each choice, after one that is not counted
 REMEMBERED = 40  # images whose slowness against the measured latency is kept
 PEOPLE = 4  # with so many crops beside them more expensive views must meet the deadline
+SMALL = 1.5  # a crop takes so much more for each pixel than a view
 MARGIN = 1.1  # an estimate of the 95th percentile from so few images is uncertain
 
 
@@ -93,7 +94,8 @@ class Ladder:
     def crop_seconds(self, choice: Choice) -> float:
         """95th percentile of the time of one crop now."""
         pixels = sum(size**2 for size in choice.options.views or (CROP_PX,))
-        return choice.seconds * self.slowness(choice) * MARGIN * CROP_PX**2 / pixels
+        share = SMALL * CROP_PX**2 / pixels
+        return choice.seconds * self.slowness(choice) * MARGIN * share
 
     def slowness(self, choice: Choice) -> float:
         """95th percentile of the time that a choice takes now, relative to its measured median."""
