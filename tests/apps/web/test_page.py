@@ -34,7 +34,7 @@ def test_the_same_people_as_in_python(page: Page, plain: str) -> None:
     page.page.select_option("#size", "384")
     for name in ("astronaut.jpg", "scene.jpg"):
         page.choose(name)
-        ours = litepose.load(effort="fast", threads=1).predict(IMAGES / name)
+        ours = litepose.load("p", threads=1).predict(IMAGES / name)
         theirs = json.loads(page.download("json").read_text())
         assert theirs["image_wh"] == list(ours.image_wh)
         assert len(theirs["people"]) == len(ours)
