@@ -107,6 +107,11 @@ def sources() -> Iterator[tuple[str, str]]:
         yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
+def test_no_number_is_left_to_be_filled_in() -> None:
+    for path in documents():
+        assert not re.search(r"@[A-Z]{3,}", path.read_text(encoding="utf-8")), path
+
+
 def test_docstrings_comments_and_messages() -> None:
     found = [
         finding
