@@ -21,7 +21,6 @@ from litepose.core.errors import LitePoseError
 from litepose.core.kinds import check_kinds
 from litepose.core.model_info import InputRule, ModelInfo
 from litepose.core.poses import Poses
-from litepose.core.read_text import DATA_BYTES, parse_json, read_file
 from litepose.core.temporary import write_whole
 from litepose.data.datasets import PoseDataset, UnreadableImageError
 from litepose.data.reasons import sum_up
@@ -36,6 +35,7 @@ from litepose.evaluation.ground_truth import (
 from litepose.evaluation.keypoint_overlap import MissingKeypoints
 from litepose.evaluation.matching import match_images
 from litepose.evaluation.report import EvaluationReport, compute_complete_metrics, compute_metrics
+from litepose.evaluation.stopped_run import read_stopped_run
 from litepose.inference.results import DEFAULT_OPTIONS, PredictOptions
 from litepose.models.model_file import ModelFile
 
@@ -261,7 +261,7 @@ class _Run:
 
     def _resume(self, path: Path, header: dict[str, Any]) -> None:
         """Read the partial file; a half-written last line is cut off."""
-        lines, size = _read_partial(path)
+        lines, size = read_stopped_run(path)
         start = lines[0] if lines else header  # no complete line: stopped in the first
         other = [k for k, value in _as_json(header).items() if _as_json(start).get(k) != value]
         if other:
@@ -297,28 +297,3 @@ class _Run:
 def _as_json(value: Any) -> Any:
     """The value as JSON reads it back: lists for tuples."""
     return json.loads(json.dumps(value))
-
-
-def _read_partial(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The complete lines, header first, and their size in bytes. Raises LitePoseError."""
-    content = read_file(path, "the stopped run", DATA_BYTES)
-    size = content.rfind(b"\n") + 1
-    lines = []
-    for number, text in enumerate(content[:size].split(b"\n")[:-1], 1):
-        try:
-            lines.append(parse_json(text, "the line"))
-        except LitePoseError:
-            lines.append(None)
-        if not _is_line(lines[-1], header=number == 1):
-            raise LitePoseError(
-                f"{path} is damaged in line {number}, so the run cannot be resumed; start without"
-                " resuming"
-            )
-    return lines, size
-
-
-def _is_line(line: Any, header: bool) -> bool:
-    if header or not isinstance(line, dict):
-        return isinstance(line, dict)
-    has_people = isinstance(line.get("people"), list) and isinstance(line.get("seconds"), float)
-    return isinstance(line.get("image"), int) and (has_people or "unreadable" in line)
