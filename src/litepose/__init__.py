@@ -88,7 +88,7 @@ def load(
            A larger size finds smaller people and takes longer
     views: several such sizes, such as (256, 512), whose people are merged
     crops: around so many people, best first, the network runs again and finds them more exactly;
-           each effort has its number, and 0 where a model, size or views are given
+           each effort has its number, and 0 where another model, a size or views are given
     threads: for the network; 0 means all cores. providers: of onnxruntime. device: of PyTorch or
            OpenVINO. precision: "bfloat16" is faster in OpenVINO on newer CPUs, but less exact
     limits: limits of reading an image

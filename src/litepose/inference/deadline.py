@@ -72,6 +72,7 @@ class Ladder:
         """
         assert options.deadline_ms is not None
         chosen: Choice | None = None
+        first = options.view_sizes(predictor.info.input)[0]
         with self._lock:
             any_deadline = replace(options, deadline_ms=None)
             if any_deadline not in self._candidates:
@@ -81,7 +82,6 @@ class Ladder:
                 least_ms = 1000 * known.seconds * known.spread * MARGIN
                 if chosen is None and least_ms > options.deadline_ms:
                     raise LitePoseError(_too_short(predictor, known, least_ms, options.deadline_ms))
-                first = options.view_sizes(predictor.info.input)[0]
                 beside = min(options.crops, PEOPLE) if _dear(one, first) else 0
                 needed = self.seconds(known, image) + beside * self.crop_seconds(known)
                 if chosen is None or needed <= seconds:

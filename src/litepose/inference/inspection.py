@@ -87,11 +87,11 @@ def _with_crops(
 ) -> Inspection:
     poses = _merged(predictor, views)
     crops: list[View] = []
-    as_published = options.scales != (1.0,) or options.decoder == "reference"
-    if options.crops and not as_published and predictor.backend.fixed_wh is None:
-        chosen = person_crops(poses, options.crops)
+    if options.crops_taken and predictor.backend.fixed_wh is None:
+        chosen = person_crops(poses, options.crops_taken)
         for i in range(0, len(chosen), CROPS_AT_ONCE):
             crops += _crop_views(predictor, loaded, chosen[i : i + CROPS_AT_ONCE], options, clock)
+    if crops:
         poses = _merged(predictor, [*views, *crops])
     poses = poses[poses.person_scores >= _info(predictor, options).decode.person_threshold]
     poses = poses if options.max_people is None else poses[: options.max_people]

@@ -65,6 +65,12 @@ class PredictOptions:
                 raise LitePoseError("views need one input size at least, such as 256,512")
             check_views(self.views)
 
+    @property
+    def crops_taken(self) -> int:
+        """`crops`, or 0 where scales or the decoder reproduce published results."""
+        as_published = self.scales != (1.0,) or self.decoder == "reference"
+        return 0 if as_published else self.crops
+
     def view_sizes(self, rule: InputRule) -> tuple[int, ...]:
         """Short sides of the views, smallest first."""
         if self.views is not None:

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         flip_test=predict.flip_test,
         scales=predict.scales,
         views=predict.views,
-        crops=predict.crops,
+        crops=predict.crops_taken,
         weights=predictor.backend.file,
         unknown=unknown,
     )

@@ -118,7 +118,7 @@ def _record(options: argparse.Namespace) -> int:
     settings = EvaluateOptions(
         flip_test=predict.flip_test,
         views=predict.views,
-        crops=predict.crops,
+        crops=predict.crops_taken,
         unknown=unknown,
         weights=predictor.backend.file,
         dataset_name=f"{Path(options.data).name} {options.split}, {len(dataset)} images",
