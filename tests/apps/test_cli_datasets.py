@@ -116,6 +116,14 @@ def test_data_check_exits_1_on_errors(drawn, tmp_path, capsys) -> None:
     assert not last(capsys)["ok"]
 
 
+def test_cost_counts_a_model_without_weights(capsys) -> None:
+    pytest.importorskip("torch")
+    assert main(["cost", "--model", "xs"]) == 0
+    cost = last(capsys)
+    assert cost["params"] == 1_675_912 and cost["macs"] == pytest.approx(0.886e9, rel=1e-3)
+    assert "latency_ms" not in cost
+
+
 def test_cost_ends_in_json(capsys) -> None:
     pytest.importorskip("torch")
     assert main(["cost", "--runs", "2", "--size", "128"]) == 0

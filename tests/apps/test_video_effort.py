@@ -31,7 +31,7 @@ def test_a_slow_machine_takes_the_fast_one_and_says_so(opened, monkeypatch, caps
     monkeypatch.setattr(video_effort, "frame_ms", lambda predictor: 110.0)
     video_effort.open_for_video(options())
     assert opened == [None, "fast"]
-    assert "the usual one takes 110 ms a frame here" in capsys.readouterr().err
+    assert "at the usual effort takes 110 ms here, at most 40 are needed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", [{"effort": "best"}, {"model": "p"}, {"size": 256}])

@@ -17,7 +17,7 @@ from litepose.models import zoo
 torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from litepose.models.build import build_network  # noqa: E402
+from litepose.models.build import FAMILIES, build_network  # noqa: E402
 from litepose.models.from_onnx import load_exported  # noqa: E402
 from litepose.models.layers import fold_batch_norms  # noqa: E402
 from litepose.models.litepose import LitePose  # noqa: E402
@@ -26,6 +26,10 @@ ROWS, COLUMNS = 64, 128
 POSITIONAL_XS = replace(zoo.MODELS["litepose-xs"].info, name="xs-pos", tag_kind="positional")
 INFOS = [*(model.info for model in zoo.MODELS.values()), POSITIONAL_XS]
 # No other operations than XS has, only more channels.
+LARGE_FIRST = sorted(zoo.MODELS.values(), key=lambda model: -model.params)
+ONE_OF_EACH_FAMILY = {
+    model.info.arch["family"]: model.info for model in LARGE_FIRST if model.info.arch
+}
 LARGE = ("litepose-s", "litepose-m", "litepose-l", "litepose-xs-crowdpose")
 
 
@@ -96,10 +100,14 @@ def test_positional_tags_hold_their_place(built: tuple) -> None:
     torch.testing.assert_close(tags[1], rows[:, None].expand_as(tags[1]), atol=0.1, rtol=0)
 
 
-@pytest.mark.parametrize("info", [*map(zoo.MODELS.get, ["litepose-tiny", "litepose-xs"])])
-def test_every_weight_learns(info: zoo.ZooModel) -> None:
+def test_every_family_is_in_the_zoo() -> None:
+    assert {info.arch["family"] for info in ONE_OF_EACH_FAMILY.values()} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("info", ONE_OF_EACH_FAMILY.values(), ids=ONE_OF_EACH_FAMILY)
+def test_every_weight_learns(info: ModelInfo) -> None:
     torch.manual_seed(0)
-    network = build_network(info.info).train()
+    network = build_network(info).train()
     maps = network(torch.randn(2, 3, 64, 64))
     (maps.tags.std() + sum(heatmaps.std() for heatmaps in maps.heatmaps)).backward()
     silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
@@ -120,11 +128,11 @@ def test_heatmaps_start_near_zero_and_learned_tags_do_not() -> None:
     assert 0.001 < maps.heatmaps[0].mean() < 0.05
 
 
-@pytest.mark.parametrize("name", ["p", "xs", "tiny"])
-@pytest.mark.parametrize("shape", [(1, 3, 64, 72), (1, 1, 64, 64), (3, 64, 64), (1, 3, 0, 64)])
-def test_a_wrong_input_is_named(name: str, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("info", ONE_OF_EACH_FAMILY.values(), ids=ONE_OF_EACH_FAMILY)
+@pytest.mark.parametrize("shape", [(1, 3, 64, 73), (1, 1, 64, 64), (3, 64, 64), (1, 3, 0, 64)])
+def test_a_wrong_input_is_named(info: ModelInfo, shape: tuple[int, ...]) -> None:
     with torch.device("meta"):
-        network, _ = zoo.create(name)
+        network = build_network(info)
         with pytest.raises(LitePoseError, match=r"multiples of|as \(B, 3, H, W\)"):
             network(torch.zeros(shape))
 

@@ -36,5 +36,6 @@ def is_container(first: bytes) -> bool:
 
 
 def names_others(part: bytes) -> bool:
-    """Whether FFmpeg could detect a list of other addresses in the first `PROBED_BYTES`."""
+    """Whether FFmpeg could take a file for a list of other addresses (a playlist), by its first
+    `PROBED_BYTES`."""
     return _TEXT.search(part) is not None

@@ -90,7 +90,8 @@ def resolve_model(
         entry = zoo.find_model(name_of(model))
         raise LitePoseError(
             f"there are no weights for {entry.info.name} here: {entry.weights}. `litepose models`"
-            f" lists what there is; {zoo.WEIGHTS_VARIABLE} names a folder of yours"
+            f" lists what there is; put {entry.file_stem}.onnx or .safetensors in a folder and name"
+            f" it in {zoo.WEIGHTS_VARIABLE}"
         )
     return next((file for file in existing if file.path.suffix in first), existing[0])
 

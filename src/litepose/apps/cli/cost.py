@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litepose.apps.cli.options import add_model_options, open_predictor
 from litepose.apps.cli.parser import whole
 from litepose.core.console import tell
 from litepose.core.packages import need
+
+if TYPE_CHECKING:
+    from litepose.models.zoo import ZooModel
 
 
 def add_parser(verbs: Any) -> None:
@@ -29,7 +32,10 @@ def run(options: argparse.Namespace) -> int:
     from litepose.evaluation.cost import measure_latency, network_cost, peak_memory_mb
     from litepose.imaging.read import read_image
     from litepose.models import zoo
+    from litepose.models.model_file import model_files
 
+    if not model_files(options.model):
+        return _count_only(zoo.find_model(options.model), options.size)
     predictor = open_predictor(options)
     images = [read_image(path) for path in options.images]
     settings = predictor.defaults
@@ -65,4 +71,17 @@ def run(options: argparse.Namespace) -> int:
         "latency_ms": asdict(latency),
     }
     print(json.dumps({"model": predictor.info.name, **record}))
+    return 0
+
+
+def _count_only(model: ZooModel, size: int | None) -> int:
+    """Counts of a model without weights here."""
+    from litepose.evaluation.cost import network_cost
+
+    side = size or model.info.input.size
+    counts = network_cost(model.info, (side, side))
+    tell(f"{model.info.name}: no weights here, so it is counted and not timed")
+    tell(f"  weights      {counts.params:,}")
+    tell(f"  MACs         {counts.macs / 1e9:.3f} G at {side}x{side}")
+    print(json.dumps({"model": model.info.name, **asdict(counts), "views": [side]}))
     return 0

@@ -30,7 +30,7 @@ def add_parser(verbs: Any) -> None:
             " finds people in the browser, without a server."
         ),
     )
-    parser.add_argument("--model", help="checkpoint, official .pth.tar or name (default: p)")
+    parser.add_argument("--model", help="checkpoint, official .pth.tar or name (default: pm)")
     parser.add_argument("--format", default="onnx", metavar="|".join(FORMATS))
     parser.add_argument("--output", help="default: the model's name with the format's suffix, here")
     parser.add_argument("--size", metavar="WxH", help="the only input size (default: any)")

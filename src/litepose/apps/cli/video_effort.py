@@ -31,8 +31,8 @@ def open_for_video(options: argparse.Namespace) -> Predictor:
         return usual
     if not options.quiet:
         say(
-            f"effort fast: the usual one takes {took:.0f} ms a frame here, and {FRAME_MS:.0f} keep"
-            " up with 25 frames a second (--effort usual takes it all the same)"
+            f"effort fast, to keep up with the video: a frame at the usual effort takes {took:.0f}"
+            f" ms here, at most {FRAME_MS:.0f} are needed (--effort usual overrides this)"
         )
     return open_predictor(argparse.Namespace(**{**vars(options), "effort": "fast"}))
 
