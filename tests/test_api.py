@@ -36,5 +36,5 @@ def test_a_predictor_shows_what_users_need_and_no_more() -> None:
     model = litepose.load("p", threads=1)
     assert {name for name in dir(model) if not name.startswith("_")} == {
         *("predict", "predict_many", "stream", "inspect"),
-        *("info", "backend", "limits", "defaults"),
+        *("info", "backend", "limits", "defaults", "corrector"),
     }

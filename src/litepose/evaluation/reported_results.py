@@ -106,7 +106,7 @@ def record(
     truth = truth_to_coco([truth_of(record) for record in records], dataset.skeleton)
     truth["images"] = [_image(record) for record in records]
     for result in results:
-        result["keypoints"] = [round(value, 3) for value in result["keypoints"]]
+        result["keypoints"] = [round(value, 2) for value in result["keypoints"]]
     entry = ReportedResult(
         model=name,
         weights_sha256=sha256,

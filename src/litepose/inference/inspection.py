@@ -20,6 +20,7 @@ from litepose.core.geometry import (
 )
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
+from litepose.decode.corrector import correct
 from litepose.decode.crops import Crop, lower_neighbors, person_crops
 from litepose.decode.decoder import decode_field
 from litepose.decode.focus import Rectangle, focus
@@ -93,6 +94,8 @@ def _with_crops(
             crops += _crop_views(predictor, loaded, chosen[i : i + CROPS_AT_ONCE], options, clock)
     if crops:
         poses = _merged(predictor, [*views, *crops])
+    if predictor.corrector is not None and options.crops_taken:
+        poses = correct(poses, predictor.corrector)
     poses = poses[poses.person_scores >= _info(predictor, options).decode.person_threshold]
     poses = poses if options.max_people is None else poses[: options.max_people]
     clock.note("decode")

@@ -9,12 +9,15 @@ import numpy as np
 
 from litepose.core.errors import LitePoseError
 from litepose.core.kinds import check_kind
+from litepose.core.model_info import ModelInfo
+from litepose.decode.corrector import Corrector, read_corrector
 from litepose.imaging.read import ReadLimits
 from litepose.inference.autoselect import choose
 from litepose.inference.backend import DEFAULTS, RuntimeOptions
 from litepose.inference.effort import USUAL, effort_options, find_effort
 from litepose.inference.open import open_backend
 from litepose.inference.predictor import Predictor, options_for
+from litepose.models import zoo
 
 
 def open_predictor(
@@ -49,4 +52,14 @@ def open_predictor(
         wanted, predictor.info, any_size=input_size is None and opened.fixed_wh is None
     )
     predictor.defaults = options_for(predictor, views=views, crops=crops)
+    predictor.corrector = find_corrector(predictor.info)
     return predictor
+
+
+def find_corrector(info: ModelInfo) -> Corrector | None:
+    """That of a model of the zoo, beside its weights. Raises LitePoseError if it is damaged."""
+    known = zoo.MODELS.get(info.name)
+    if known is None or known.info.skeleton != info.skeleton:
+        return None
+    path = zoo.find_weights(info.name, ".corrector.npz")
+    return None if path is None else read_corrector(path, info.skeleton)

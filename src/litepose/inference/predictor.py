@@ -16,6 +16,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.kinds import check_kind
 from litepose.core.model_info import ModelInfo
 from litepose.core.poses import Poses
+from litepose.decode.corrector import Corrector
 from litepose.imaging.read import ImageSource, ReadLimits
 from litepose.imaging.video_open import VideoSource
 from litepose.imaging.video_reader import Frames
@@ -68,6 +69,7 @@ class Predictor:
         self.info: ModelInfo = backend.info if size is None else backend.info.with_input_size(size)
         self.limits = limits or ReadLimits()
         self.defaults = defaults
+        self.corrector: Corrector | None = None  # of the people found with crops
         self._opening = threading.Lock()
         self._many: Predictor | None = None
 
@@ -197,5 +199,6 @@ def divided(predictor: Predictor, options: PredictOptions | None = None) -> tupl
             backend = predictor.backend.clone_for(workers)
             predictor._many = Predictor(backend, defaults=predictor.defaults)
             predictor._many.info = predictor.info
+            predictor._many.corrector = predictor.corrector
         predictor._many.limits = predictor.limits
     return predictor._many, workers
