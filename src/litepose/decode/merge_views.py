@@ -44,6 +44,7 @@ def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
     same, part = _doubles(people, sides, settings.same_person_oks)
     points, scores = people.keypoints_xy.copy(), people.scores.copy()
     kept: list[int] = []
+    seen_again: list[list[int]] = []  # rows of one person in several views, its best first
     gone: set[int] = set()
     for i in np.argsort(-person_scores, kind="stable").tolist():
         if i in gone:
@@ -51,11 +52,12 @@ def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
         kept.append(i)
         again = [i, *(j for j in same.get(i, ()) if j not in gone and view_of[j] != view_of[i])]
         if len(again) > 1:
-            weights = people.scores[again] * person_scores[again, None]  # (V, K)
-            points[i], scores[i] = _agreed(
-                people.keypoints_xy[again], people.scores[again], weights, NEAR * sides[i]
-            )
+            seen_again.append(again)
         gone.update(same.get(i, ()), part.get(i, ()))
+    if seen_again:
+        first = [again[0] for again in seen_again]
+        weights = people.scores * person_scores[:, None]  # (N, K)
+        points[first], scores[first] = _agreed(seen_again, people, weights, NEAR * sides[first])
     merged = replace(
         people, keypoints_xy=points, keypoint_scores=scores, person_scores=person_scores
     )
@@ -63,16 +65,25 @@ def merge_views(views: Sequence[ViewPoses], settings: MergeSettings) -> Poses:
 
 
 def _agreed(
-    points: np.ndarray, scores: np.ndarray, weights: np.ndarray, near: float
+    groups: Sequence[Sequence[int]], people: Poses, weights: np.ndarray, near: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(V, K, 2), (V, K), (V, K) of one person in V views -> (K, 2), (K,): each keypoint's best view
-    averaged, by squared weight, with the views that place it within `near` pixels."""
-    best = weights.argmax(axis=0), np.arange(weights.shape[1])  # the first of equal ones
-    apart = np.linalg.norm(points - points[best], axis=2)
-    shares = np.where(apart < near, weights, 0) ** 2
-    total = shares.sum(axis=0)
-    mean = (shares[..., None] * points).sum(axis=0) / np.maximum(total, 1e-12)[:, None]
-    return np.where((total > 0)[:, None], mean, points[best]), scores[best]
+    """Keypoints (G, K, 2) and scores (G, K) of G people, each from its rows of `people`.
+
+    Each keypoint's best view is averaged, by squared weight, with the views that place it within
+    `near` (G,) pixels. weights: (N, K), of all people.
+    """
+    most = max(map(len, groups))
+    rows = np.array([[*group, *[-1] * (most - len(group))] for group in groups])  # (G, V)
+    seen = (rows >= 0)[..., None]  # (G, V, 1)
+    points, weight = people.keypoints_xy[rows], weights[rows]
+    best = np.where(seen, weight, -1).argmax(axis=1)[:, None]  # (G, 1, K); the first of equal ones
+    chosen = np.take_along_axis(points, best[..., None], axis=1)  # (G, 1, K, 2)
+    apart = np.sqrt(((points - chosen) ** 2).sum(axis=3))
+    shares = np.where(seen & (apart < near[:, None, None]), weight, 0) ** 2
+    total = shares.sum(axis=1)
+    mean = (shares[..., None] * points).sum(axis=1) / np.maximum(total, 1e-12)[..., None]
+    scores = np.take_along_axis(people.scores[rows], best, axis=1)[:, 0]
+    return np.where((total > 0)[..., None], mean, chosen[:, 0]), scores
 
 
 def person_sides(poses: Poses) -> np.ndarray:
