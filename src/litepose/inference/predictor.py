@@ -44,7 +44,10 @@ OneImage = ImageSource | os.PathLike[str]
 
 
 class Predictor:
-    """Run pose estimation on images and video; create with `litepose.load`."""
+    """Run pose estimation on images and video; create with `litepose.load`.
+
+    `corrector` corrects the people found with crops; None leaves them as they were found.
+    """
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class Predictor:
         self.info: ModelInfo = backend.info if size is None else backend.info.with_input_size(size)
         self.limits = limits or ReadLimits()
         self.defaults = defaults
-        self.corrector: Corrector | None = None  # of the people found with crops
+        self.corrector: Corrector | None = None
         self._opening = threading.Lock()
         self._many: Predictor | None = None
 
