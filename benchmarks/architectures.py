@@ -134,7 +134,8 @@ def train(
             words += ["loss.heatmap=mse", "loss.foreground=10", "loss.pull_weight=0.01",
                       "loss.push_weight=0.01", "model.heat_threshold=0.2"]  # fmt: skip
         if options.trunk:
-            words += [f"model.freeze=['stem','blocks.0-{len(network.blocks) - 1}']"]
+            words += [f"model.freeze=['stem','blocks.0-{len(network.blocks) - 1}']",
+                      "optimizer.ema=0.97"]  # few steps  # fmt: skip
         if options.data:
             words += [f"data.root={options.data}", f"data.train=[{{split='{options.split}'}}]",
                       f"data.val={{split='{options.val}'}}"]  # fmt: skip
