@@ -56,6 +56,13 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> ModelInfo:
     return replace(tiny, name="plain", arch=arch.to_dict(), input=replace(tiny.input, multiple=4))
 
 
+def test_the_configuration_key_it_names_exists() -> None:
+    from litepose.training.config import ModelConfig
+
+    assert 'name = "NAME"` under `[model]`' in GUIDE.read_text(encoding="utf-8")
+    assert "name" in ModelConfig.model_fields
+
+
 def test_the_family_keeps_the_contract(plain: ModelInfo) -> None:
     torch.manual_seed(0)
     network = build.build_network(plain).eval()

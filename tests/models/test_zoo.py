@@ -160,6 +160,13 @@ def test_macs_as_in_the_table(model: zoo.ZooModel) -> None:
     assert counter.get_total_flops() / 2e9 == pytest.approx(model.gmacs, rel=0.01)
 
 
+def test_settings_whose_inputs_the_network_refuses_are_refused() -> None:
+    tiny = zoo.MODELS["litepose-tiny"].info
+    wrong = replace(tiny, input=replace(tiny.input, multiple=16))
+    with pytest.raises(LitePoseError, match="multiples of 32; the settings of litepose-tiny give"):
+        build_network(wrong)
+
+
 def test_the_tiny_model_is_tiny() -> None:
     assert zoo.MODELS["litepose-tiny"].gmacs <= 0.030
 

@@ -64,11 +64,13 @@ class Parity:
         return same and self.keypoint_px <= MOST_PX and self.score <= MOST_SCORE
 
     def text(self) -> str:
+        apart = f"largest difference {self.keypoint_px:.4f} px, score {self.score:.5f}"
+        if not self.people + self.people_torch:
+            apart = "no keypoints to compare"
         return (
-            f"{self.images} images, {self.people} people (PyTorch {self.people_torch}): largest"
-            f" difference {self.keypoint_px:.4f} px, score {self.score:.5f}; network"
-            f" {self.file_ms:.1f} ms, PyTorch {self.torch_ms:.1f} ms"
-            f" ({self.torch_ms / self.file_ms:.1f} times as long)"
+            f"{self.images} images, {self.people} people (PyTorch {self.people_torch}): {apart};"
+            f" network {self.file_ms:.1f} ms, PyTorch {self.torch_ms:.1f} ms"
+            f" ({self.torch_ms / self.file_ms:.1f} times the file's)"
         )
 
 

@@ -75,4 +75,9 @@ def build_network(info: ModelInfo) -> Network:
         raise LitePoseError(
             f"a {arch.family} network has {' or '.join(arch.tag_kinds)} tags; got {info.tag_kind!r}"
         )
+    if info.input.multiple % arch.multiple:
+        raise LitePoseError(
+            f"the input sides of a {arch.family} network must be multiples of {arch.multiple}; the"
+            f" settings of {info.name} give multiples of {info.input.multiple}"
+        )
     return family.network(arch, info.skeleton.num_keypoints, info.tag_kind)

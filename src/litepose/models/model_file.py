@@ -89,7 +89,7 @@ def resolve_model(
     if not existing:
         entry = zoo.find_model(name_of(model))
         raise LitePoseError(
-            f"there are no weights for {entry.info.name} here: {entry.weights}. `litepose models`"
+            f"there are no weights for {entry.info.name} here ({entry.weights}). `litepose models`"
             f" lists what there is; put {entry.file_stem}.onnx or .safetensors in a folder and name"
             f" it in {zoo.WEIGHTS_VARIABLE}"
         )

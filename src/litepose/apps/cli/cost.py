@@ -82,6 +82,6 @@ def _count_only(model: ZooModel, size: int | None) -> int:
     counts = network_cost(model.info, (side, side))
     tell(f"{model.info.name}: no weights here, so it is counted and not timed")
     tell(f"  weights      {counts.params:,}")
-    tell(f"  MACs         {counts.macs / 1e9:.3f} G at {side}x{side}")
+    tell(f"  MACs         {counts.macs / 1e9:.4g} G at {side}x{side}")
     print(json.dumps({"model": model.info.name, **asdict(counts), "views": [side]}))
     return 0

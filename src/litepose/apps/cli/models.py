@@ -19,17 +19,17 @@ def run(options: argparse.Namespace) -> int:
     from litepose.models.model_file import model_files
 
     rows = []
-    header = f"{'name':22} {'keypoints':>9} {'input':>5} {'params':>8} {'GMACs':>6}  weights"
+    header = f"{'name':26} {'keypoints':>9} {'input':>5} {'params':>8} {'GMACs':>6}  weights"
     tell(header)
     for name, model in zoo.MODELS.items():
         info = model.info
         found = [file.path.suffix for file in model_files(name)]
         mark = "*" if name == zoo.DEFAULT else " "
         tell(
-            f"{name + mark:22} {info.skeleton.num_keypoints:9} {info.input.size:5}"
+            f"{name + mark:26} {info.skeleton.num_keypoints:9} {info.input.size:5}"
             f" {model.params / 1e6:7.2f}M {model.gmacs:6.2f}  {' '.join(found) or 'none here'}"
         )
-        tell(f"{'':22} AP {model.ap}; {model.weights}")
+        tell(f"{'':26} AP {model.ap}; {model.weights}")
         rows.append(
             {
                 "name": name,
