@@ -2,14 +2,13 @@
 
     python benchmarks/architectures.py kernels|shrink|distill [--epochs 4] [--images 1000]
         [--output DIR] [--data FOLDER --split train2017 --val val2017] [--size 128]
-        [--teacher MODEL] [--trunk MODEL] [--threads 0]
+        [--teacher MODEL] [--threads 0]
 
 kernels: one pyramid network with kernels of 3, 5, 7 and 9 in its blocks (paper, table 2)
 shrink:  a narrow HigherHRNet whose finest branches are taken away one by one, until a single branch
          is left (paper, figure 3)
 distill: the smallest of these networks by labels alone, and by labels and a teacher's heatmaps
-         (the paper distills likewise); --teacher is any model of the same keypoints. With --trunk,
-         a pyramid model such as p, its stem and blocks stay, the rest learns from random weights
+         (the paper distills likewise); --teacher is any model of the same keypoints
 
 Each is trained from random weights with the same seed and budget. Without --data, on drawn people.
 AP is that of the validation images; MACs and the latency of the runtime are those of a square of
@@ -57,11 +56,10 @@ def shrink() -> dict[str, ModelInfo]:
     return found
 
 
-def distill(teacher: str, trunk: str | None) -> dict[str, tuple[ModelInfo, list[str]]]:
-    info = zoo.find_model(trunk or "tiny").info
-    if trunk is None:
-        stages = tuple(replace(stage, width=stage.width // 2) for stage in TINY.stages)
-        info = replace(info, arch=replace(TINY, stages=stages).to_dict())
+def distill(teacher: str) -> dict[str, tuple[ModelInfo, list[str]]]:
+    info = zoo.find_model("tiny").info
+    stages = tuple(replace(stage, width=stage.width // 2) for stage in TINY.stages)
+    info = replace(info, arch=replace(TINY, stages=stages).to_dict())
     taught = [f"teacher.model={teacher}", "loss.dense_weight=1", "teacher.ignore_above=0.2"]
     return {"labels": (info, []), "labels and teacher": (info, taught)}
 
@@ -78,7 +76,6 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=128, help="input size in pixels")
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--teacher", help="for distill: a name or a checkpoint")
-    parser.add_argument("--trunk", help="for distill: the model whose stem and blocks are taken")
     options = parser.parse_args()
     if (options.experiment == "distill") != (options.teacher is not None):
         parser.error("distill needs --teacher, the others take none")
@@ -87,7 +84,7 @@ def main() -> int:
     table = LatencyTable()
     rows = []
     if options.experiment == "distill":
-        networks = distill(options.teacher, options.trunk)
+        networks = distill(options.teacher)
     else:
         found = {"kernels": kernels, "shrink": shrink}[options.experiment]()
         networks = {name: (info, []) for name, info in found.items()}
@@ -118,13 +115,7 @@ def train(
     if not done.exists():
         torch.manual_seed(0)
         folder.mkdir(parents=True, exist_ok=True)
-        network = build_network(info)
-        if options.trunk:
-            trained, _ = zoo.load(options.trunk)
-            parts = ("stem.", "blocks.")
-            weights = {n: w for n, w in trained.state_dict().items() if n.startswith(parts)}
-            network.load_state_dict(weights, strict=False)
-        save_checkpoint(folder / "start.safetensors", network, info)
+        save_checkpoint(folder / "start.safetensors", build_network(info), info)
         words = ["model.name=", f"model.init={folder / 'start.safetensors'}",
                  f"output={folder / 'run'}", f"epochs={options.epochs}", f"name={info.name}",
                  f"data.train.0.synthetic={options.images}",
@@ -133,9 +124,6 @@ def train(
         if info.arch and info.arch["family"] == "higherhrnet":  # its heatmaps are linear
             words += ["loss.heatmap=mse", "loss.foreground=10", "loss.pull_weight=0.01",
                       "loss.push_weight=0.01", "model.heat_threshold=0.2"]  # fmt: skip
-        if options.trunk:
-            words += [f"model.freeze=['stem','blocks.0-{len(network.blocks) - 1}']",
-                      "optimizer.ema=0.97"]  # few steps  # fmt: skip
         if options.data:
             words += [f"data.root={options.data}", f"data.train=[{{split='{options.split}'}}]",
                       f"data.val={{split='{options.val}'}}"]  # fmt: skip
