@@ -147,7 +147,7 @@ def gather(truths: list[ImageTruth], found: list[ImageFound], skeleton: Skeleton
     ):
         if not len(people.scores):
             continue
-        poses = as_poses(people, skeleton)
+        poses = as_poses(people, skeleton)[: len(match.oks)]  # the best 20 are matched
         partner = pair(match.oks, truth)
         hit = partner >= 0
         sides, (low, high) = person_sides(poses), person_boxes(poses)
