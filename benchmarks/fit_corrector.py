@@ -83,11 +83,8 @@ def main() -> None:
     fold = np.random.default_rng(0).permutation(len(truths)) % FOLDS
     corrected: list[ImageFound] = list(found)
     for k in range(FOLDS):
-        trained = fit(
-            [t for t, f in zip(truths, fold, strict=True) if f != k],
-            [p for p, f in zip(found, fold, strict=True) if f != k],
-            info.skeleton,
-        )
+        others = np.flatnonzero(fold != k)
+        trained = fit([truths[i] for i in others], [found[i] for i in others], info.skeleton)
         for i in np.flatnonzero(fold == k):
             corrected[i] = as_found(correct(as_poses(found[i], info.skeleton), trained))
     report("as found", truths, found, info.skeleton)
@@ -97,7 +94,7 @@ def main() -> None:
 
 def fit(truths: list[ImageTruth], found: list[ImageFound], skeleton: Skeleton) -> Corrector:
     """Train on what was found in images: places by OKS, the score by the OKS that results."""
-    people = gather(truths, found, skeleton)
+    people, mirrored = gather(truths, found, skeleton)
     torch.manual_seed(0)
     inputs, k = people.features.shape[1], skeleton.num_keypoints
     network = nn.Sequential(
@@ -111,10 +108,9 @@ def fit(truths: list[ImageTruth], found: list[ImageFound], skeleton: Skeleton) -
     steps = EPOCHS * -(-len(people.hit) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     sigmas = torch.tensor(skeleton.sigmas, dtype=torch.float32)
-    flip = torch.tensor(skeleton.flip_index)
     for _ in range(EPOCHS):
         for batch in torch.randperm(len(people.hit)).split(BATCH):
-            some = mirrored(People(*(part[batch] for part in people)), flip)
+            some = drawn(people, mirrored, batch)
             out = network(some.features)
             places = some.placed + runtime.STEP * out[:, :-1].reshape(some.placed.shape)
             apart = ((places - some.goal) ** 2).sum(dim=-1)
@@ -131,17 +127,28 @@ def fit(truths: list[ImageTruth], found: list[ImageFound], skeleton: Skeleton) -
             optimizer.step()
             schedule.step()
     layers = [layer for layer in network if isinstance(layer, nn.Linear)]
-    halves = [
-        (layer.weight.detach().numpy().T.astype(np.float16), layer.bias.detach().numpy())
-        for layer in layers
-    ]
-    return Corrector(
-        tuple(weight.astype(np.float32) for weight, _ in halves), tuple(b for _, b in halves)
+    weights = (layer.weight.detach().half().float().T.numpy() for layer in layers)  # as stored
+    return Corrector(tuple(weights), tuple(layer.bias.detach().numpy() for layer in layers))
+
+
+def drawn(people: People, mirrored: People, batch: Tensor) -> People:
+    """The rows of a batch, about half of them mirrored."""
+    turned = torch.rand(len(batch)) < 0.5
+    return People(
+        *(
+            torch.where(turned.reshape(-1, *[1] * (own.ndim - 1)), other[batch], own[batch])
+            for own, other in zip(people, mirrored, strict=True)
+        )
     )
 
 
-def gather(truths: list[ImageTruth], found: list[ImageFound], skeleton: Skeleton) -> People:
+def gather(
+    truths: list[ImageTruth], found: list[ImageFound], skeleton: Skeleton
+) -> tuple[People, People]:
+    """People found, and the same mirrored."""
+    k, flip = skeleton.num_keypoints, skeleton.flip_index
     rows: list[tuple[np.ndarray, ...]] = []
+    turned: list[tuple[np.ndarray, ...]] = []
     for truth, people, match in zip(
         truths, found, match_images(truths, found, skeleton), strict=True
     ):
@@ -151,25 +158,22 @@ def gather(truths: list[ImageTruth], found: list[ImageFound], skeleton: Skeleton
         partner = pair(match.oks, truth)
         hit = partner >= 0
         sides, (low, high) = person_sides(poses), person_boxes(poses)
-        placed = runtime.places(poses)
-        none = np.zeros((1, skeleton.num_keypoints))  # at -1: nobody's label
-        visible = np.concatenate((truth.visibility > 0, none))[partner]
-        labels = np.concatenate((truth.keypoints_xy, none[..., None].repeat(2, 2)))[partner]
+        placed = runtime.places(poses, sides)
+        # At -1: nobody's label.
+        visible = np.concatenate((truth.visibility > 0, np.zeros((1, k))))[partner]
+        labels = np.concatenate((truth.keypoints_xy, np.zeros((1, k, 2))))[partner]
         areas = np.append(truth.areas, 1)[partner]
         goal = (labels - (low + high)[:, None] / 2) / sides[:, None, None]
-        rows.append(
-            (
-                runtime.features(poses, placed, poses.scores),
-                placed,
-                goal,
-                visible,
-                np.where(hit, areas / sides**2, 1).clip(1e-4),
-                hit,
-                hit | truth.people_complete,
-            )
-        )
-    joined = [torch.tensor(np.concatenate(part)).float() for part in zip(*rows, strict=True)]
-    return People(*joined)
+        rest = (np.where(hit, areas / sides**2, 1).clip(1e-4), hit, hit | truth.people_complete)
+        rows.append((runtime.features(poses, sides, placed), placed, goal, visible, *rest))
+        placed, goal = runtime.mirror(placed, flip), runtime.mirror(goal, flip)
+        seen = runtime.features(poses, sides, placed, flip)
+        turned.append((seen, placed, goal, visible[:, flip], *rest))
+    return joined(rows), joined(turned)
+
+
+def joined(rows: list[tuple[np.ndarray, ...]]) -> People:
+    return People(*(torch.tensor(np.concatenate(part)).float() for part in zip(*rows, strict=True)))
 
 
 def pair(oks: np.ndarray, truth: ImageTruth) -> np.ndarray:
@@ -182,26 +186,6 @@ def pair(oks: np.ndarray, truth: ImageTruth) -> np.ndarray:
             partner[i] = near.argmax()
             free[partner[i]] = False
     return partner
-
-
-def mirrored(people: People, flip: Tensor) -> People:
-    """About half of the people mirrored."""
-    n, k = people.labeled.shape
-    turned = torch.rand(n) < 0.5
-    sign = torch.tensor([-1.0, 1.0])
-    seen, scores, rest = people.features.split((2 * k, k, 2), dim=1)
-    seen = (seen.reshape(n, k, 2)[:, flip] * sign).reshape(n, 2 * k)
-    other = people._replace(
-        features=torch.cat((seen, scores[:, flip], rest), dim=1),
-        placed=people.placed[:, flip] * sign,
-        goal=people.goal[:, flip] * sign,
-        labeled=people.labeled[:, flip],
-    )
-    chosen = [
-        torch.where(turned.reshape(-1, *[1] * (a.ndim - 1)), b, a)
-        for a, b in zip(people, other, strict=True)
-    ]
-    return People(*chosen)
 
 
 def as_poses(found: ImageFound, skeleton: Skeleton) -> Poses:

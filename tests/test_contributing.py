@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,42 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litepose.core.maps import Maps
-from litepose.core.model_info import ModelInfo, TagKind
+from litepose.core.model_info import ModelInfo
 from litepose.models import zoo
-from litepose.models.arch import Arch
 
 torch = pytest.importorskip("torch")
-import torch.nn.functional as F  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+from torch import nn  # noqa: E402
 
 from litepose.models import build  # noqa: E402
-from litepose.models.layers import ConvNorm, add_position, check_sides  # noqa: E402
-from litepose.models.network import Network  # noqa: E402
 
 GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
-NAMES: dict[str, Any] = {
-    "Arch": Arch,
-    "ConvNorm": ConvNorm,
-    "F": F,
-    "Maps": Maps,
-    "Network": Network,
-    "TagKind": TagKind,
-    "Tensor": Tensor,
-    "add_position": add_position,
-    "check_sides": check_sides,
-    "dataclass": dataclass,
-    "nn": nn,
-    "torch": torch,
-    "__name__": __name__,
-}
 
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> ModelInfo:
     """The settings of a model of the family, with the family in the table."""
     (example,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    shown = dict(NAMES)
+    shown: dict[str, Any] = {"__name__": __name__}
     exec(example, shown)
     family = build.Family(shown["PlainArch"], shown["Plain"])
     families = MappingProxyType({**build.FAMILIES, family.arch.family: family})

@@ -19,6 +19,7 @@ from litepose.inference.load import find_corrector
 from litepose.models import zoo
 
 K = COCO17.num_keypoints
+SCENE = Path(__file__).parents[2] / "examples/images/astronaut.jpg"
 WIDTHS = (3 * K + 2, 8, 8, 2 * K + 1)
 
 
@@ -120,15 +121,13 @@ def test_a_damaged_file_or_another_skeleton_is_named(tmp_path: Path) -> None:
 
 def test_it_corrects_what_crops_find_and_nothing_else() -> None:
     model = litepose.load("p", effort="fast")
-    image = np.asarray(_scene())
-    with_it, without_crops = model.predict(image), model.predict(image, crops=0)
+    with_it, without_crops = model.predict(SCENE), model.predict(SCENE, crops=0)
+    (many, *_) = model.predict_many([SCENE] * 6)
     model.corrector = None
-    plain, same = model.predict(image), model.predict(image, crops=0)
+    plain, same = model.predict(SCENE), model.predict(SCENE, crops=0)
+    (many_plain, *_) = model.predict_many([SCENE] * 6)
     assert len(with_it) and not np.array_equal(with_it.person_scores, plain.person_scores)
     np.testing.assert_array_equal(without_crops.keypoints_xy, same.keypoints_xy)
-
-
-def _scene() -> np.ndarray:
-    from litepose.imaging.read import read_image
-
-    return read_image(Path(__file__).parents[2] / "examples/images/astronaut.jpg")
+    assert many.poses is not None and many_plain.poses is not None
+    np.testing.assert_allclose(many.poses.person_scores, with_it.person_scores, atol=1e-4)
+    np.testing.assert_allclose(many_plain.poses.person_scores, plain.person_scores, atol=1e-4)

@@ -49,27 +49,26 @@ def correct(people: Poses, corrector: Corrector) -> Poses:
     """The same people, best first: keypoints moved, scored by score x expected OKS."""
     if not len(people):
         return people
-    sides, flip = person_sides(people)[:, None, None], people.skeleton.flip_index
-    placed = places(people)
-    out = corrector(features(people, placed, people.scores))
-    mirrored = corrector(features(people, mirror(placed, flip), people.scores[:, flip]))
+    flip, sides = people.skeleton.flip_index, person_sides(people)
+    placed = places(people, sides)
+    out = corrector(features(people, sides, placed))
+    mirrored = corrector(features(people, sides, mirror(placed, flip), flip))
     moves, again = (o[:, :-1].reshape(placed.shape) for o in (out, mirrored))
     moves = (STEP * (moves + mirror(again, flip)) / 2).clip(-FARTHEST, FARTHEST)
     expected = (1 + np.tanh((out[:, -1] + mirrored[:, -1]) / 4)) / 2  # mean logit -> probability
     found = people.found[..., None]
     corrected = replace(
         people,
-        keypoints_xy=people.keypoints_xy + np.where(found, moves * sides, 0),
+        keypoints_xy=people.keypoints_xy + np.where(found, moves * sides[:, None, None], 0),
         person_scores=(people.person_scores * expected) ** POWER,
     )
     return corrected[np.argsort(-corrected.person_scores, kind="stable")]
 
 
-def places(people: Poses) -> np.ndarray:
-    """(N, K, 2) keypoints from the middle of each person's box, in sides of the person."""
+def places(people: Poses, sides: np.ndarray) -> np.ndarray:
+    """(N, K, 2) keypoints from the middle of each person's box, in `sides` (N,) of the person."""
     low, high = person_boxes(people)
-    middle = (low + high)[:, None] / 2
-    return (people.keypoints_xy - middle) / person_sides(people)[:, None, None]
+    return (people.keypoints_xy - (low + high)[:, None] / 2) / sides[:, None, None]
 
 
 def mirror(placed: np.ndarray, flip: np.ndarray) -> np.ndarray:
@@ -77,10 +76,16 @@ def mirror(placed: np.ndarray, flip: np.ndarray) -> np.ndarray:
     return placed[:, flip] * np.array([-1, 1], dtype=placed.dtype)
 
 
-def features(people: Poses, placed: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """(N, 3 K + 2) float32 inputs of the network: places, keypoint scores, person score, size."""
+def features(
+    people: Poses, sides: np.ndarray, placed: np.ndarray, flip: np.ndarray | None = None
+) -> np.ndarray:
+    """(N, 3 K + 2) float32 inputs of the network: places, keypoint scores, person score, size.
+
+    flip: the order (K,) of the keypoints of `placed` where they are mirrored
+    """
+    scores = people.scores if flip is None else people.scores[:, flip]
     seen = np.where((scores > FAINT)[..., None], placed.clip(-FAR, FAR), 0)
-    size = np.log(person_sides(people) / SIDE_PX)
+    size = np.log(sides / SIDE_PX)
     rest = (np.sqrt(scores), np.sqrt(people.person_scores)[:, None], size[:, None])
     return np.concatenate((seen.reshape(len(seen), -1), *rest), axis=1, dtype=np.float32)
 

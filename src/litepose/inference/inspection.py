@@ -92,10 +92,10 @@ def _with_crops(
         chosen = person_crops(poses, options.crops_taken)
         for i in range(0, len(chosen), CROPS_AT_ONCE):
             crops += _crop_views(predictor, loaded, chosen[i : i + CROPS_AT_ONCE], options, clock)
-    if crops:
-        poses = _merged(predictor, [*views, *crops])
-    if predictor.corrector is not None and options.crops_taken:
-        poses = correct(poses, predictor.corrector)
+        if crops:
+            poses = _merged(predictor, [*views, *crops])
+        if predictor.corrector is not None:
+            poses = correct(poses, predictor.corrector)
     poses = poses[poses.person_scores >= _info(predictor, options).decode.person_threshold]
     poses = poses if options.max_people is None else poses[: options.max_people]
     clock.note("decode")

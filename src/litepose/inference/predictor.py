@@ -202,6 +202,6 @@ def divided(predictor: Predictor, options: PredictOptions | None = None) -> tupl
             backend = predictor.backend.clone_for(workers)
             predictor._many = Predictor(backend, defaults=predictor.defaults)
             predictor._many.info = predictor.info
-            predictor._many.corrector = predictor.corrector
         predictor._many.limits = predictor.limits
+        predictor._many.corrector = predictor.corrector
     return predictor._many, workers
