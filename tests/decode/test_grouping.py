@@ -82,7 +82,7 @@ def test_who_needs_no_matching() -> None:
     second = np.zeros((2, 17, 2))
     second[1, :, 1] = 5  # one in their first number, apart in the second
     found = people_of_tags(second, half)
-    assert grouping._tag_clusters(found, 17, 1.0)[1] == 0
+    assert grouping._tag_clusters(found, 17, 1.0)[1] == 2
     assert len(grouping.group(found, COCO17, 1.0).scores) == 2
 
     same_tags = people_of_tags(np.zeros((2, 17, 2)), everything[:2])  # each keypoint twice

@@ -38,7 +38,11 @@ def pose_area(keypoints_xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     It replaces the segment area of OKS where no segment is annotated.
     """
-    low, high = pose_box(keypoints_xy, scores)
+    return area_of_box(*pose_box(keypoints_xy, scores))
+
+
+def area_of_box(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """(N,) `pose_area` from the least and greatest x, y (2, N) of `pose_box`."""
     across, down = np.maximum(high - low, 0)
     return np.maximum(np.float32(AREA_OF_BOX) * across * down, 1)
 

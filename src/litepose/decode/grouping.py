@@ -71,27 +71,30 @@ def group(candidates: Candidates, skeleton: Skeleton, tag_threshold: float) -> P
 def _tag_clusters(candidates: Candidates, k: int, tag_threshold: float) -> tuple[np.ndarray, int]:
     """(M,) person of each candidate, and how many people; -1 for those who must be matched.
 
-    Sorted by their first tag number, candidates separate wherever two neighbors are `threshold`
-    apart: across such a gap no candidate is near the mean of any person. Candidates between two
-    gaps that are all near each other, with no keypoint twice, are one person in any order. (Exact
-    but for float32: a mean that should be just `threshold` away may round to less.)
+    Sorted along one tag number, candidates separate wherever two neighbors are `threshold` apart:
+    across such a gap no candidate is near the mean of any person. The candidates of a part are
+    sorted along the next number and separated again. A part whose candidates are all near each
+    other, with no keypoint twice, is one person in any order. (Exact but for float32: a mean that
+    should be just `threshold` away may round to less.)
     """
-    total = len(candidates.tags)
+    total, numbers = candidates.tags.shape
     if not total:
         return np.zeros(0, int), 0
-    order = np.argsort(candidates.tags[:, 0], kind="stable")
+    part = np.zeros(total, int)
+    for axis in (*range(numbers), *range(numbers - 1)):
+        order = np.lexsort((candidates.tags[:, axis], part))
+        along, parts = candidates.tags[order, axis], part[order]
+        gap = (along[1:] - along[:-1] >= tag_threshold) | (parts[1:] > parts[:-1])
+        parts = np.concatenate(([0], np.cumsum(gap)))
+        part[order] = parts
     tags = candidates.tags[order]
-    gap = tags[1:, 0] - tags[:-1, 0] >= tag_threshold
     first = np.concatenate([[0], np.flatnonzero(gap) + 1])  # of each part
-    part = np.concatenate([[0], np.cumsum(gap)])
     spread = np.maximum.reduceat(tags, first) - np.minimum.reduceat(tags, first)
     one_person = tag_distance(spread, np.zeros_like(spread)) < tag_threshold
-    twice = np.flatnonzero(np.bincount(part * k + candidates.keypoint[order]) > 1)
+    twice = np.flatnonzero(np.bincount(part * k + candidates.keypoint) > 1)
     one_person[twice // k] = False
     number = np.where(one_person, np.cumsum(one_person) - 1, -1)
-    person = np.empty(total, int)
-    person[order] = number[part]
-    return person, int(one_person.sum())
+    return number[part], int(one_person.sum())
 
 
 def _match(
