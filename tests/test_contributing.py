@@ -63,6 +63,7 @@ def test_the_family_trains(plain: ModelInfo) -> None:
     assert grads and all(grad is not None and grad.any() for grad in grads)
 
 
+@pytest.mark.slow
 def test_the_family_is_exported_and_opened(plain: ModelInfo, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     import litepose

@@ -75,6 +75,7 @@ def test_the_table_and_the_json_say_what_was_found() -> None:
     assert record["models"][0]["rows"][0]["latency"]["net"]["p50"] == 16
 
 
+@pytest.mark.slow
 def test_the_plot_grows_with_its_rows_and_keeps_its_bars_inside() -> None:
     pytest.importorskip("matplotlib")
     image = draw_bench(report())
@@ -116,6 +117,7 @@ def test_a_folder_is_timed_both_ways(tmp_path: Path) -> None:
     assert rate.one_by_one > 0 and rate.many > 0
 
 
+@pytest.mark.slow
 def test_the_machine_is_measured() -> None:
     found = measure_machine(0.01)
     assert found.matrix_gmacs > 0.1 and found.copy_gbs > 0.1 and found.cores >= 1 and found.cpu
@@ -149,6 +151,7 @@ def test_bench_prints_a_table_and_writes_a_plot(tmp_path, capsys, monkeypatch) -
     assert "no backend 'tpu'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_without_weights_is_timed_with_random_ones(tmp_path, monkeypatch) -> None:
     pytest.importorskip("torch")
     from litepose.apps.bench.run import open_model

@@ -60,6 +60,7 @@ def test_models_and_doctor_end_in_json(capsys) -> None:
     assert report["self_test"]["passed"] and len(report["models"]["litepose-p.onnx"]) > 64
 
 
+@pytest.mark.slow
 def test_convert_writes_a_checkpoint_that_loads(shared: Path, tmp_path, capsys) -> None:
     source = shared / "reference" / "xs_crowdpose.pth.tar"
     target = tmp_path / "xs.safetensors"
@@ -93,6 +94,7 @@ def test_a_wrong_target_is_found_before_work_starts(
     assert Path("x.pth.tar").read_text() == "a model"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 @pytest.mark.parametrize("arguments", [["predict", "shots/a.jpg", "--no-draw"], ["models"]])
 def test_results_that_cannot_be_written_are_a_sentence(shots, arguments) -> None:
@@ -106,6 +108,7 @@ def test_results_that_cannot_be_written_are_a_sentence(shots, arguments) -> None
     assert len(done.stderr.splitlines()) == 1, "no traceback"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_a_report_on_a_full_disk_does_not_take_the_summary_with_it(shots) -> None:
     arguments = ["nowhere.jpg", "shots/a.jpg", "--no-draw", "--json", "/dev/full"]
@@ -129,6 +132,7 @@ def test_the_progress_bar_gives_way_to_results(monkeypatch, capsys) -> None:
     assert "\033[36m" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_version_and_no_progress_bar_without_a_terminal(shots) -> None:
     run = [sys.executable, "-m", "litepose"]
     version = subprocess.run([*run, "--version"], capture_output=True, text=True, check=True)

@@ -116,6 +116,7 @@ def test_data_check_exits_1_on_errors(drawn, tmp_path, capsys) -> None:
     assert not last(capsys)["ok"]
 
 
+@pytest.mark.slow
 def test_cost_counts_a_model_without_weights(capsys) -> None:
     pytest.importorskip("torch")
     assert main(["cost", "--model", "xs"]) == 0
@@ -124,6 +125,7 @@ def test_cost_counts_a_model_without_weights(capsys) -> None:
     assert "latency_ms" not in cost
 
 
+@pytest.mark.slow
 def test_cost_ends_in_json(capsys) -> None:
     pytest.importorskip("torch")
     assert main(["cost", "--runs", "2", "--size", "128"]) == 0

@@ -58,6 +58,7 @@ def test_a_bad_name_is_one_failed_record(shots, capsys, monkeypatch) -> None:
     assert "cannot list the folder shots/closed: Permission" in summary["errors"]["shots/closed"]
 
 
+@pytest.mark.slow
 def test_the_home_folder_may_be_written_as_a_tilde(shots, capsys, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(shots))
     monkeypatch.setenv("USERPROFILE", str(shots))
@@ -66,6 +67,7 @@ def test_the_home_folder_may_be_written_as_a_tilde(shots, capsys, monkeypatch) -
     assert len(list((shots / "out").iterdir())) == 2 and (shots / "all.jsonl").is_file()
 
 
+@pytest.mark.slow
 def test_a_link_to_nothing_in_a_folder_fails_and_hidden_files_do_not(shots, capsys) -> None:
     (shots / "broken.jpg").rename(shots / "._a.jpg")  # as macOS leaves behind
     (shots / "link.jpg").symlink_to("gone.jpg")
@@ -75,6 +77,7 @@ def test_a_link_to_nothing_in_a_folder_fails_and_hidden_files_do_not(shots, caps
     assert "is a link to gone.jpg" in summary["errors"]["shots/link.jpg"]
 
 
+@pytest.mark.slow
 def test_drawn_images_are_not_sources_of_the_next_run(shots, capsys) -> None:
     (shots / "broken.jpg").unlink()
     assert main(["predict", "shots"]) == 0
@@ -115,6 +118,7 @@ def test_an_old_report_is_kept_where_work_cannot_start(shots, capsys) -> None:
     assert Path("old.jsonl").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_images_of_one_name_do_not_overwrite_each_other(shots, capsys) -> None:
     (shots / "more").mkdir()
     shutil.copy(ASTRONAUT, shots / "more" / "a.jpg")
@@ -122,6 +126,7 @@ def test_images_of_one_name_do_not_overwrite_each_other(shots, capsys) -> None:
     assert {p.name for p in Path("out").iterdir()} == {"a.pose.jpg", "a-2.pose.jpg"}
 
 
+@pytest.mark.slow
 def test_no_source_is_drawn_over_before_it_is_read(shots, capsys, monkeypatch) -> None:
     source = Path("shots/a.pose.jpg")
     shutil.copy(shots / "a.jpg", source)
@@ -142,6 +147,7 @@ def test_no_source_is_written_over_by_the_report(shots, capsys) -> None:
     assert Path("photo").read_bytes() == ASTRONAUT.read_bytes()
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_but_errors(shots, capsys) -> None:
     assert main(["predict", "shots/a.jpg", "--no-draw", "--quiet"]) == 0
     assert capsys.readouterr().err == ""

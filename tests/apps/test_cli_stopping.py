@@ -89,6 +89,7 @@ def test_sigterm_while_a_verb_works_is_130(monkeypatch, tmp_path: Path, capsys) 
     assert "interrupted" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", [1, 4])
 def test_ctrl_c_does_not_wait_for_a_slow_server(folder: Path, slow: int, capsys) -> None:
     """Alone, and beside images that are worked on side by side: what was finished is reported."""

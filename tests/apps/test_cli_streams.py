@@ -22,6 +22,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closing", ["2>&-", "<&- 2>&-", "2>/dev/full", "2> >(:)"])
 def test_without_stderr_the_work_is_done(closing: str, tmp_path: Path) -> None:
     done = shell(f"{PREDICT} {closing}", tmp_path)
@@ -30,6 +31,7 @@ def test_without_stderr_the_work_is_done(closing: str, tmp_path: Path) -> None:
     assert records[2]["failed"] == 1 and (tmp_path / "a.pose.jpg").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closing", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_without_stdout_images_are_drawn(closing: str, tmp_path: Path) -> None:
     done = shell(f"{PREDICT} {closing}", tmp_path)
@@ -37,6 +39,7 @@ def test_without_stdout_images_are_drawn(closing: str, tmp_path: Path) -> None:
     assert (tmp_path / "a.pose.jpg").is_file()
 
 
+@pytest.mark.slow
 def test_escape_sequences_in_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
     name = "\x1b[2J.jpg"
     done = shell(f"{PREDICT} $'{name}'", tmp_path)
@@ -44,6 +47,7 @@ def test_escape_sequences_in_names_do_not_reach_the_terminal(tmp_path: Path) -> 
     assert r"\x1b[2J.jpg" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
     done = shell(f"{PREDICT} > >(:); echo $?", tmp_path)
     assert done.stdout.strip() in ("0", "1") and done.stderr.count("\n") <= 2, done.stderr

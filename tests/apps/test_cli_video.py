@@ -51,6 +51,7 @@ def output(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict], dict, str]:
     return frames, summary, err
 
 
+@pytest.mark.slow
 def test_a_video_is_drawn_beside_it_with_a_line_for_each_frame(here: Path, capsys) -> None:
     assert predict("video.webm", "--json", "all.jsonl") == 0
     frames, summary, err = output(capsys)
@@ -83,6 +84,7 @@ def test_people_are_followed_and_numbered(here: Path, capsys) -> None:
     assert not Path("video.pose.webm").exists()
 
 
+@pytest.mark.slow
 def test_a_large_video_is_drawn_smaller_with_people_in_place(here: Path, capsys) -> None:
     assert predict("video.webm", "--video-size", "200") == 0
     small = read_video(Path("video.pose.webm"))[0]
@@ -110,6 +112,7 @@ def test_a_folder_of_frames_of_several_sizes(here: Path, capsys) -> None:
     )
 
 
+@pytest.mark.slow
 def test_several_videos_and_one_that_is_cut_off(here: Path, capsys) -> None:
     whole = make_video(Path("whole.webm"), 50).read_bytes()
     Path("cut.webm").write_bytes(whole[: len(whole) // 3])
@@ -144,6 +147,7 @@ class Hanging:
         pass
 
 
+@pytest.mark.slow
 def test_a_stream_that_stalls_leaves_a_video_that_plays(here: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(video, "open_frames", Hanging)
     assert predict("rtsp://me:secret@host/street?x", "--stall", "0.3") == 1
@@ -172,6 +176,7 @@ def test_the_video_that_is_drawn_is_named_after_its_source(source: str, name: st
     assert OutputPaths("out", []).name(source, ".pose", ".webm") == Path(f"out/{name}.pose.webm")
 
 
+@pytest.mark.slow
 def test_a_bad_name_is_one_failed_record(here: Path, capsys) -> None:
     (here / "shut").mkdir()
     shut = "shut/video.webm" if os.geteuid() else "shut/\0.webm"  # root may enter every folder
@@ -184,6 +189,7 @@ def test_a_bad_name_is_one_failed_record(here: Path, capsys) -> None:
     assert "secret" not in out + err and err.count("failed: ") == 4 and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_video_is_not_drawn_over_one_that_is_still_to_be_read(here: Path, capsys) -> None:
     before = Path("video.webm").read_bytes()
     Path("video.pose.webm").write_bytes(before)
@@ -211,6 +217,7 @@ def test_ctrl_c_ends_video_and_json_properly(here: Path, number: signal.Signals)
     assert len(read_video(Path("long.pose.webm"))) == len(frames)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_is_a_bar_and_no_flood_of_lines(here: Path, capsys, monkeypatch):
     for stream in (sys.stdout, sys.stderr):
         monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)

@@ -37,6 +37,7 @@ def images(count: int) -> tuple[list[ImageTruth], list[ImageFound]]:
     return truths, found
 
 
+@pytest.mark.slow
 def test_what_is_always_off_is_moved_back_and_nobody_scores_low(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

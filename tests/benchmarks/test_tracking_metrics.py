@@ -71,6 +71,7 @@ def test_clips_are_added_up_and_nothing_scores_zero_errors():
     assert together([]) == score_tracking([]) == TrackingScore(0, 0, 0, 0, 0, 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(0, 2**31))
 def test_renaming_changes_nothing_and_counts_add_up(seed):
@@ -98,6 +99,7 @@ def test_impossible_frames_are_refused():
         score_tracking([Sighting(np.array([1]), np.array([7]), np.ones((2, 1)))])
 
 
+@pytest.mark.slow
 def test_our_tracker_on_disturbed_clips():
     """Guards the tracker's settings as a whole; benchmarks/track.py measures them."""
     settings = ClipSettings(size_wh=(200, 80), people=4, seconds=5, fps=12)

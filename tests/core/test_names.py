@@ -39,6 +39,7 @@ for call in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="names there are always Unicode")
 def test_names_that_are_not_utf_8_do_not_kill_the_process(tmp_path: Path) -> None:
     video = make_video(tmp_path / "video.webm", 3)

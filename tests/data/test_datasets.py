@@ -281,6 +281,7 @@ def lsp_like(drawn: CocoDataset) -> CocoDataset:
     return CocoDataset(drawn.annotation_json, drawn.image_folder, target=LSP14)
 
 
+@pytest.mark.slow
 def test_shared_datasets_are_read(shared):
     coco = find_dataset(shared / "data/coco-part", "val2017")
     assert len(coco) == 140 and coco.skeleton is COCO17

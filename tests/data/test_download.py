@@ -241,6 +241,7 @@ def test_a_server_that_drips_is_given_up(server, tmp_path):
         fetch_file(archive_of(server), tmp_path / "a.zip", patience=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", [True, False])
 def test_a_connection_that_drips_is_given_up(server, tmp_path, monkeypatch, header):
     """Each byte comes before the timeout of the socket, also within the header."""

@@ -119,6 +119,7 @@ def test_a_damaged_file_or_another_skeleton_is_named(tmp_path: Path) -> None:
         read_corrector(damaged, COCO17)
 
 
+@pytest.mark.slow
 def test_it_corrects_what_crops_find_and_nothing_else() -> None:
     model = litepose.load("p", effort="fast")
     with_it, without_crops = model.predict(SCENE), model.predict(SCENE, crops=0)

@@ -80,6 +80,7 @@ def test_crops_find_the_same_people_more_surely(fast: litepose.Predictor) -> Non
     assert np.median(nearest) < 10, "left shoulders of the same people"
 
 
+@pytest.mark.slow
 def test_what_reproduces_published_results_has_no_crops(fast: litepose.Predictor) -> None:
     for how in ({"views": 256}, {"scales": (1.0, 0.5)}, {"decoder": "reference"}, {"crops": 0}):
         options = options_for(fast, **how)

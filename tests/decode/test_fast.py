@@ -81,6 +81,7 @@ def test_the_reference_makes_two_people_of_a_peak_between_two_cells_and_ours_doe
     assert slow.scores[3, 8] in slow.scores[:3, 8]
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(2, 8))  # a bump may lie in 4 blocks: 16 + 2 * 8 hold them all
 @settings(max_examples=15)
 def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people: int) -> None:
@@ -101,6 +102,7 @@ def test_filling_finds_the_keypoint_the_grouping_was_not_shown(seed: int, people
     assert np.allclose(unfilled.person_scores, decode(passes, info(duplicate_oks=2)).person_scores)
 
 
+@pytest.mark.slow
 @given(seeds, st.sampled_from(KINDS), st.integers(1, 25))
 @settings(max_examples=15)
 def test_a_mirrored_image_gives_mirrored_people(seed: int, kind, people: int) -> None:
@@ -118,6 +120,7 @@ def test_a_mirrored_image_gives_mirrored_people(seed: int, kind, people: int) ->
     assert np.allclose(mirrored.person_scores, straight.person_scores, atol=1e-6)
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_unflipping_twice_changes_nothing(seed: int) -> None:
     crowd = draw_crowd(3, seed, tag_size=2)

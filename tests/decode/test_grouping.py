@@ -19,6 +19,7 @@ from tests.decode.crowd import BOX, draw_crowd, info, one_pass
 seeds = st.integers(0, 2**31)
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(1, 20))
 @settings(max_examples=15)
 def test_the_order_of_candidates_does_not_matter(seed: int, people: int) -> None:
@@ -45,6 +46,7 @@ def people_of_tags(tags: np.ndarray, there: np.ndarray, seed: int = 0) -> Candid
     )
 
 
+@pytest.mark.slow
 @given(
     seeds,
     st.integers(0, 12),
@@ -101,6 +103,7 @@ def test_filling_a_few_at_a_time_changes_nothing(monkeypatch) -> None:
     assert np.array_equal(several[0].scores, several[1].scores)
 
 
+@pytest.mark.slow
 def test_matchings_cost_what_scipys_optimum_costs_over_1000_crowds(monkeypatch) -> None:
     """Every matching that grouping makes, over crowds of 0 to 100 people with tags that overlap."""
     rng = np.random.default_rng(7)

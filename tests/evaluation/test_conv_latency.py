@@ -12,6 +12,7 @@ from litepose.evaluation.cost import network_cost
 from litepose.models import zoo
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny", "xs"])
 def test_convolutions_are_those_that_cost(name) -> None:
     info = zoo.find_model(name).info.with_input_size(128)
@@ -31,6 +32,7 @@ def table(tmp_path, monkeypatch):
     return table
 
 
+@pytest.mark.slow
 def test_measured_once_and_kept(table) -> None:
     info = zoo.find_model("tiny").info.with_input_size(64)
     first = table.milliseconds(info)
@@ -49,6 +51,7 @@ def test_a_damaged_table_is_measured_again(table) -> None:
     assert len(LatencyTable(table.path, threads=1)) == len(table)
 
 
+@pytest.mark.slow
 def test_the_fit_comes_from_whole_networks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(conv_latency, "RUNS", 1)
     table = LatencyTable(tmp_path / "table.json", threads=1)
@@ -62,6 +65,7 @@ def test_the_fit_comes_from_whole_networks(tmp_path, monkeypatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_space_fits_its_own_networks(table) -> None:
     """Times that are exactly scale and overhead are found again, and nothing is stored of them."""
     infos = [zoo.find_model("tiny").info.with_input_size(size) for size in (64, 128)]
@@ -74,6 +78,7 @@ def test_a_space_fits_its_own_networks(table) -> None:
     assert LatencyTable(table.path, threads=1).bundled == Fit(2.0, 0.1)
 
 
+@pytest.mark.slow
 def test_no_overhead_below_zero(table) -> None:
     infos = [zoo.find_model("tiny").info.with_input_size(size) for size in (64, 128)]
     table.fit([(infos[0], 1e-3), (infos[1], 1e3)])

@@ -13,6 +13,7 @@ from litepose.evaluation.cost import Percentiles, measure_latency, network_cost,
 from litepose.models.zoo import MODELS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["litepose-p", "litepose-xs", "litepose-l-crowdpose"])
 def test_counts_equal_the_table(name: str) -> None:
     pytest.importorskip("torch")
@@ -22,6 +23,7 @@ def test_counts_equal_the_table(name: str) -> None:
     assert cost.macs / 1e9 == pytest.approx(model.gmacs, abs=5e-4)
 
 
+@pytest.mark.slow
 def test_macs_grow_with_the_input() -> None:
     pytest.importorskip("torch")
     info = MODELS["litepose-tiny"].info
@@ -60,6 +62,7 @@ def test_no_image_is_an_error() -> None:
         measure_latency(Clock(0), [])
 
 
+@pytest.mark.slow
 def test_memory_of_a_model_that_is_not_there_is_said() -> None:
     with pytest.raises(LitePoseError, match=r"memory of no-such-model failed: .*no-such-model"):
         peak_memory_mb("no-such-model")

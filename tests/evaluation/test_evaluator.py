@@ -104,6 +104,7 @@ def test_report_files_and_numbers_agree(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.slow
 def test_sheet_shows_all_four_kinds(tmp_path: Path) -> None:
     dataset = Drawer()
     evaluate(StandIn(dataset), dataset, tmp_path, QUICK)
@@ -112,6 +113,7 @@ def test_sheet_shows_all_four_kinds(tmp_path: Path) -> None:
         assert (np.ptp(row.astype(int), axis=2) > 60).sum() > 200  # limbs are colorful
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_evaluated_kept_and_resumed(tmp_path: Path) -> None:
     dataset = Drawer()
     stopped = evaluate(StandIn(dataset, stop_at=5), dataset, tmp_path, QUICK)
@@ -137,6 +139,7 @@ def test_another_model_does_not_resume_a_stopped_run(tmp_path: Path) -> None:
     assert (tmp_path / "results.partial.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_not_resumed_with_other_weights(tmp_path: Path) -> None:
     dataset, weights, out = Drawer(), tmp_path / "m.onnx", tmp_path / "out"
     weights.write_bytes(b"one")
@@ -153,6 +156,7 @@ def test_a_stopped_run_is_not_resumed_with_other_weights(tmp_path: Path) -> None
     assert evaluate(StandIn(dataset), dataset, out, going_on).metrics.images == IMAGES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bad",
     [
@@ -176,6 +180,7 @@ def test_a_damaged_stopped_run_is_a_sentence(tmp_path: Path, bad: bytes, at: int
         evaluate(StandIn(dataset), dataset, tmp_path, replace(QUICK, resume=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0, 30])
 def test_a_run_stopped_in_its_first_line_starts_again(tmp_path: Path, kept: int) -> None:
     dataset = Drawer()
@@ -281,6 +286,7 @@ def test_crowdpose_images_get_crowdpose_numbers() -> None:
     assert "AP hard (crowd)" in report.to_text()
 
 
+@pytest.mark.slow
 def test_default_model_on_real_images(shared: Path) -> None:
     pytest.importorskip("onnxruntime")
     from litepose.data.datasets import CocoDataset
@@ -298,6 +304,7 @@ def test_default_model_on_real_images(shared: Path) -> None:
     assert report.metrics.coco.ap > 10 and not report.unreadable
 
 
+@pytest.mark.slow
 def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> None:
     dataset = Drawer()
     evaluate(StandIn(dataset), dataset, tmp_path, QUICK)

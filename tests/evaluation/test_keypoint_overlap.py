@@ -40,6 +40,7 @@ def make(folder: Path, keypoints: list[str], strangers: int = 0) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_the_model_lacks_is_warned_of_and_reported(tmp_path: Path, capsys) -> None:
     folder, out = make(tmp_path / "data", [*SHARED, "tail"], strangers=2), tmp_path / "out"
     where = ["--data", str(folder), "--split", "val"]

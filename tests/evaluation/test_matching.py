@@ -100,6 +100,7 @@ def test_more_images_give_narrower_intervals() -> None:
     assert 1.8 < ratio < 5  # 3 where widths fall with the root of the count
 
 
+@pytest.mark.slow
 def test_a_thousand_resamples_of_140_images_take_under_3_seconds() -> None:
     matches = matches_of(140, 2)
     start = perf_counter()

@@ -93,6 +93,7 @@ def test_equals_pycocotools(seed: int) -> None:
     assert 5 < report.ap < 95
 
 
+@pytest.mark.slow
 def test_equals_pycocotools_on_real_annotations(shared: Path) -> None:
     path = shared / "data/coco-part/annotations/person_keypoints_val2017.json"
     truth = json.loads(path.read_text())

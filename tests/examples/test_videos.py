@@ -41,12 +41,14 @@ def test_a_video_that_is_not_there_is_a_sentence(name: str, tmp_path: Path, monk
         runpy.run_path(program, run_name="__main__")
 
 
+@pytest.mark.slow
 def test_the_people_of_a_group_are_counted(example) -> None:
     found = example("count_people").count_people(example("clips").group_video(seconds=1.5))
     assert list(found.at_once) == [0, 1] and min(found.at_once.values()) >= 4
     assert 4 <= found.different <= 12
 
 
+@pytest.mark.slow
 def test_arms_raised_once_are_counted_once(example) -> None:
     assert example("count_repetitions").count_repetitions(example("clips").exercise_video(1)) == 1
 

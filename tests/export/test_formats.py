@@ -93,6 +93,7 @@ def use(tiny: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "comparison_images", lambda _: ([image], "one image"))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.load.:DeprecationWarning")
 def test_torchscript_has_the_maps_and_the_settings_inside(
     tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +113,7 @@ def test_torchscript_has_the_maps_and_the_settings_inside(
     assert json.loads(json.dumps(report.to_dict()))["written"] == str(target)
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_is_not_written(tiny, tmp_path, monkeypatch) -> None:
     use(tiny, monkeypatch)
     far = Parity(1, 2, 2, keypoint_px=0.6, score=0.0, file_ms=1.0, torch_ms=2.0)
@@ -142,6 +144,7 @@ def test_difference_compares_each_with_the_nearest() -> None:
     assert px == pytest.approx(5, abs=1e-4) and score == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_a_graph_of_other_weights_is_noticed(tiny: Source, images) -> None:
     with pytest.raises(LitePoseError, match="differs from the network"):
         check_graph(tiny, lambda images: [2 * out for out in eager(tiny)(images)], 1e-4)
@@ -156,6 +159,7 @@ def test_a_converter_that_pins_others_is_sent_into_an_environment_of_its_own(mon
         find_format("litert").check_installed("litert")
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_run_here_is_written_without_a_comparison(
     tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

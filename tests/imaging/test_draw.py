@@ -128,6 +128,7 @@ def test_names_say_side_and_region() -> None:
     assert region_of("left_forepaw") == "torso"
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(*[st.floats(-1e9, 1e9, width=32)] * 2), min_size=17, max_size=17))
 def test_places_far_outside_do_no_harm(points: list[tuple[float, float]]) -> None:
     poses = Poses(np.array([points]), np.ones((1, 17)), np.ones(1), COCO17)

@@ -19,6 +19,7 @@ def input_of(image: np.ndarray, box: Letterbox, mean=MEAN, std=STD) -> np.ndarra
     return out
 
 
+@pytest.mark.slow
 @given(
     st.integers(40, 700), st.integers(40, 700), st.sampled_from([48, 96, 160]),
     st.floats(0.1, 0.9), st.floats(0.1, 0.9),

@@ -247,6 +247,7 @@ def test_what_stalls_is_given_up(hang_at: int) -> None:
     assert seen == list(range(hang_at))
 
 
+@pytest.mark.slow
 def test_opening_that_stalls_is_given_up() -> None:
     with pytest.raises(LitePoseError, match="has stalled"):
         Frames(lambda: time.sleep(1), "it", 0.2)  # type: ignore[arg-type,return-value]

@@ -72,6 +72,7 @@ def test_other_sizes_are_fitted_in_whole_and_odd_ones_lose_nothing(tmp_path: Pat
     assert second[4:-4, 81].min() > 150, "as high as there is room"
 
 
+@pytest.mark.slow
 def test_a_video_that_is_never_closed_plays(tmp_path: Path) -> None:
     code = (
         "import os, numpy as np\nfrom litepose.video import VideoWriter\n"

@@ -106,6 +106,7 @@ def test_what_is_no_video_is_a_sentence(site: Site, name: str, said: str) -> Non
         frames(f"{site.url}/{name}", limits=ANYWHERE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hangs", [True, False])
 def test_a_stream_that_stalls_or_breaks_off_gives_what_came(
     site: Site, tmp_path: Path, hangs: bool
@@ -151,6 +152,7 @@ def test_a_password_is_sent_and_never_shown(site: Site, tmp_path: Path) -> None:
         assert "secret" not in str(exc.value) and "guess" not in str(exc.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [10, 400])
 def test_a_server_that_drips_is_not_waited_for(site: Site, tmp_path: Path, at_once: int) -> None:
     """Each byte comes in time, the video never does: before its kind is known, and behind."""

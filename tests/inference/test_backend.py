@@ -51,6 +51,7 @@ def astronaut() -> litepose.Poses:
     return litepose.load("p", threads=1).predict(ASTRONAUT)
 
 
+@pytest.mark.slow
 def test_openvino_sees_the_same(astronaut) -> None:
     pytest.importorskip("openvino")
     model = litepose.load("p", backend="openvino", threads=1)
@@ -60,6 +61,7 @@ def test_openvino_sees_the_same(astronaut) -> None:
     assert [p.to_json() for p in model.predict([ASTRONAUT] * 2)] == [poses.to_json()] * 2
 
 
+@pytest.mark.slow
 def test_openvino_side_by_side_gives_the_same() -> None:
     pytest.importorskip("openvino")
     model = litepose.load("p", backend="openvino", threads=2, input_size=256)
@@ -70,6 +72,7 @@ def test_openvino_side_by_side_gives_the_same() -> None:
     assert all(np.allclose(p.keypoints_xy, alone.keypoints_xy, atol=1e-2) for p in found)
 
 
+@pytest.mark.slow
 def test_openvino_files_carry_their_settings(astronaut, tmp_path) -> None:
     openvino = pytest.importorskip("openvino")
     model = openvino.Core().read_model(str(BUNDLED))
@@ -99,6 +102,7 @@ def test_a_missing_runtime_is_named(monkeypatch) -> None:
         litepose.load("p", backend="torch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 def test_a_file_of_one_size_takes_every_image(graph, tmp_path, backend) -> None:
     pytest.importorskip(backend)
@@ -120,6 +124,7 @@ def test_a_file_of_many_images_at_once_is_refused(graph, tmp_path) -> None:
         litepose.load(save(graph, tmp_path / "four.onnx"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", [None, "openvino"])
 def test_weights_outside_the_folder_are_refused(graph, tmp_path, backend) -> None:
     import onnx

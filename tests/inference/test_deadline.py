@@ -94,6 +94,7 @@ def test_what_is_too_dear_is_not_measured(model: Predictor, clock: Clock) -> Non
     assert clock.now < 2.0  # a single view at 512 takes 1.4 s
 
 
+@pytest.mark.slow
 def test_a_loaded_machine_takes_cheaper_views_and_recovers(model: Predictor, clock: Clock) -> None:
     def views() -> list[int]:
         used = model.predict(IMAGE, deadline_ms=450).used
@@ -121,6 +122,7 @@ def test_a_deadline_that_nothing_meets(model: Predictor, clock: Clock) -> None:
             model.predict(IMAGE, deadline_ms=wrong)
 
 
+@pytest.mark.slow
 def test_people_are_those_of_the_same_views(tmp_path: Path, capsys, monkeypatch) -> None:
     """With the true network; the deadline is so long that the machine cannot matter."""
     monkeypatch.setattr(deadline, "RUNS", 2)

@@ -21,6 +21,7 @@ def usual() -> litepose.Predictor:
     return litepose.load(threads=1)
 
 
+@pytest.mark.slow
 def test_the_usual_effort_merges_two_views_and_crops(usual) -> None:
     poses, views, timings, crops = usual.inspect(SCENE)
     assert [round(v.box.zoom * 560) for v in views] == [256, 512]
@@ -30,12 +31,14 @@ def test_the_usual_effort_merges_two_views_and_crops(usual) -> None:
     assert usual.predict(SCENE).to_json() == poses.to_json()
 
 
+@pytest.mark.slow
 def test_an_empty_image_gets_one_view(usual) -> None:
     gray = np.full((300, 400, 3), 127, np.uint8)
     assert len(usual.inspect(gray).views) == 1
     assert len(usual.inspect(gray, options_for(usual, focus=False)).views) == 2
 
 
+@pytest.mark.slow
 def test_a_part_gives_about_what_the_whole_gives(usual) -> None:
     focused = usual.predict(SCENE, crops=0)
     whole = usual.predict(SCENE, crops=0, focus=False)
@@ -43,6 +46,7 @@ def test_a_part_gives_about_what_the_whole_gives(usual) -> None:
     assert np.abs(focused.person_scores - whole.person_scores).max() < 0.05
 
 
+@pytest.mark.slow
 def test_flip_test_works_in_each_view(usual) -> None:
     assert len(usual.inspect(SCENE, options_for(usual, flip_test=True)).views) == 2
 
@@ -70,6 +74,7 @@ def test_what_is_given_wins_over_the_effort() -> None:
     assert len(model.inspect(SCENE, options_for(model, views=[192])).views) == 1
 
 
+@pytest.mark.slow
 def test_scales_average_maps_of_one_view(usual) -> None:
     assert len(usual.inspect(SCENE, options_for(usual, scales=(1.0, 0.5))).views) == 1
     assert len(usual.inspect(SCENE, options_for(usual, scales=1.0, views=None)).views) == 2

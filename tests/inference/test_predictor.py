@@ -47,6 +47,7 @@ def test_every_kind_of_source_gives_the_same_people(model, astronaut, tmp_path) 
         assert model.predict(source).to_json() == astronaut.to_json()
 
 
+@pytest.mark.slow
 def test_lists_folders_and_patterns_give_lists(model, astronaut, tmp_path) -> None:
     for name in ("a1.jpg", "a2.jpg", "a10.jpg"):
         (tmp_path / name).write_bytes(ASTRONAUT.read_bytes())
@@ -65,6 +66,7 @@ def test_a_bad_image_among_many_loses_nothing(model, astronaut, tmp_path) -> Non
     assert done[2].poses.to_json() == astronaut.to_json()
 
 
+@pytest.mark.slow
 def test_eight_threads_give_the_sequential_results(model) -> None:
     images = [ASTRONAUT, SCENE] * 8
     alone = [model.predict(p).to_json() for p in images]
@@ -73,6 +75,7 @@ def test_eight_threads_give_the_sequential_results(model) -> None:
     assert together == alone
 
 
+@pytest.mark.slow
 def test_many_side_by_side_give_the_results_of_one_at_a_time(tmp_path) -> None:
     """Two workers, bad images among good ones: nothing lost, nothing swapped, nothing changed."""
     model = litepose.load("p", threads=2, input_size=256)
@@ -96,6 +99,7 @@ def test_large_inputs_run_one_by_one() -> None:
     assert divided(litepose.load("p", threads=1))[1] == 1, "the other cores are left alone"
 
 
+@pytest.mark.slow
 def test_limits_reach_every_worker(tmp_path) -> None:
     model = litepose.load("p", threads=2, limits=ReadLimits(max_pixels=1000))
     for _ in range(2):
@@ -119,6 +123,7 @@ def test_flip_test_mirrors_with_the_image(model) -> None:
         assert off.min() < 0.1
 
 
+@pytest.mark.slow
 def test_scales_threshold_and_most_people(model) -> None:
     all_people = model.predict(SCENE, threshold=0.0)
     assert len(model.predict(SCENE, scales=(1.0, 0.75), threshold=0.0)) >= 5

@@ -50,6 +50,7 @@ def test_a_model_without_maps_is_a_sentence(models) -> None:
         litepose.probabilities(model, model.predict(IMAGE))
 
 
+@pytest.mark.slow
 def test_the_command_prints_them_and_draws_by_scores(tmp_path: Path, capsys) -> None:
     given = ["predict", str(IMAGE), "--effort", "fast", "--threads", "1", "--output", str(tmp_path)]
 

@@ -137,6 +137,7 @@ def test_a_stream_that_changes_its_resolution_keeps_its_ids():
     assert ids[-1] == ids[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 2**31))
 def test_order_does_not_matter_and_ids_are_never_used_again(seed):
@@ -172,6 +173,7 @@ def test_the_matching_gains_as_much_as_any_can(seed, old, new, share):
     assert np.isclose(gain[met, partner[met]].sum(), np.maximum(gain, 0)[best].sum())
 
 
+@pytest.mark.slow
 def test_a_long_run_does_not_grow():
     tracker = Tracker()
     rng = np.random.default_rng(0)

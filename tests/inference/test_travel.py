@@ -25,6 +25,7 @@ def predict(model: litepose.Predictor) -> dict:
     return model.predict(ASTRONAUT).to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 def test_it_comes_back_with_its_settings(backend: str) -> None:
     if backend == "openvino":
@@ -37,6 +38,7 @@ def test_it_comes_back_with_its_settings(backend: str) -> None:
     assert predict(copy.deepcopy(model)) == predict(model)
 
 
+@pytest.mark.slow
 def test_worker_processes(tmp_path: Path) -> None:
     model = litepose.load("p", input_size=128, threads=1)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -53,6 +55,7 @@ def test_the_model_of_a_file_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
         pickle.loads(packed)
 
 
+@pytest.mark.slow
 def test_networks_in_memory_stay_and_those_of_files_travel(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from litepose.inference.torch_backend import TorchBackend

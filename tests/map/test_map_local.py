@@ -29,6 +29,7 @@ def ids(job: Job) -> list[str]:
     return sorted(row["image_id"] for row in table(job, "images"))
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_one_row_set_per_image(folder: Path, job: Job) -> None:
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     (folder / "empty.jpg").write_bytes(b"")
@@ -51,6 +52,7 @@ def test_a_folder_becomes_one_row_set_per_image(folder: Path, job: Job) -> None:
     assert not list(Path(job.output, "_map/tmp").iterdir())
 
 
+@pytest.mark.slow
 def test_a_finished_map_is_not_worked_on_again(folder: Path, job: Job) -> None:
     first = run_map(str(folder), job, local_pool(1), images_per_part=5)
     stamp = Path(job.output, "people/part-00000.parquet").stat().st_mtime_ns
@@ -62,6 +64,7 @@ def test_a_finished_map_is_not_worked_on_again(folder: Path, job: Job) -> None:
     assert Path(job.output, "people/part-00000.parquet").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_another_source_or_model_is_refused(folder: Path, job: Job) -> None:
     from dataclasses import replace
 
@@ -73,6 +76,7 @@ def test_another_source_or_model_is_refused(folder: Path, job: Job) -> None:
         run_map(str(folder), job, local_pool(1), images_per_part=5)
 
 
+@pytest.mark.slow
 def test_two_maps_into_one_folder_are_refused(folder: Path, job: Job) -> None:
     from litepose.apps.map.folder import OutputFolder
 
@@ -84,6 +88,7 @@ def test_two_maps_into_one_folder_are_refused(folder: Path, job: Job) -> None:
     assert run_map(str(folder), job, local_pool(1))["images"] == 12
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_nothing(folder: Path, job: Job) -> None:
     pools: list[LocalPool] = []
 
@@ -105,6 +110,7 @@ def test_a_killed_worker_costs_nothing(folder: Path, job: Job) -> None:
     assert summary["images"] == 12 and len(ids(job)) == len(set(ids(job))) == 12
 
 
+@pytest.mark.slow
 def test_the_command_ends_in_json_and_exit_1_for_failures(folder: Path, job: Job, capsys) -> None:
     (folder / "text.jpg").write_bytes(b"hello")
     where = ["map", str(folder), "--output", job.output]

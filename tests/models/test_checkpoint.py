@@ -53,6 +53,7 @@ def test_round_trip(tiny: tuple[Network, ModelInfo], saved: Path) -> None:
     assert zoo.load(str(saved))[1] == info
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["xs", "xs-crowdpose"])
 def test_round_trip_of_the_official_layout(name: str, tmp_path: Path) -> None:
     network, info = zoo.create(name)

@@ -35,6 +35,7 @@ def official_w32(shared: Path) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_equals_the_official_network(shared: Path, official_w32: dict, tmp_path: Path) -> None:
     path = tmp_path / "w32.pth.tar"
     torch.save({f"module.1.{name}": tensor for name, tensor in official_w32.items()}, path)
@@ -57,6 +58,7 @@ def test_w48_has_the_official_parameters(shared: Path) -> None:
     assert {name: list(t.shape) for name, t in network.state_dict().items()} == official
 
 
+@pytest.mark.slow
 def test_a_missing_parameter_is_named(official_w32: dict, tmp_path: Path) -> None:
     state = dict(official_w32)
     del state["stage3.2.branches.1.0.bn1.bias"]
@@ -72,6 +74,7 @@ def test_another_width_is_named(tmp_path: Path) -> None:
         load_official(tmp_path / "w8.pth.tar")
 
 
+@pytest.mark.slow
 def test_crowdpose_checkpoints_convert(tmp_path: Path, monkeypatch) -> None:
     """With one module a stage, so that the test is quick; official names for our parameters."""
     small = replace(HIGHER_W32, modules=(1, 1, 1))
@@ -87,6 +90,7 @@ def test_crowdpose_checkpoints_convert(tmp_path: Path, monkeypatch) -> None:
         assert torch.equal(loaded.state_dict()[name], tensor), name
 
 
+@pytest.mark.slow
 def test_shrinking_takes_work_away_and_keeps_the_form() -> None:
     macs = []
     for finest in SHRUNK:

@@ -43,6 +43,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "model.pth.tar"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [
@@ -75,6 +76,7 @@ def test_the_old_file_format(official: dict, path: Path) -> None:
     assert load_official(path)[1].name == "litepose-xs"
 
 
+@pytest.mark.slow
 def test_convert_and_load_again(shared: Path, tmp_path: Path) -> None:
     source = shared / "reference/xs_crowdpose.pth.tar"
     info = convert_official(source, tmp_path / "xs.safetensors")
@@ -113,6 +115,7 @@ def test_every_official_name_has_one_of_ours_and_back(
     assert len({our_name(name) for name in names} | set(names)) == 2 * len(names)
 
 
+@pytest.mark.slow
 def test_the_first_parameter_that_does_not_fit_is_named(official: dict, path: Path) -> None:
     for change, message in (
         ({"first.0.0.weight": torch.zeros(16, 3, 3, 3)}, r"first.0.0.weight should have shape"),
@@ -129,6 +132,7 @@ def test_the_first_parameter_that_does_not_fit_is_named(official: dict, path: Pa
         load_official(path)
 
 
+@pytest.mark.slow
 def test_another_skeleton(official: dict, path: Path) -> None:
     five = Skeleton("five", ("a", "b", "c", "d", "e"), (), (0.1,) * 5)
     changed = dict(official)

@@ -32,6 +32,7 @@ def _check_official(maps: Maps, case: Path) -> None:
             assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["coco", "crowdpose"])
 def test_official_xs_checkpoints(shared: Path, data: str) -> None:
     network, info = load_official(shared / f"reference/xs_{data}.pth.tar")

@@ -76,6 +76,7 @@ def supernet_of(info, seed: int = 0) -> Supernet:
     return supernet
 
 
+@pytest.mark.slow
 def test_extracted_equals_the_supernet(info) -> None:
     supernet = supernet_of(info)
     rng, space = random.Random(1), supernet.space
@@ -113,6 +114,7 @@ def test_gradients_reach_the_shared_weights_and_only_the_slice() -> None:
     assert supernet.transforms["0_0_5"].weight.grad is None
 
 
+@pytest.mark.slow
 def test_sorting_changes_no_output(info) -> None:
     network = filled(info)
     before = network(images())
@@ -133,6 +135,7 @@ def test_important_channels_come_first() -> None:
     assert torch.equal(network.stages[1][0].depthwise.weight[0], marked)
 
 
+@pytest.mark.slow
 def test_every_elastic_width_has_its_group(info) -> None:
     network = filled(info)
     groups = channel_groups(network, info)

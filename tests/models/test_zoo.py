@@ -71,6 +71,7 @@ def test_maps_have_the_promised_shapes(built: tuple) -> None:
     assert maps.tags.isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_maps_alone_or_in_a_batch(built: tuple) -> None:
     _, network, images, maps = built
     with torch.inference_mode():
@@ -79,6 +80,7 @@ def test_the_same_input_gives_the_same_maps_alone_or_in_a_batch(built: tuple) ->
     torch.testing.assert_close(alone.tags, maps.tags[1:], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_folding_batch_norms_changes_nothing(built: tuple) -> None:
     _, network, images, maps = built
     folded = fold_batch_norms(network)
@@ -106,6 +108,7 @@ def test_every_family_is_in_the_zoo() -> None:
     assert {info.arch["family"] for info in ONE_OF_EACH_FAMILY.values()} == set(FAMILIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("info", ONE_OF_EACH_FAMILY.values(), ids=ONE_OF_EACH_FAMILY)
 def test_every_weight_learns(info: ModelInfo) -> None:
     torch.manual_seed(0)

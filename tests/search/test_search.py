@@ -49,6 +49,7 @@ def written(settings: Path) -> dict:
     return json.loads((settings.parent / "search/front.json").read_text())
 
 
+@pytest.mark.slow
 def test_front(settings, threads_as_before) -> None:
     front = search(read_search(settings), Limit.parse("macs<20M"))
     found = written(settings)
@@ -65,6 +66,7 @@ def test_front(settings, threads_as_before) -> None:
     assert (settings.parent / "search/front.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_nothing_is_evaluated_twice(settings, monkeypatch, threads_as_before) -> None:
     from litepose.search import candidate
 
@@ -124,12 +126,14 @@ def evaluated(study: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_another_search_in_the_folder(settings, threads_as_before) -> None:
     search(read_search(settings))
     with pytest.raises(LitePoseError, match=r"holds a search with another cost and limit"):
         search(read_search(settings), Limit.parse("params<10M"))
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_study(settings, threads_as_before) -> None:
     folder = settings.parent / "search"
     folder.mkdir()
@@ -138,6 +142,7 @@ def test_a_file_that_is_no_study(settings, threads_as_before) -> None:
         search(read_search(settings))
 
 
+@pytest.mark.slow
 def test_limit_that_none_meets_says_the_nearest(settings, threads_as_before) -> None:
     with pytest.raises(LitePoseError, match=r"below 0\.001 GMACs; the smallest has 0\.0\d+ GMACs"):
         search(read_search(settings), Limit.parse("macs<0.001G"))
@@ -160,11 +165,13 @@ def test_limits_that_are_none(text) -> None:
         Limit.parse(text)
 
 
+@pytest.mark.slow
 def test_missing_supernet(settings) -> None:
     with pytest.raises(LitePoseError, match=r"nowhere\.safetensors"):
         search(read_search(settings, ["supernet=nowhere.safetensors"]))
 
 
+@pytest.mark.slow
 def test_mistakes_are_listed(settings) -> None:
     with pytest.raises(LitePoseError, match=r"evaluation: unknown key.*evaluations"):
         read_search(settings, ["evaluation=3"])

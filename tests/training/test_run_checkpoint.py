@@ -22,6 +22,7 @@ from litepose.training.trainer import Trainer, train
 pytestmark = pytest.mark.usefixtures("threads_as_before")
 
 
+@pytest.mark.slow
 def test_stopped_in_mid_epoch_it_goes_on_bit_exact(people, undisturbed, tmp_path):
     output = tmp_path / "run"
     stopped = train(config(people, output), stop_after=0)
@@ -35,6 +36,7 @@ def test_stopped_in_mid_epoch_it_goes_on_bit_exact(people, undisturbed, tmp_path
         assert all(ours[k] == theirs[k] for k in ("epoch", "training", "validation", "intervals"))
 
 
+@pytest.mark.slow
 def test_an_epoch_that_ended_is_kept_whatever_comes_then(
     people, undisturbed, tmp_path, monkeypatch
 ):
@@ -78,6 +80,7 @@ def test_a_state_of_a_program_with_fewer_losses_is_read():
         Progress(loss_sums=[0.0] * 7)
 
 
+@pytest.mark.slow
 def test_random_numbers_go_on_where_they_were(people, tmp_path, monkeypatch):
     measure = Objective.__call__
 
@@ -99,6 +102,7 @@ def test_an_existing_run_is_not_overwritten(people, undisturbed):
         train(config(people, undisturbed, optimizer={"lr": 1e-3}), resume=True)
 
 
+@pytest.mark.slow
 def test_weights_without_their_state_are_not_overwritten(people, tmp_path):
     output = tmp_path / "run"
     train(config(people, output, epochs=1))
@@ -110,6 +114,7 @@ def test_weights_without_their_state_are_not_overwritten(people, tmp_path):
     assert (output / "best.safetensors").read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_a_bad_validation_image_costs_no_work(people, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(people, broken)
@@ -185,6 +190,7 @@ def test_killed_three_times_it_ends_with_the_undisturbed_weights(people, tmp_pat
     assert same(weights(output, "best.safetensors"), weights(whole, "best.safetensors"))
 
 
+@pytest.mark.slow
 def test_an_edited_or_damaged_state_is_a_sentence(people, tmp_path):
     output = tmp_path / "run"
     settings = config(people, output)

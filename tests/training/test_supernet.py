@@ -25,6 +25,7 @@ def trained(people, tmp_path_factory):
     return output
 
 
+@pytest.mark.slow
 def test_files(trained) -> None:
     supernet = load_supernet(trained / "last.supernet.safetensors")
     plain, info = load_checkpoint(trained / "last.safetensors")
@@ -32,6 +33,7 @@ def test_files(trained) -> None:
     assert same(dict(plain.state_dict()), dict(supernet.network.state_dict()))
 
 
+@pytest.mark.slow
 def test_every_size_is_trained(people, trained, tmp_path) -> None:
     """A weight of the last block, one of the first channels, and one of the last move."""
     alone = Processes(0, 1, torch.device("cpu"))
@@ -49,6 +51,7 @@ def test_every_size_is_trained(people, trained, tmp_path) -> None:
     assert moved["blocks.0.project.weight"][-1].max() > 0
 
 
+@pytest.mark.slow
 def test_resumed_is_undisturbed(people, trained, tmp_path, threads_as_before) -> None:
     settings = config(people, tmp_path / "run", supernet=SUPERNET)
     assert not train(settings, stop_after=0.0).finished
@@ -58,6 +61,7 @@ def test_resumed_is_undisturbed(people, trained, tmp_path, threads_as_before) ->
     assert same(*(load_supernet(file).state_dict() for file in files))
 
 
+@pytest.mark.slow
 def test_interpolated_weights_are_refused(people, trained, tmp_path, threads_as_before) -> None:
     model = {"name": "", "init": str(trained / "last.safetensors"), "weight_interpolation": 0.5}
     settings = config(people, tmp_path / "run", supernet=SUPERNET, model=model)

@@ -30,6 +30,7 @@ def test_a_run_leaves_what_is_needed(undisturbed):
     assert list((undisturbed / "tensorboard").iterdir())
 
 
+@pytest.mark.slow
 def test_of_equal_aps_the_latest_is_best(people, tmp_path):
     """As where AP is still 0: the first of them would be the least trained."""
     train(config(people, tmp_path / "run", epochs=2, run={"evaluate_every": 1}))
@@ -48,6 +49,7 @@ def test_validation_images_without_people_are_refused(people, tmp_path):
         train(config(empty, tmp_path / "run", data={"root": str(empty)}))
 
 
+@pytest.mark.slow
 def test_frozen_parts_keep_their_weights_and_norms(people, undisturbed, tmp_path):
     start = undisturbed / "last.safetensors"
     model = {"name": "", "init": str(start), "freeze": ["stem", "blocks.0-4", "top"]}
@@ -59,6 +61,7 @@ def test_frozen_parts_keep_their_weights_and_norms(people, undisturbed, tmp_path
         assert counts or torch.equal(before[name], after[name]) == name.startswith(frozen), name
 
 
+@pytest.mark.slow
 def test_blended_weights_lie_between_start_and_trained_also_after_a_stop(
     people, undisturbed, tmp_path
 ):
@@ -82,6 +85,7 @@ def test_blended_weights_lie_between_start_and_trained_also_after_a_stop(
             torch.testing.assert_close(value, expected)
 
 
+@pytest.mark.slow
 def test_another_skeleton_gets_new_heads_and_a_note(people, undisturbed, tmp_path, capsys):
     model = {"name": "", "init": str(undisturbed / "last.safetensors"), "skeleton": "crowdpose14"}
     with pytest.raises(LitePoseError, match="leave weight_interpolation at 1"):
@@ -93,6 +97,7 @@ def test_another_skeleton_gets_new_heads_and_a_note(people, undisturbed, tmp_pat
     assert read_header(tmp_path / "run" / "last.safetensors").info.skeleton.name == "crowdpose14"
 
 
+@pytest.mark.slow
 def test_accumulated_batches_step_together(people, tmp_path):
     settings = {"model": {"freeze_norms": True}, "epochs": 1, "augment": {"flip": 0.0}}
     train(config(people, tmp_path / "four", **settings, run={"accumulate": 3}))
@@ -112,6 +117,7 @@ def test_a_loss_gone_wrong_names_the_images(people, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_teacher_and_half_precision(people, undisturbed, tmp_path):
     settings = {
         "teacher": {

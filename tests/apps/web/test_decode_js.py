@@ -93,6 +93,7 @@ def check_same(theirs: list[dict[str, Any]], ours: Poses) -> None:
         assert np.abs([person["center"] for person in theirs] - ours.centers_xy).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_same_people_as_python(tmp_path: Path) -> None:
     # Costs along one tag number can tie exactly, and then rounding decides: not for these seeds,
     # but for 2 of the first 400.

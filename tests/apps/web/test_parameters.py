@@ -124,6 +124,7 @@ def test_private_addresses_are_refused(fetching: Client) -> None:
     assert answer.status_code == 502 and "private address" in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_few_images_are_fetched_at_once(model, monkeypatch) -> None:
     go = threading.Event()
 
@@ -139,6 +140,7 @@ def test_few_images_are_fetched_at_once(model, monkeypatch) -> None:
     assert statuses == [200] * body.FETCHES + [429] * 3
 
 
+@pytest.mark.slow
 def test_openapi_is_true(client: Client) -> None:
     spec = client.get("/openapi.json").json()["paths"]["/v1/poses"]["post"]
     example = spec["responses"]["200"]["content"]["application/json"]["example"]

@@ -75,6 +75,7 @@ def test_people_are_those_of_the_predictor(client: Client, model: litepose.Predi
     assert raw.json() == form.json() == expected and len(raw.json()["people"]) == 1
 
 
+@pytest.mark.slow
 def test_a_threshold_and_a_drawn_image(client: Client) -> None:
     assert client.post("?threshold=1", IMAGE.read_bytes()).json()["people"] == []
     drawn = client.post("?format=image&flip_test=true", IMAGE.read_bytes())
@@ -158,6 +159,7 @@ class Slow:
         return self.model.predict(*args, **how)
 
 
+@pytest.mark.slow
 def test_a_full_queue_says_to_come_back_and_loses_nothing(model: litepose.Predictor) -> None:
     slow = Slow(model)
     client = Client({"usual": slow}, queue=2, divide=lambda model: (model, 1))
@@ -231,6 +233,7 @@ def _a_slow_second_header(port: int) -> None:
                 time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_started_server_answers_closes_idle_connections_and_ends(monkeypatch) -> None:
     """In a process of its own: its port is busy for others, and a silent connection is closed."""
     program = (

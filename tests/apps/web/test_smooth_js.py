@@ -36,6 +36,7 @@ def walk(seed: int) -> list[tuple[float, Poses]]:
     return frames
 
 
+@pytest.mark.slow
 def test_keypoints_are_those_of_python(tmp_path: Path) -> None:
     for name in ("smooth.js", "decode.js", "matching.js"):
         shutil.copy(STATIC / name, tmp_path)

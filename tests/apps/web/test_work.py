@@ -129,6 +129,7 @@ def test_one_given_up_while_it_waits_is_not_worked_on() -> None:
     assert not ran.is_set()
 
 
+@pytest.mark.slow
 def test_people_are_those_of_a_lone_image() -> None:
     """A core each may round otherwise than all cores together, by less than a hundredth of a px."""
     model = litepose.load(effort="fast", threads=2)
