@@ -87,6 +87,7 @@ def test_all_mistakes_are_in_one_message():
         ({"phases": [{"start": 2, "size": 128, "batch_size": 4}]}, "start at epoch 0"),
         ({"model": {}}, "needs a name"),
         ({"loss": {"dense_weight": 1.0}}, "need a teacher"),
+        ({"loss": {"teacher_tag_weight": 1.0}}, "needs a teacher.model"),
         ({"data": {**LEAST["data"], "on_device": True}}, "one packed training source"),
         ({"data": {"train": [{}], "val": {"split": "val"}}}, "give one of split"),
         ({"augment": {"flip": 2.0}}, "flip must lie in 0..1"),

@@ -17,6 +17,7 @@ from litepose.training.losses import (
     pose_losses,
     pull_push,
     require_finite,
+    teacher_tag_loss,
     unlabeled_cells,
 )
 from litepose.training.targets import make_targets
@@ -94,6 +95,18 @@ def case(seed=0, people=3):
 
 def weights_of(valid_mask, labeled, targets):
     return tuple(cell_weights(valid_mask, labeled, h.shape[-2:]) for h in targets.heatmaps)
+
+
+def test_a_teachers_tags_count_where_it_sees_the_keypoint() -> None:
+    heat = torch.zeros(2, 3, 4, 4)
+    heat[0, 1, 2, 2], heat[0, 1, 2, 3], heat[0, 2, 0, 0] = 0.8, 0.4, 0.09
+    teacher = torch.randn(2, 3, 2, 4, 4)
+    tags = (teacher + 2).requires_grad_()
+    losses = teacher_tag_loss(tags, teacher, heat)
+    assert losses.tolist() == pytest.approx([2 * (2 - 0.25), 0]), "mean over the two hot cells"
+    losses.sum().backward()
+    hot = (heat > 0.1)[:, :, None].expand_as(tags)
+    assert (tags.grad[hot] > 0).all() and not tags.grad[~hot].any()
 
 
 @pytest.mark.parametrize("kind", ["mse", "focal"])

@@ -162,6 +162,28 @@ def test_features_are_pulled_toward_the_teachers(tiny):
     assert taught(deepcopy(model), batch).features >= 0
 
 
+def test_tags_are_pulled_toward_the_teachers(tiny):
+    model, info = tiny
+    table = TABLE | {
+        "teacher": {"model": "tiny"},
+        "loss": {"heatmap": "focal", "dense_weight": 1.0, "teacher_tag_weight": 3.0},
+    }
+    config, batch = config_from_dict(table), batch_of_two(images())
+    teacher = Teacher(deepcopy(model), info, config.teacher)
+    seeing = teacher.model.heatmap.project.bias
+    seeing.data.fill_(0.0)  # heat of about a half everywhere
+    assert Objective(config, info, teacher)(model, batch).teacher_tags == 0
+    other, _ = zoo.create("tiny")
+    torch.nn.init.normal_(other.tag.output.weight)
+    losses = Objective(config, info, teacher)(other, batch)
+    assert losses.teacher_tags > 0.1
+    total = losses.heatmap + 1e-3 * (losses.pull + losses.push) + losses.dense
+    assert losses.total.item() == pytest.approx((total + 3 * losses.teacher_tags).item(), rel=1e-4)
+    cached = (255 * teacher(batch.images, [(16, 16)]).heatmaps[0]).round().byte()
+    again = Objective(config, info, teacher)(other, batch._replace(teacher_heatmaps=cached))
+    assert again.teacher_tags.item() == pytest.approx(losses.teacher_tags.item(), rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("features", "message"), [(["blocks.99"], "no layer 'blocks.99'"), (["tags"], "mean 'tag'")]
 )

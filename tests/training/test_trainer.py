@@ -125,12 +125,17 @@ def test_a_teacher_and_half_precision(people, undisturbed, tmp_path):
             "flip": True,
             "ignore_above": 0.3,
         },
-        "loss": {"dense_weight": 1.0},
+        "loss": {"dense_weight": 1.0, "teacher_tag_weight": 1.0},
         "run": {"precision": "bf16"},
         "epochs": 1,
     }
     assert train(config(people, tmp_path / "run", **settings)).finished
-    assert metrics(tmp_path / "run")[0]["training"]["dense"] > 0
+    trained = metrics(tmp_path / "run")[0]["training"]
+    assert trained["dense"] > 0 and "teacher_tags" in trained
+    learned = {"model": {"name": "xs"}, "loss": {"heatmap": "mse", "teacher_tag_weight": 1.0}}
+    other = settings | learned
+    with pytest.raises(LitePoseError, match=r"has positional ones.* learned ones"):
+        train(config(people, tmp_path / "other", **other))
 
 
 @pytest.mark.slow

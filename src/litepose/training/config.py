@@ -136,7 +136,8 @@ class TargetConfig(Section):
 class TeacherConfig(Section):
     """A trained model that runs on the same images.
 
-    model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its heatmaps
+    model: a zoo name or a file; empty means none. `loss.dense_weight` is the weight of its
+        heatmaps, `loss.teacher_tag_weight` that of its tags, if both have positional ones
     flip: with flip test
     ignore_above: cells hotter than this in its heatmaps, where no person is labeled, are ignored
         in images whose people are not all labeled; 0 is off
@@ -292,6 +293,8 @@ class TrainConfig(Section):
                 "loss.dense_weight and teacher.ignore_above need a teacher.model or data.train"
                 " sources with teacher_maps"
             )
+        if self.loss.teacher_tag_weight > 0 and not self.teacher.model:
+            raise ValueError("loss.teacher_tag_weight needs a teacher.model")
         compared = self.loss.feature_weight > 0
         if compared != bool(self.teacher.features) or (compared and not self.teacher.model):
             raise ValueError(

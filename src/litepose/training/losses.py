@@ -1,4 +1,4 @@
-"""Losses: heatmaps, pull and push of tags, dense teacher heatmaps.
+"""Losses: heatmaps, pull and push of tags, a teacher's heatmaps and tags.
 
 Source: associative embedding (Newell et al., 2017) as Lite Pose trains it (formulas and reference
 numbers in docs/fidelity.md); the focal loss is the quality focal loss of Li et al., 2020.
@@ -21,6 +21,8 @@ from litepose.core.errors import LitePoseError
 from litepose.core.maps import Maps
 from litepose.training.targets import Targets
 
+SEEN = 0.1  # a teacher's heatmap below says nothing of a keypoint
+
 
 class Losses(NamedTuple):
     """Scalars; `total` is what is minimized, the others are parts before their weights."""
@@ -31,6 +33,7 @@ class Losses(NamedTuple):
     push: Tensor
     dense: Tensor
     features: Tensor
+    teacher_tags: Tensor
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class LossRule:
     push:       "exp" or "max", the two official forms
     dense_weight: weight of the heatmap loss against a teacher's heatmaps
     feature_weight: weight of the difference from a teacher's features
+    teacher_tag_weight: weight of the difference from a teacher's positional tags
     """
 
     heatmap: Literal["mse", "focal"] = "mse"
@@ -52,6 +56,7 @@ class LossRule:
     push_weight: float = 1e-3
     dense_weight: float = 0.0
     feature_weight: float = 0.0
+    teacher_tag_weight: float = 0.0
 
 
 def pose_losses(
@@ -79,7 +84,7 @@ def pose_losses(
     tags = gather_tags(maps.tags.float(), targets.tag_cells)  # (B, P, K, T)
     pull, push = (part.mean() for part in pull_push(tags, targets.tag_labeled, rule.push))
     total = heatmap + rule.pull_weight * pull + rule.push_weight * push + rule.dense_weight * dense
-    return Losses(total, heatmap, pull, push, dense, zero)
+    return Losses(total, heatmap, pull, push, dense, zero, zero)
 
 
 def heatmap_mse(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -98,6 +103,17 @@ def focal_heatmap(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     entropy = -(target * p.log() + (1 - target) * (-p).log1p())
     sums = ((target - predicted) ** 2 * entropy * weight).sum(dim=(1, 2, 3))
     return sums / (target * weight).sum(dim=(1, 2, 3)).clamp(min=target.shape[1])
+
+
+def teacher_tag_loss(tags: Tensor, teacher: Tensor, heat: Tensor) -> Tensor:
+    """(B,): smooth absolute difference of positional tags (B, K, 2, H, W), in their units.
+
+    A mean over the cells where the teacher sees the keypoint: `heat` (B, K, H, W), its heatmaps,
+    above SEEN, is the weight. Labels name one cell for each keypoint, a teacher all around it.
+    """
+    weight = heat * (heat > SEEN)
+    apart = F.smooth_l1_loss(tags.float(), teacher.float(), reduction="none", beta=0.5).sum(dim=2)
+    return (apart * weight).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3)).clamp(min=1)
 
 
 def gather_tags(tags: Tensor, cells: Tensor) -> Tensor:

@@ -16,10 +16,17 @@ from litepose.data.sample import Batch
 from litepose.data.teacher_maps import SCALE as TEACHER_SCALE
 from litepose.training.config import TargetConfig, TeacherConfig, TrainConfig
 from litepose.training.features import FeatureTap, feature_loss
-from litepose.training.losses import Losses, LossRule, cell_weights, pose_losses, unlabeled_cells
+from litepose.training.losses import (
+    SEEN,
+    Losses,
+    LossRule,
+    cell_weights,
+    pose_losses,
+    teacher_tag_loss,
+    unlabeled_cells,
+)
 from litepose.training.targets import Targets, make_targets
 
-TEACHER_MISS_THRESHOLD = 0.1  # a labeled keypoint with less teacher heat was missed by the teacher
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -34,11 +41,12 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 class TeacherOutputs(NamedTuple):
-    """What a teacher says of a batch: heatmaps (B, K, H, W) of each size asked for, and the outputs
-    (B, C, ...) of each layer compared."""
+    """What a teacher says of a batch: heatmaps (B, K, H, W) of each size asked for, the outputs
+    (B, C, ...) of each layer compared, and tags (B, K, T, H, W)."""
 
     heatmaps: tuple[Tensor, ...]
     features: tuple[Tensor, ...]
+    tags: Tensor
 
 
 class Teacher:
@@ -53,16 +61,18 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> TeacherOutputs:
-        """Heatmaps in 0..1, (B, K, H, W) for each (H, W): the teacher's own where it has one of
-        that size, else its finest resized; and its features. images: uint8."""
+        """images: uint8. Heatmaps in 0..1, (B, K, H, W) for each (H, W): the teacher's own where
+        it has one of that size, else its finest resized. Features and tags are without flip test.
+        """
         pixels = normalized(images, self.info.input)
-        found = self._heatmaps(pixels)
+        maps = self.model(pixels)
+        found, tags = [heat.float() for heat in maps.heatmaps], maps.tags.float()
         features = self.tap.take()
         if not sizes:
-            return TeacherOutputs((), features)
+            return TeacherOutputs((), features, tags)
         if self.config.flip:
             flip_index = torch.from_numpy(self.info.skeleton.flip_index).to(images.device)
-            mirrored = self._heatmaps(pixels.flip(-1))
+            mirrored = [heat.float() for heat in self.model(pixels.flip(-1)).heatmaps]
             found = [
                 (a + b[:, flip_index].flip(-1)) / 2 for a, b in zip(found, mirrored, strict=True)
             ]
@@ -71,10 +81,7 @@ class Teacher:
         heatmaps = tuple(
             own[size] if size in own else _resized(finest, [size])[0] for size in sizes
         )
-        return TeacherOutputs(heatmaps, features)
-
-    def _heatmaps(self, pixels: Tensor) -> list[Tensor]:
-        return [heat.float() for heat in self.model(pixels).heatmaps]
+        return TeacherOutputs(heatmaps, features, tags)
 
 
 class Expected(NamedTuple):
@@ -82,6 +89,7 @@ class Expected(NamedTuple):
 
     teacher_heatmaps, trusted: None without a teacher
     features: of the teacher, one (B, C, ...) for each layer compared; empty without
+    teacher_tags: (B, K, 2, H, W); None where they are no targets
     """
 
     targets: Targets
@@ -89,6 +97,7 @@ class Expected(NamedTuple):
     teacher_heatmaps: tuple[Tensor, ...] | None
     trusted: tuple[Tensor, ...] | None
     features: tuple[Tensor, ...] = ()
+    teacher_tags: Tensor | None = None
 
 
 class Objective:
@@ -133,26 +142,32 @@ class Objective:
         weights = [cell_weights(batch.valid_mask, batch.labeled, s) for s in sizes]
         teacher_heatmaps: tuple[Tensor, ...] | None = None
         features: tuple[Tensor, ...] = ()
+        tags: Tensor | None = None
         if batch.teacher_heatmaps is not None:
             teacher_heatmaps = _resized(batch.teacher_heatmaps.float() / TEACHER_SCALE, sizes)
-            if self.teacher is not None and self.tap is not None:
-                with self._autocast(batch.images):
-                    features = self.teacher(batch.images, ()).features
-        elif self.teacher is not None:
+        with_tags = self.config.loss.teacher_tag_weight > 0
+        cached = teacher_heatmaps is not None
+        if self.teacher is not None and (not cached or self.tap is not None or with_tags):
             with self._autocast(batch.images):
-                teacher_heatmaps, features = self.teacher(batch.images, sizes)
+                found = self.teacher(batch.images, () if cached else sizes)
+            features, tags = found.features, found.tags if with_tags else None
+            teacher_heatmaps = teacher_heatmaps if cached else found.heatmaps
         trusted = None
         if teacher_heatmaps is not None:
             trusted = self._teacher_weights(teacher_heatmaps, targets, batch)
             if self.config.teacher.ignore_above:
                 weights = self._without_unlabeled(weights, teacher_heatmaps, targets, batch)
-        return Expected(targets, tuple(weights), teacher_heatmaps, trusted, features)
+        return Expected(targets, tuple(weights), teacher_heatmaps, trusted, features, tags)
 
     def losses(self, maps: Maps, expected: Expected, rule: LossRule | None = None) -> Losses:
         """rule: in place of the configuration's."""
-        targets, weights, teacher, trusted, teacher_features = expected
+        targets, weights, teacher, trusted, teacher_features, teacher_tags = expected
         rule = rule or self.config.loss
         found = pose_losses(maps, targets, weights, rule, teacher, trusted)
+        if teacher_tags is not None and teacher is not None:
+            apart = teacher_tag_loss(maps.tags, teacher_tags, teacher[0]).mean()
+            total = found.total + rule.teacher_tag_weight * apart
+            found = found._replace(total=total, teacher_tags=apart)
         own = self.tap.take() if self.tap is not None else ()
         if not (own and teacher_features):  # another network than the trained one, as in validation
             return found
@@ -178,7 +193,7 @@ class Objective:
         every = torch.ones_like(batch.labeled)
         return tuple(
             cell_weights(batch.valid_mask, every, (seen.shape[2], seen.shape[3]))
-            * ~((target > TEACHER_MISS_THRESHOLD) & (seen < TEACHER_MISS_THRESHOLD))
+            * ~((target > SEEN) & (seen < SEEN))  # labeled, and missed by the teacher
             for seen, target in zip(teacher_heatmaps, targets.heatmaps, strict=True)
         )
 

@@ -222,6 +222,15 @@ class Run:
                 f"teacher {info.name} knows {info.skeleton.name}, the trained network"
                 f" {self.info.skeleton.name}; a teacher needs the same keypoints"
             )
+        if self.config.loss.teacher_tag_weight and not (
+            info.tag_kind == self.info.tag_kind == "positional"
+            and info.tag_stride == self.info.tag_stride
+        ):
+            raise LitePoseError(
+                "loss.teacher_tag_weight needs positional tags of one stride on both sides; the"
+                f" teacher {info.name} has {info.tag_kind} ones at stride {info.tag_stride},"
+                f" {self.info.name} {self.info.tag_kind} ones at stride {self.info.tag_stride}"
+            )
         self.notes.append(f"taught by {info.name}")
         return Teacher(model.to(self.group.device), info, self.config.teacher)
 
