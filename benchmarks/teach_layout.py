@@ -17,18 +17,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from queue import Queue
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.kept_crops import BATCH, SIZE, TAG_STEP, TOGETHER, Kept, labels_of, places
 from litepose.core.maps import Maps
 from litepose.core.model_info import DecodeSettings
 from litepose.core.progress import Progress
@@ -37,7 +34,6 @@ from litepose.data.augment import AugmentSettings
 from litepose.data.datasets import Mixture
 from litepose.data.layouts import find_dataset
 from litepose.data.loader import Loader, LoaderSettings
-from litepose.data.sample import Batch
 from litepose.models import zoo
 from litepose.models.checkpoint import save_checkpoint
 from litepose.models.from_pyramid import with_trunk_of
@@ -55,16 +51,11 @@ from litepose.training.losses import (
 from litepose.training.objective import normalized
 from litepose.training.targets import make_targets
 
-SIZE = 256
-TOGETHER = 16  # crops that are kept, and read again, one after the other
-BATCH = 2  # times TOGETHER
 CROPS = AugmentSettings(rotation=10, scale=(0.6, 1.5), shift=0.15, flip=0.5)
 RATE, WEIGHT_DECAY, EMA = 3e-3, 0.02, 0.999
 HEAT = 1000  # weight of a squared error of heatmaps beside the tags
 FOREGROUND = 3  # a cell with a heat of 1 counts that much more at the start, in the end no more
-FINE_EVERY = 4  # steps; the finer output costs as much as all the rest
-LABELS = ("keypoints", "labeled")  # of what is kept, no maps
-TAG_STEP = 1 / 16  # of the kept tags, in their unit of 32 input pixels
+WINDOW = 32  # cells of stride 4: the finer output, half of all work, learns there only
 
 
 def main() -> None:
@@ -88,7 +79,7 @@ def main() -> None:
         [(find_dataset(folder, split, target=COCO17), 1) for folder, split in parts],
         options.crops // TOGETHER * TOGETHER,
     )
-    kept = Kept.opened(options.output / "kept", data.length, network)
+    kept = Kept.opened(options.output / "kept", data.length, network.arch, network.num_keypoints)
     if kept.done < data.length:
         teacher, _ = zoo.load(options.teacher)
         keep(kept, Loader(data, CROPS, LoaderSettings(TOGETHER, SIZE)), network, teacher)
@@ -105,6 +96,9 @@ def main() -> None:
     path = options.output / "litepose.safetensors"
     save_checkpoint(path, network.eval(), info)
     print(f"written: {path}")
+
+
+Corner = tuple[int, int]  # y, x of a window, in cells of stride 4
 
 
 class Student(nn.Module):
@@ -131,90 +125,18 @@ class Student(nn.Module):
             found.append(x)
         return [*found, network.stages[3][:-1](x)]
 
-    def forward(self, images: Tensor | None, features: list[Tensor]) -> tuple[Tensor, ...]:
-        """Outputs at stride 4, and at stride 2 where the normalized images are given."""
-        f1, f2, f3, x = features
+    def forward(self, batch: dict[str, Tensor], corners: list[Corner]) -> tuple[Tensor, Tensor]:
+        """Outputs at stride 4 of the crops and at stride 2 of a window of each."""
+        f1, f2, f3, x = (batch[name].float() for name in ("f1", "f2", "f3", "f4"))
+        images = normalized(windows(batch["image"], corners, 4), zoo.P_INFO.input)
         with torch.no_grad():
             hidden = F.relu6(self.last.depthwise(F.relu6(self.last.expand(x))))
+            f0 = self.network[0].stem(images)
         f4 = x + self.last.project(hidden)
         steps = self.head.steps
         x1 = steps[1](steps[0](f4, f3), f2)
-        if images is None:
-            return (self.head.coarse(x1, f1),)
-        with torch.no_grad():
-            f0 = self.network[0].stem(images)
-        return self.head.coarse(x1, f1), self.head.fine(steps[2](x1, f1), f0)
-
-
-@dataclass
-class Kept:
-    """Arrays in files, one row a crop, channels last: `image` uint8, `f1` to `f4` features, `heat`
-    in 1/255, `tag` in steps of TAG_STEP from the cell's place; of the labels `keypoints` (P, K, 3),
-    `valid` cells and which keypoints are `labeled` (K)."""
-
-    folder: Path
-    arrays: dict[str, np.ndarray]
-
-    MOST_PEOPLE = 30  # with labels, of a crop
-
-    @classmethod
-    def opened(cls, folder: Path, crops: int, network: LitePose) -> Kept:
-        """New files, or those that are there; of another number of crops they are refused."""
-        f1, f2, f3, f4 = (stage.width for stage in network.arch.stages)
-        k, cells = network.num_keypoints, SIZE // 4
-        shapes = {
-            "image": (np.uint8, SIZE, SIZE, 3),
-            "f1": (np.float16, cells, cells, f1),
-            "f2": (np.float16, cells // 2, cells // 2, f2),
-            "f3": (np.float16, cells // 4, cells // 4, f3),
-            "f4": (np.float16, cells // 4, cells // 4, f4),
-            "heat": (np.uint8, cells, cells, k),
-            "tag": (np.int8, cells, cells, 2 * k),
-            "valid": (np.uint8, cells, cells, 1),
-            "keypoints": (np.float32, cls.MOST_PEOPLE, k, 3),
-            "labeled": (np.uint8, k),
-        }
-        folder.mkdir(exist_ok=True)
-        arrays = {}
-        for name, (kind, *shape) in shapes.items():
-            path = folder / f"{name}.npy"
-            if path.exists():
-                arrays[name] = np.load(path, mmap_mode="r+")
-                if len(arrays[name]) != crops:
-                    raise SystemExit(f"{folder} has {len(arrays[name])} crops, not {crops}")
-            else:
-                whole = (crops, *shape)
-                arrays[name] = np.lib.format.open_memmap(path, "w+", kind, whole)
-        return cls(folder, arrays)
-
-    @property
-    def done(self) -> int:
-        path = self.folder / "done"
-        return int(path.read_text()) if path.exists() else 0
-
-    def put(self, first: int, rows: dict[str, np.ndarray]) -> None:
-        for name, values in rows.items():
-            self.arrays[name][first : first + TOGETHER] = values
-        (self.folder / "done").write_text(str(first + TOGETHER))
-
-    def batches(self, steps: range) -> Iterator[dict[str, Tensor]]:
-        """The batches of these steps, channels first, read ahead; every epoch in another order."""
-        groups = self.done // TOGETHER
-        waiting: Queue[dict[str, Tensor]] = Queue(4)
-
-        def read() -> None:
-            for step in steps:
-                epoch, place = divmod(step * BATCH, groups - BATCH + 1)
-                order = np.random.default_rng(epoch).permutation(groups)[place : place + BATCH]
-                rows = np.concatenate([np.arange(TOGETHER) + g * TOGETHER for g in order])
-                batch = {n: torch.from_numpy(a[rows]) for n, a in self.arrays.items()}
-                waiting.put(
-                    {n: t.permute(0, 3, 1, 2) if n not in LABELS else t for n, t in batch.items()}
-                )
-
-        threading.Thread(target=read, daemon=True).start()
-        for _ in steps:
-            yield waiting.get()
+        x2 = steps[2](windows(x1, corners), windows(f1, corners))
+        return self.head.coarse(x1, f1), self.head.fine(x2, f0)
 
 
 @torch.no_grad()
@@ -233,22 +155,11 @@ def keep(kept: Kept, loader: Loader, network: LitePose, teacher: Network) -> Non
         rows |= {"valid": batch.valid_mask[:, None]}
         rows |= {"tag": shift.round().clamp(-127, 127).flatten(1, 2)}
         arrays = {name: value.permute(0, 2, 3, 1).numpy() for name, value in rows.items()}
-        kept.put(kept.done, arrays | {"keypoints": labels(batch), "labeled": batch.labeled.numpy()})
+        kept.put(
+            kept.done, arrays | {"keypoints": labels_of(batch), "labeled": batch.labeled.numpy()}
+        )
         bar.step(kept.done)
     bar.clear()
-
-
-def places(cells: int) -> Tensor:
-    """(2, H, W) tags that are just the place of a cell of stride 4."""
-    along = torch.arange(cells) * (4 / 32)
-    return torch.stack((along.expand(cells, cells), along[:, None].expand(cells, cells)))
-
-
-def labels(batch: Batch) -> np.ndarray:
-    """(B, MOST_PEOPLE, K, 3) x, y, visibility."""
-    both = torch.cat((batch.keypoints_xy, batch.visibility[..., None].float()), dim=-1)
-    short = Kept.MOST_PEOPLE - both.shape[1]
-    return F.pad(both, (0, 0, 0, 0, 0, max(short, 0)))[:, : Kept.MOST_PEOPLE].numpy()
 
 
 def teach(student: Student, kept: Kept, steps: int, state: Path, by_labels: bool) -> None:
@@ -268,10 +179,8 @@ def teach(student: Student, kept: Kept, steps: int, state: Path, by_labels: bool
         rate = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * share))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        features = [batch[name].float() for name in ("f1", "f2", "f3", "f4")]
-        images = batch["image"] if step % FINE_EVERY == 0 else None
-        pixels = None if images is None else normalized(images, zoo.P_INFO.input)
-        loss = (label_loss if by_labels else teacher_loss)(student(pixels, features), batch, share)
+        extra = FOREGROUND * max(0, 1 - share / 0.6)
+        loss = (label_loss if by_labels else teacher_loss)(student, batch, extra)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained.parameters(), 5)
@@ -290,30 +199,53 @@ def teach(student: Student, kept: Kept, steps: int, state: Path, by_labels: bool
     trained.load_state_dict(average)
 
 
-def teacher_loss(outputs: tuple[Tensor, ...], batch: dict[str, Tensor], share: float) -> Tensor:
+def teacher_loss(student: Student, batch: dict[str, Tensor], extra: float) -> Tensor:
     heat = batch["heat"].float() / 255
-    k, extra = heat.shape[1], FOREGROUND * max(0, 1 - share / 0.6)
-    loss = HEAT * heatmap_mse(outputs[0][:, :k], heat, 1 + extra * heat).mean()
-    for fine in outputs[1:]:
-        finer = upsample(heat)
-        loss = loss + HEAT * heatmap_mse(fine, finer, 1 + extra * finer).mean()
+    corners, k = hot_corners(heat), heat.shape[1]
+    coarse, fine = student(batch, corners)
+    loss = heatmap_mse(coarse[:, :k], heat, 1 + extra * heat).mean()
+    finer = windows(upsample(heat), corners, 2)
+    loss = loss + heatmap_mse(fine, finer, 1 + extra * finer).mean() / 2
     tags = batch["tag"].unflatten(1, (k, 2)) * TAG_STEP
-    own = outputs[0][:, k:].unflatten(1, (k, 2))
-    return loss + teacher_tag_loss(own, tags, heat).mean() / 2
+    own = coarse[:, k:].unflatten(1, (k, 2))
+    return HEAT * loss + teacher_tag_loss(own, tags, heat).mean() / 2
 
 
-def label_loss(outputs: tuple[Tensor, ...], batch: dict[str, Tensor], share: float) -> Tensor:
-    k, points = batch["heat"].shape[1], batch["keypoints"]
-    strides = (4, 2)[: len(outputs)]
-    targets = make_targets(points[..., :2], points[..., 2], (SIZE, SIZE), strides)
-    heatmaps = (outputs[0][:, :k], *outputs[1:])
-    tags = outputs[0][:, k:].unflatten(1, (k, 2)) + places(SIZE // 4)
+def label_loss(student: Student, batch: dict[str, Tensor], extra: float) -> Tensor:
+    points, k = batch["keypoints"], batch["labeled"].shape[1]
+    targets = make_targets(points[..., :2], points[..., 2], (SIZE, SIZE), (4, 2))
+    corners = hot_corners(targets.heatmaps[0])
+    coarse, fine = student(batch, corners)
+    tags = coarse[:, k:].unflatten(1, (k, 2)) + places(SIZE // 4)
+    maps = Maps((coarse[:, :k], fine), (4, 2), tags, 4)
     weights = [
         cell_weights(batch["valid"][:, 0] > 0, batch["labeled"] > 0, (h.shape[2], h.shape[3]))
-        for h in heatmaps
+        for h in targets.heatmaps
     ]
-    rule = LossRule(foreground=FOREGROUND * max(0, 1 - share / 0.6))
-    return HEAT * pose_losses(Maps(heatmaps, strides, tags, 4), targets, tuple(weights), rule).total
+    weights[1] = windows(weights[1], corners, 2)
+    heatmaps = (targets.heatmaps[0], windows(targets.heatmaps[1], corners, 2))
+    rule = LossRule(foreground=extra)
+    return HEAT * pose_losses(maps, targets._replace(heatmaps=heatmaps), tuple(weights), rule).total
+
+
+def hot_corners(heat: Tensor) -> list[Corner]:
+    """A window for each (K, H, W), most likely about a keypoint."""
+    side = 4
+    hot = F.max_pool2d(heat.amax(dim=1, keepdim=True), side).flatten(1) ** 2
+    at = torch.multinomial(hot + 1e-6, 1)[:, 0]
+    place = torch.stack((at // (heat.shape[3] // side), at % (heat.shape[3] // side)), dim=1)
+    corner = place * side - WINDOW // 2 + torch.randint(-side, 2 * side, place.shape)
+    return [(y, x) for y, x in corner.clamp(0, heat.shape[2] - WINDOW).tolist()]
+
+
+def windows(maps: Tensor, corners: list[Corner], finer: int = 1) -> Tensor:
+    """The windows of maps with `finer` times the cells of stride 4."""
+    side = finer * WINDOW
+    cut = [
+        one[:, finer * y : finer * y + side, finer * x : finer * x + side]
+        for one, (y, x) in zip(maps, corners, strict=True)
+    ]
+    return torch.stack(cut).contiguous(memory_format=torch.channels_last)
 
 
 if __name__ == "__main__":
