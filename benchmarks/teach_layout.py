@@ -1,6 +1,6 @@
 """A network of the published layout that learns on a CPU: P's trunk, a new head, PM as teacher.
 
-    python benchmarks/teach_layout.py --data FOLDER:SPLIT [FOLDER:SPLIT ...] --output DIR
+    python -m benchmarks.teach_layout --data FOLDER:SPLIT [FOLDER:SPLIT ...] --output DIR
         [--teacher pm] [--crops 8000] [--steps 3000] [--labels]
 
 The trunk (models/from_pyramid.py) stays as it is. So what it puts out is computed once for each
