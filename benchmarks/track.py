@@ -1,6 +1,6 @@
 """Ids on generated clips: our tracker against greedy matching by IoU and by OKS.
 
-    python benchmarks/track.py [--clips 10] [--first-seed 0] [--model] [--time]
+    python -m benchmarks.track [--clips 10] [--first-seed 0] [--model] [--time]
 
 People walk, cross, hide one another, leave and come back (data/walking.py). By default trackers are
 given the true poses made imperfect (data/disturb.py), so that they are judged and no network;
