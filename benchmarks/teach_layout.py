@@ -1,7 +1,7 @@
 """A network of the published layout that learns on a CPU: P's trunk, a new head, PM as teacher.
 
     python -m benchmarks.teach_layout --data FOLDER:SPLIT [FOLDER:SPLIT ...] --output DIR
-        [--teacher pm] [--crops 8000] [--steps 3000] [--labels]
+        [--teacher pm] [--crops 8000] [--steps 3000] [--targets both|labels|teacher]
 
 The trunk (models/from_pyramid.py) stays as it is. So what it puts out is computed once for each
 crop and kept in DIR/kept, with the teacher's heatmaps and positional tags, about a megabyte a crop.
@@ -9,8 +9,9 @@ Only the last block's projection and the head are trained, on what is kept, in a
 of whole steps. Both parts go on where they were stopped. At the end DIR/litepose.safetensors is a
 model for every command: `litepose evaluate --model DIR/litepose.safetensors --crops 0 ...`.
 
---labels: by the labels alone and in as many steps, to see what the teacher adds; the crops of a
-run with a teacher are taken if they are there
+--targets: what the head learns from. `labels` and `teacher` alone show what either adds; `both`
+takes whichever is hotter, with the teacher's peaks made as wide as those of the labels. The crops
+that are kept serve all three.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +68,7 @@ def main() -> None:
     parser.add_argument("--teacher", default="litepose-pm")
     parser.add_argument("--crops", type=int, default=8000)
     parser.add_argument("--steps", type=int, default=3000, help=f"of {BATCH * TOGETHER} crops")
-    parser.add_argument("--labels", action="store_true", help="without the teacher")
+    parser.add_argument("--targets", choices=list(LOSSES), default="both")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
@@ -92,7 +94,9 @@ def main() -> None:
         decode=DecodeSettings(heat_threshold=0.1, tag_threshold=1.4),
         source=f"Trunk of {info.name}; head taught by {options.teacher}. {info.source}",
     )
-    teach(Student(network), kept, options.steps, options.output / "state.pt", options.labels)
+    teach(
+        Student(network), kept, options.steps, options.output / "state.pt", LOSSES[options.targets]
+    )
     path = options.output / "litepose.safetensors"
     save_checkpoint(path, network.eval(), info)
     print(f"written: {path}")
@@ -162,7 +166,7 @@ def keep(kept: Kept, loader: Loader, network: LitePose, teacher: Network) -> Non
     bar.clear()
 
 
-def teach(student: Student, kept: Kept, steps: int, state: Path, by_labels: bool) -> None:
+def teach(student: Student, kept: Kept, steps: int, state: Path, loss_of: LossOf) -> None:
     """Train, or go on with a training that was stopped; the averaged weights are left behind."""
     trained = student.trained
     optimizer = torch.optim.AdamW(trained.parameters(), RATE, weight_decay=WEIGHT_DECAY)
@@ -180,7 +184,7 @@ def teach(student: Student, kept: Kept, steps: int, state: Path, by_labels: bool
         for group in optimizer.param_groups:
             group["lr"] = rate
         extra = FOREGROUND * max(0, 1 - share / 0.6)
-        loss = (label_loss if by_labels else teacher_loss)(student, batch, extra)
+        loss = loss_of(student, batch, extra)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained.parameters(), 5)
@@ -226,6 +230,42 @@ def label_loss(student: Student, batch: dict[str, Tensor], extra: float) -> Tens
     heatmaps = (targets.heatmaps[0], windows(targets.heatmaps[1], corners, 2))
     rule = LossRule(foreground=extra)
     return HEAT * pose_losses(maps, targets._replace(heatmaps=heatmaps), tuple(weights), rule).total
+
+
+def loss_of_both(student: Student, batch: dict[str, Tensor], extra: float) -> Tensor:
+    """Who is not labeled has the teacher's heat; whom it misses, that of the labels."""
+    points, k, seen = batch["keypoints"], batch["labeled"].shape[1], batch["heat"].float() / 255
+    targets = make_targets(points[..., :2], points[..., 2], (SIZE, SIZE), (4, 2))
+    heat = torch.maximum(targets.heatmaps[0], widened(seen, LABEL_SIGMA))
+    finer = torch.maximum(targets.heatmaps[1], widened(upsample(seen), LABEL_SIGMA, 2))
+    corners = hot_corners(heat)
+    coarse, fine = student(batch, corners)
+    finer = windows(finer, corners, 2)
+    tags = coarse[:, k:].unflatten(1, (k, 2))
+    maps = Maps((coarse[:, :k], fine), (4, 2), tags + places(SIZE // 4), 4)
+    every = tuple(torch.ones_like(h) for h in (heat, finer))
+    rule = LossRule(foreground=extra)
+    loss = pose_losses(maps, targets._replace(heatmaps=(heat, finer)), every, rule).total
+    taught = teacher_tag_loss(tags, batch["tag"].unflatten(1, (k, 2)) * TAG_STEP, seen)
+    return HEAT * loss + taught.mean() / 2
+
+
+LABEL_SIGMA, TEACHER_SIGMA = 2.0, 1.15  # cells of the labels' peaks, and of PM's at stride 4
+LossOf = Callable[[Student, dict[str, Tensor], float], Tensor]
+LOSSES: dict[str, LossOf] = {"both": loss_of_both, "labels": label_loss, "teacher": teacher_loss}
+
+
+def widened(heat: Tensor, sigma: float, finer: int = 1) -> Tensor:
+    """Peaks of TEACHER_SIGMA * finer cells made `sigma` wide, and as high as before."""
+    narrow = TEACHER_SIGMA * finer
+    if narrow >= sigma:
+        return heat
+    blur, reach = math.sqrt(sigma**2 - narrow**2), math.ceil(3 * sigma)
+    along = torch.exp(-(torch.arange(-reach, reach + 1) ** 2) / (2 * blur**2))
+    along = (along / along.sum()).expand(heat.shape[1], 1, 1, -1)
+    wide = F.conv2d(heat, along, padding=(0, reach), groups=len(along))
+    wide = F.conv2d(wide, along.transpose(2, 3), padding=(reach, 0), groups=len(along))
+    return (wide * (sigma / narrow) ** 2).clamp(0, 1)
 
 
 def hot_corners(heat: Tensor) -> list[Corner]:

@@ -54,10 +54,22 @@ def test_the_head_learns_and_the_trunk_stays(drawn, tmp_path, monkeypatch) -> No
         teach(drawn, tmp_path, 3, monkeypatch, "--crops", "16")
 
 
-def test_labels_alone(drawn, tmp_path, monkeypatch) -> None:
-    torch.manual_seed(0)
-    taught = teach(drawn, tmp_path, 1, monkeypatch)
-    (tmp_path / "state.pt").unlink()
-    alone = teach(drawn, tmp_path, 1, monkeypatch, "--labels")
-    name = "head.coarse.deep.project.weight"
-    assert alone[name].shape == taught[name].shape and not torch.equal(alone[name], taught[name])
+def test_targets_differ(drawn, tmp_path, monkeypatch) -> None:
+    learned = []
+    for targets in ("both", "labels", "teacher"):
+        (tmp_path / "state.pt").unlink(missing_ok=True)
+        state = teach(drawn, tmp_path, 1, monkeypatch, "--targets", targets)
+        learned.append(state["head.coarse.deep.project.weight"])
+        assert learned[-1].isfinite().all()
+    assert not torch.equal(learned[0], learned[1]) and not torch.equal(learned[1], learned[2])
+
+
+def test_widened_peaks_are_those_of_labels() -> None:
+    def peak(sigma: float) -> torch.Tensor:
+        along = torch.exp(-((torch.arange(32.0) - 15) ** 2) / (2 * sigma**2))
+        return 0.5 * along[:, None] * along
+
+    heat = torch.stack((peak(teach_layout.TEACHER_SIGMA), torch.zeros(32, 32)))[None]
+    wide = teach_layout.widened(heat, 2.0)
+    assert torch.allclose(wide[0, 0], peak(2.0), atol=1e-3) and not wide[0, 1].any()
+    assert teach_layout.widened(heat, 2.0, finer=2) is heat
