@@ -75,9 +75,9 @@ def test_pickled_code_in_a_state_is_not_run(people, tmp_path):
 
 
 def test_a_state_of_a_program_with_fewer_losses_is_read():
-    assert Progress(loss_sums=[1.0, 2.0]).loss_sums == [1.0, 2.0, 0.0, 0.0, 0.0, 0.0]
-    with pytest.raises(LitePoseError, match="a run has 6 sums; got 7"):
-        Progress(loss_sums=[0.0] * 7)
+    assert Progress(loss_sums=[1.0, 2.0]).loss_sums == [1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    with pytest.raises(LitePoseError, match="a run has 7 sums; got 8"):
+        Progress(loss_sums=[0.0] * 8)
 
 
 @pytest.mark.slow
