@@ -1,7 +1,7 @@
-"""A network of the published layout that learns on a CPU: P's trunk, a new head, PM as teacher.
+"""A network of the published layout that learns on a CPU: P's trunk and a new head.
 
     python -m benchmarks.teach_layout --data FOLDER:SPLIT [FOLDER:SPLIT ...] --output DIR
-        [--teacher pm] [--crops 8000] [--steps 3000] [--targets both|labels|teacher]
+        [--teacher pm] [--crops 8000] [--steps 3000] [--targets labels|teacher|both]
 
 The trunk (models/from_pyramid.py) stays as it is. So what it puts out is computed once for each
 crop and kept in DIR/kept, with the teacher's heatmaps and positional tags, about a megabyte a crop.
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--teacher", default="litepose-pm")
     parser.add_argument("--crops", type=int, default=8000)
     parser.add_argument("--steps", type=int, default=3000, help=f"of {BATCH * TOGETHER} crops")
-    parser.add_argument("--targets", choices=list(LOSSES), default="both")
+    parser.add_argument("--targets", choices=list(LOSSES), default="labels")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)

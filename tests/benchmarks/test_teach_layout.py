@@ -27,7 +27,7 @@ def drawn(tmp_path_factory) -> Path:
 
 def teach(drawn: Path, output: Path, steps: int, monkeypatch, *more: str) -> dict:
     words = ["--data", f"{drawn}:train", "--output", str(output), "--teacher", "p"]
-    words += ["--crops", "32", "--steps", str(steps), *more]
+    words += ["--crops", "32", "--steps", str(steps), *(more or ("--targets", "both"))]
     monkeypatch.setattr(sys, "argv", ["teach_layout.py", *words])
     teach_layout.main()
     network, info = load_checkpoint(output / "litepose.safetensors")
