@@ -94,12 +94,6 @@ class Kept:
             yield waiting.get()
 
 
-def places(cells: int) -> Tensor:
-    """(2, H, W) tags that are just the place of a cell of stride 4."""
-    along = torch.arange(cells) * (4 / 32)
-    return torch.stack((along.expand(cells, cells), along[:, None].expand(cells, cells)))
-
-
 def labels_of(batch: Batch) -> np.ndarray:
     """(B, MOST_PEOPLE, K, 3) x, y, visibility."""
     both = torch.cat((batch.keypoints_xy, batch.visibility[..., None].float()), dim=-1)

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.kept_crops import BATCH, SIZE, TAG_STEP, TOGETHER, Kept, labels_of, places
+from benchmarks.kept_crops import BATCH, SIZE, TAG_STEP, TOGETHER, Kept, labels_of
 from litepose.core.maps import Maps
 from litepose.core.model_info import DecodeSettings
 from litepose.core.progress import Progress
@@ -39,8 +39,8 @@ from litepose.data.loader import Loader, LoaderSettings
 from litepose.models import zoo
 from litepose.models.checkpoint import save_checkpoint
 from litepose.models.from_pyramid import with_trunk_of
-from litepose.models.layers import fold_batch_norms, upsample
-from litepose.models.litepose import LitePose
+from litepose.models.layers import add_position, fold_batch_norms, upsample
+from litepose.models.litepose import COARSE, LitePose
 from litepose.models.network import Network
 from litepose.models.pyramid import Pyramid
 from litepose.training.losses import (
@@ -51,6 +51,7 @@ from litepose.training.losses import (
     teacher_tag_loss,
 )
 from litepose.training.objective import normalized
+from litepose.training.optimizer import average_weights, update_average
 from litepose.training.targets import make_targets
 
 CROPS = AugmentSettings(rotation=10, scale=(0.6, 1.5), shift=0.15, flip=0.5)
@@ -153,7 +154,7 @@ def keep(kept: Kept, loader: Loader, network: LitePose, teacher: Network) -> Non
         pixels = normalized(batch.images, info.input)
         maps = teacher(pixels)
         features = student.trunk(pixels)
-        shift = (maps.tags - places(maps.tags.shape[-1])) / TAG_STEP
+        shift = (maps.tags - add_position(torch.zeros_like(maps.tags), COARSE)) / TAG_STEP
         rows = {f"f{i}": f for i, f in enumerate(features, 1)}
         rows |= {"image": batch.images, "heat": (maps.heatmaps[0] * 255).round()}
         rows |= {"valid": batch.valid_mask[:, None]}
@@ -170,11 +171,12 @@ def teach(student: Student, kept: Kept, steps: int, state: Path, loss_of: LossOf
     """Train, or go on with a training that was stopped; the averaged weights are left behind."""
     trained = student.trained
     optimizer = torch.optim.AdamW(trained.parameters(), RATE, weight_decay=WEIGHT_DECAY)
-    average = {name: value.clone() for name, value in trained.state_dict().items()}
+    average = average_weights(trained)
     begin = 0
     if state.exists():
         old = torch.load(state, weights_only=True)
-        begin, average = old["step"], old["average"]
+        begin = old["step"]
+        average.load_state_dict(old["average"])
         trained.load_state_dict(old["trained"])
         optimizer.load_state_dict(old["optimizer"])
     bar, saved = Progress(steps, "steps", done=begin), time.monotonic()
@@ -189,18 +191,16 @@ def teach(student: Student, kept: Kept, steps: int, state: Path, loss_of: LossOf
         loss.backward()
         nn.utils.clip_grad_norm_(trained.parameters(), 5)
         optimizer.step()
-        for name, value in trained.state_dict().items():
-            if value.is_floating_point():
-                average[name].lerp_(value, 1 - min(EMA, (step + 1) / (step + 10)))
+        update_average(average, trained, EMA, step)
         bar.step(step + 1, f"loss {loss.item():.3f}")
         if time.monotonic() - saved > 60 or step + 1 == steps:
             saved = time.monotonic()
             torch.save(
-                {"step": step + 1, "average": average, "trained": trained.state_dict(),
+                {"step": step + 1, "average": average.state_dict(), "trained": trained.state_dict(),
                  "optimizer": optimizer.state_dict()}, state,
             )  # fmt: skip
     bar.clear()
-    trained.load_state_dict(average)
+    trained.load_state_dict(average.module.state_dict())
 
 
 def teacher_loss(student: Student, batch: dict[str, Tensor], extra: float) -> Tensor:
@@ -220,7 +220,7 @@ def label_loss(student: Student, batch: dict[str, Tensor], extra: float) -> Tens
     targets = make_targets(points[..., :2], points[..., 2], (SIZE, SIZE), (4, 2))
     corners = hot_corners(targets.heatmaps[0])
     coarse, fine = student(batch, corners)
-    tags = coarse[:, k:].unflatten(1, (k, 2)) + places(SIZE // 4)
+    tags = add_position(coarse[:, k:].unflatten(1, (k, 2)), COARSE)
     maps = Maps((coarse[:, :k], fine), (4, 2), tags, 4)
     weights = [
         cell_weights(batch["valid"][:, 0] > 0, batch["labeled"] > 0, (h.shape[2], h.shape[3]))
@@ -242,7 +242,7 @@ def loss_of_both(student: Student, batch: dict[str, Tensor], extra: float) -> Te
     coarse, fine = student(batch, corners)
     finer = windows(finer, corners, 2)
     tags = coarse[:, k:].unflatten(1, (k, 2))
-    maps = Maps((coarse[:, :k], fine), (4, 2), tags + places(SIZE // 4), 4)
+    maps = Maps((coarse[:, :k], fine), (4, 2), add_position(tags, COARSE), 4)
     every = tuple(torch.ones_like(h) for h in (heat, finer))
     rule = LossRule(foreground=extra)
     loss = pose_losses(maps, targets._replace(heatmaps=(heat, finer)), every, rule).total
