@@ -1,12 +1,18 @@
-"""Ground truth and results made from random numbers, in COCO's form."""
+"""Ground truth and results from random numbers, in COCO's form; a dataset and a model of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from litepose.core.model_info import InputRule, ModelInfo
+from litepose.core.poses import Poses
 from litepose.core.skeleton import COCO17, Skeleton
+from litepose.data.coco import Record, records_of
+from litepose.data.datasets import UnreadableImageError
+from litepose.data.sample import Sample
 
 
 class Scene(NamedTuple):
@@ -73,3 +79,57 @@ def make_scene(
                 )
     category = {"id": 1, "name": "person", "keypoints": list(skeleton.keypoints), "skeleton": []}
     return Scene({"images": images, "annotations": annotations, "categories": [category]}, results)
+
+
+IMAGES = 12
+INFO = ModelInfo("stand-in", COCO17, InputRule(256))
+
+
+class Drawer:
+    """A dataset in memory; image i is filled with the gray i, so that the model knows it."""
+
+    def __init__(self, skeleton: Skeleton = COCO17, unreadable: Sequence[int] = ()) -> None:
+        self.truth, self.results = make_scene(IMAGES, 3, skeleton)
+        self.skeleton: Skeleton = skeleton
+        self.records: Sequence[Record] = records_of(self.truth, skeleton)[1]
+        self.unreadable = unreadable
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        if index in self.unreadable:
+            raise UnreadableImageError("the file is cut off")
+        record = self.records[index]
+        w, h = record.image_wh
+        return Sample(
+            image=np.full((h, w, 3), index, np.uint8),
+            keypoints_xy=record.keypoints_xy,
+            visibility=record.visibility,
+            areas=record.areas,
+            valid_mask=np.ones((h, w), bool),
+            labeled=np.ones(self.skeleton.num_keypoints, bool),
+            image_id=record.image_id,
+            people_complete=record.people_complete,
+        )
+
+
+class StandIn:
+    """Answers with the scene's results; Ctrl-C is pressed at image `stop_at`."""
+
+    info: ModelInfo = INFO
+
+    def __init__(self, dataset: Drawer, stop_at: int | None = None) -> None:
+        self.dataset, self.stop_at = dataset, stop_at
+        self.predicted: list[int] = []
+
+    def predict(self, source: Any, **options: Any) -> Poses:
+        assert options == {
+            "flip_test": False, "scales": (1.0,), "views": None, "crops": 0, "threshold": 0.0,
+        }  # fmt: skip
+        index = int(source[0, 0, 0])
+        if index == self.stop_at:
+            raise KeyboardInterrupt
+        self.predicted.append(index)
+        own = [r for r in self.dataset.results if r["image_id"] == index + 1]
+        return Poses.from_coco(own, COCO17)

@@ -6,78 +6,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from tests.evaluation.evaluation_scene import make_scene
+from tests.evaluation.evaluation_scene import IMAGES, INFO, Drawer, StandIn
 
 from litepose.core import temporary
 from litepose.core.errors import LitePoseError
-from litepose.core.model_info import InputRule, ModelInfo
-from litepose.core.poses import Poses
-from litepose.core.skeleton import COCO17, CROWDPOSE14, Skeleton
-from litepose.data.coco import Record, records_of
-from litepose.data.datasets import UnreadableImageError
-from litepose.data.sample import Sample
+from litepose.core.skeleton import COCO17, CROWDPOSE14
 from litepose.evaluation.evaluator import EvaluateOptions, evaluate
 from litepose.evaluation.metrics import coco_ap
 from litepose.models.model_file import ModelFile
 
-IMAGES = 12
-INFO = ModelInfo("stand-in", COCO17, InputRule(256))
 QUICK = EvaluateOptions(resamples=20)
-
-
-class Drawer:
-    """A dataset in memory; image i is filled with the gray i, so that the model knows it."""
-
-    def __init__(self, skeleton: Skeleton = COCO17, unreadable: Sequence[int] = ()) -> None:
-        self.truth, self.results = make_scene(IMAGES, 3, skeleton)
-        self.skeleton: Skeleton = skeleton
-        self.records: Sequence[Record] = records_of(self.truth, skeleton)[1]
-        self.unreadable = unreadable
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, index: int) -> Sample:
-        if index in self.unreadable:
-            raise UnreadableImageError("the file is cut off")
-        record = self.records[index]
-        w, h = record.image_wh
-        return Sample(
-            image=np.full((h, w, 3), index, np.uint8),
-            keypoints_xy=record.keypoints_xy,
-            visibility=record.visibility,
-            areas=record.areas,
-            valid_mask=np.ones((h, w), bool),
-            labeled=np.ones(self.skeleton.num_keypoints, bool),
-            image_id=record.image_id,
-            people_complete=record.people_complete,
-        )
-
-
-class StandIn:
-    """Answers with the scene's results; Ctrl-C is pressed at image `stop_at`."""
-
-    info: ModelInfo = INFO
-
-    def __init__(self, dataset: Drawer, stop_at: int | None = None) -> None:
-        self.dataset, self.stop_at = dataset, stop_at
-        self.predicted: list[int] = []
-
-    def predict(self, source: Any, **options: Any) -> Poses:
-        assert options == {
-            "flip_test": False, "scales": (1.0,), "views": None, "crops": 0, "threshold": 0.0,
-        }  # fmt: skip
-        index = int(source[0, 0, 0])
-        if index == self.stop_at:
-            raise KeyboardInterrupt
-        self.predicted.append(index)
-        own = [r for r in self.dataset.results if r["image_id"] == index + 1]
-        return Poses.from_coco(own, COCO17)
 
 
 def test_report_files_and_numbers_agree(tmp_path: Path) -> None:
