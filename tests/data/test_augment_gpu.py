@@ -12,6 +12,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.skeleton import COCO17
 from litepose.data.augment import AugmentSettings
 from litepose.data.augment_gpu import DeviceLoader, to_device
+from litepose.data.datasets import Mixture
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.data.pack import PackSettings, pack
 from litepose.data.packed import PackedDataset
@@ -60,8 +61,10 @@ def packed(drawn, tmp_path_factory):
 
 
 def both(packed, changes, settings):
-    one = list(Loader(packed, changes, settings).epoch(2, 1))
-    other = list(DeviceLoader(to_device(packed, "cpu"), changes, settings).epoch(2, 1))
+    parts = [(packed, 1), (PackedDataset(packed.pieces[0].path), 2)]
+    one = list(Loader(Mixture(parts, 20), changes, settings).epoch(2, 1))
+    stored = [(to_device(part, "cpu"), share) for part, share in parts]
+    other = list(DeviceLoader(stored, changes, settings, 20).epoch(2, 1))
     assert len(one) == len(other) > 0
     return zip(one, other, strict=True)
 
@@ -103,7 +106,7 @@ def test_geometry_agrees_within_half_a_pixel(packed, tmp_path):
 
 def test_the_last_small_batch_and_ranks(packed):
     settings = LoaderSettings(5, 64, shuffle=False)
-    images = to_device(packed, "cpu")
+    images = [(to_device(packed, "cpu"), 1)]
     loader = DeviceLoader(images, AugmentSettings.none(), settings)
     assert [len(b.images) for b in loader.epoch(0)] == [5, 5, 2]
     beyond = DeviceLoader(images, AugmentSettings.none(), replace(settings, world=3, rank=2))
@@ -114,4 +117,6 @@ def test_the_last_small_batch_and_ranks(packed):
 
 def test_a_mosaic_is_refused(packed):
     with pytest.raises(LitePoseError, match="mosaic"):
-        DeviceLoader(to_device(packed, "cpu"), AugmentSettings(mosaic=0.5), LoaderSettings(2, 64))
+        DeviceLoader(
+            [(to_device(packed, "cpu"), 1)], AugmentSettings(mosaic=0.5), LoaderSettings(2, 64)
+        )

@@ -13,6 +13,7 @@ from litepose.core.skeleton import COCO17, LSP14, Skeleton
 from litepose.data.datasets import Mixture, UnreadableImageError
 from litepose.data.pack import MAGIC, PackSettings, pack, shrink_sample
 from litepose.data.packed import PackedDataset
+from litepose.data.pseudo_people import WithPseudoPeople
 
 
 def same_people(one, other):
@@ -33,6 +34,35 @@ def test_a_plain_pack_returns_the_same_samples(drawn, tmp_path):
         same_people(packed[i], wanted)
     assert not all(packed[i].valid_mask.all() for i in range(12))
     assert [p.name for p in tmp_path.iterdir()] == ["a.lpc"]
+
+
+def test_people_found_by_a_model_are_kept_with_their_confidence(drawn, tmp_path):
+    at = next(i for i in range(12) if len(drawn[i].areas))
+    pose = np.concatenate([drawn[at].keypoints_xy[0] + 500, np.full((17, 1), 0.4)], axis=1)
+    pose[3, 2] = 0
+    people = WithPseudoPeople(drawn, {drawn.records[at].image_id: pose[None].astype(np.float32)})
+    pack(people, tmp_path / "a.lpc", PackSettings(short_side=48))
+    packed, labeled = PackedDataset(tmp_path / "a.lpc"), len(drawn[at].areas)
+    same_people(packed[at], shrink_sample(people[at], 48))
+    confidence = packed[at].confidence
+    assert (confidence[:labeled] == 1).all()
+    assert confidence[labeled] == pytest.approx(pose[:, 2])
+    assert packed.records[at].annotation_ids[labeled] == -1
+    assert all(packed[i].confidence is None for i in range(12) if i != at)
+    mapped = PackedDataset(tmp_path / "a.lpc", LSP14)[at].confidence
+    known = LSP14.mapping_from(COCO17)
+    assert np.array_equal(mapped[:, known >= 0], confidence[:, known[known >= 0]])
+
+
+def test_packs_without_confidence_open_as_before(drawn, tmp_path):
+    path = tmp_path / "a.lpc"
+    pack(drawn, path, PackSettings(short_side=48))
+    data = path.read_bytes()
+    header_at = int.from_bytes(data[8:16], "little")
+    header = json.loads(data[header_at:])
+    del header["arrays"]["confidence"]
+    path.write_bytes(data[:header_at] + json.dumps(header).encode())
+    assert PackedDataset(path)[0].confidence is None
 
 
 def test_records_are_kept_for_evaluation(drawn, tmp_path):

@@ -25,6 +25,7 @@ LEAST = {
     "model": {"name": "tiny"},
     "data": {"train": [{"split": "train"}], "val": {"split": "val"}},
 }
+ON_DEVICE = {"train": [{"packed": "a.lpc"}], "val": {"split": "val"}, "on_device": True}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -88,7 +89,9 @@ def test_all_mistakes_are_in_one_message():
         ({"model": {}}, "needs a name"),
         ({"loss": {"dense_weight": 1.0}}, "need a teacher"),
         ({"loss": {"teacher_tag_weight": 1.0}}, "needs a teacher.model"),
-        ({"data": {**LEAST["data"], "on_device": True}}, "one packed training source"),
+        ({"data": {**LEAST["data"], "on_device": True}}, "needs packed training sources"),
+        ({"data": ON_DEVICE, "augment": {"mosaic": 0.5}}, "takes no mosaic"),
+        ({"data": ON_DEVICE, "augment": {"person_px": [9, 99]}}, "takes no augment.person_px"),
         ({"data": {"train": [{}], "val": {"split": "val"}}}, "give one of split"),
         ({"augment": {"flip": 2.0}}, "flip must lie in 0..1"),
     ],

@@ -1,4 +1,4 @@
-"""Augmentation on the device, with a whole packed dataset in the device's memory.
+"""Augmentation on the device, with whole packed datasets in the device's memory.
 
 Random choices and people come from augment.py and loader.py, so a run gets the same images as from
 the loader. Only pixels are warped on the device: the batch's images are placed on one canvas, and
@@ -7,7 +7,7 @@ each is sampled through its affine (grid_sample). A mosaic is not supported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -27,6 +27,7 @@ from litepose.data.augment import (
     patch_boxes,
     to_input,
 )
+from litepose.data.datasets import Mixture
 from litepose.data.loader import (
     LoaderSettings,
     batch_places,
@@ -53,35 +54,46 @@ class DeviceImages:
         except RuntimeError as exc:  # out of memory; the message depends on the device
             size = f"{self.starts[-1] / 2**30:.1f} GiB of images"
             raise LitePoseError(f"{size} do not fit on {self.device}: {exc}") from None
-        for i in range(len(packed)):
-            image = torch.from_numpy(packed.image(i).copy().reshape(-1))
-            self.pixels[self.starts[i] : self.starts[i + 1]] = image.to(self.device)
+        with ThreadPoolExecutor() as pool:  # decoding needs no interpreter lock
+            for i, image in enumerate(pool.map(packed.image, range(len(packed)))):
+                pixels = torch.from_numpy(image.copy().reshape(-1))
+                self.pixels[self.starts[i] : self.starts[i + 1]] = pixels.to(self.device)
         self.mask_bits = {
             i: torch.from_numpy(bits.copy()).to(self.device)
             for i in range(len(packed))
             if len(bits := packed.mask_bits(i))
         }
 
-    def canvas(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (B, 3, H, W) float32 and masks (B, 1, H, W) float32, each in the top left."""
-        width = max(self.sizes_wh[i][0] for i in indices)
-        height = max(self.sizes_wh[i][1] for i in indices)
-        shape = (len(indices), height, width)
-        pixels = torch.zeros((*shape, 3), dtype=torch.uint8, device=self.device)
-        masks = torch.zeros(shape, dtype=torch.uint8, device=self.device)
-        for b, i in enumerate(indices):
-            w, h = self.sizes_wh[i]
-            stored = self.pixels[self.starts[i] : self.starts[i + 1]]
-            pixels[b, :h, :w] = stored.view(h, w, 3)
-            masks[b, :h, :w] = self._mask(i, w, h)
-        return pixels.permute(0, 3, 1, 2).float(), masks[:, None].float()
+    def image(self, index: int) -> torch.Tensor:
+        """(H, W, 3) uint8"""
+        w, h = self.sizes_wh[index]
+        return self.pixels[self.starts[index] : self.starts[index + 1]].view(h, w, 3)
 
-    def _mask(self, index: int, w: int, h: int) -> torch.Tensor | int:
+    def mask(self, index: int) -> torch.Tensor | int:
+        """(H, W) uint8, or 1 where every pixel is valid"""
+        w, h = self.sizes_wh[index]
         bits = self.mask_bits.get(index)
         if bits is None:
             return 1
         places = torch.arange(7, -1, -1, dtype=torch.uint8, device=self.device)
         return ((bits[:, None] >> places) & 1).reshape(-1)[: w * h].view(h, w)
+
+
+Place = tuple[DeviceImages, int]  # an image: where it lies, and its index there
+
+
+def canvas(places: Sequence[Place]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (B, 3, H, W) float32 and masks (B, 1, H, W) float32, each in the top left."""
+    width = max(images.sizes_wh[i][0] for images, i in places)
+    height = max(images.sizes_wh[i][1] for images, i in places)
+    shape, device = (len(places), height, width), places[0][0].device
+    pixels = torch.zeros((*shape, 3), dtype=torch.uint8, device=device)
+    masks = torch.zeros(shape, dtype=torch.uint8, device=device)
+    for b, (images, i) in enumerate(places):
+        w, h = images.sizes_wh[i]
+        pixels[b, :h, :w] = images.image(i)
+        masks[b, :h, :w] = images.mask(i)
+    return pixels.permute(0, 3, 1, 2).float(), masks[:, None].float()
 
 
 def to_device(packed: PackedDataset, device: torch.device | str) -> DeviceImages:
@@ -94,22 +106,31 @@ class _Plan:
     """One batch without pixels: drawn and computed on the CPU while the device is busy."""
 
     size_wh: tuple[int, int]
-    indices: list[int]
+    places: list[Place]
     people: list[Sample]
     affines: list[Affine]
     drawn: list[Draw]
 
 
 class DeviceLoader:
-    """Like `Loader`, for images on a device: `epoch(epoch, start_batch)` yields Batches there."""
+    """Like `Loader` of a `Mixture`, for images on a device: `epoch(epoch, start_batch)` yields
+    Batches there. parts: images and their share of an epoch of `length` images."""
 
     def __init__(
-        self, images: DeviceImages, augmentation: AugmentSettings, settings: LoaderSettings
+        self,
+        parts: Sequence[tuple[DeviceImages, float]],
+        augmentation: AugmentSettings,
+        settings: LoaderSettings,
+        length: int | None = None,
     ) -> None:
-        if augmentation.mosaic:
-            raise LitePoseError("a mosaic cannot be made on the device; set mosaic to 0")
-        self.images = images
-        self.dataset = images.packed
+        """Raises LitePoseError for what cannot be done on the device."""
+        if augmentation.mosaic or augmentation.person_px != AugmentSettings.person_px:
+            raise LitePoseError(
+                "neither a mosaic nor person_px is made on the device; set mosaic to 0 and leave"
+                " person_px out"
+            )
+        self.parts = [images for images, _ in parts]
+        self.dataset = Mixture([(images.packed, share) for images, share in parts], length)
         self.augmentation = augmentation
         self.settings = settings
         self.unreadable: dict[int, str] = {}
@@ -132,15 +153,15 @@ class DeviceLoader:
         size_wh = self.settings.size_wh(number)
         plan = _Plan(size_wh, [], [], [], [])
         for place in batch_places(self.settings, number, len(order)):
-            index = int(order[place])
-            record = self.dataset.records[index]
+            part, index = self.dataset.find(int(order[place]))
+            images = self.parts[part]
             rng, _ = sample_rng(self.settings, self.augmentation, epoch, place)
             drawn = draw(self.augmentation, rng)
-            affine = to_input(drawn, self.augmentation, record.image_wh, size_wh)
+            affine = to_input(drawn, self.augmentation, images.sizes_wh[index], size_wh)
             flip_index = self.dataset.skeleton.flip_index if drawn.mirrored else None
-            people = move_people(self.dataset.people(index), affine, size_wh, flip_index)
+            people = move_people(images.packed.people(index), affine, size_wh, flip_index)
             boxes = patch_boxes(drawn, size_wh)
-            plan.indices.append(index)
+            plan.places.append((images, index))
             plan.people.append(replace(people, visibility=hide_under(people, boxes)))
             plan.affines.append(affine)
             plan.drawn.append(drawn)
@@ -149,11 +170,12 @@ class DeviceLoader:
     def _batch(self, plan: _Plan) -> Batch:
         size = plan.size_wh[0]
         k = self.dataset.skeleton.num_keypoints
-        if not plan.indices:
-            empty = torch.zeros((0, 3, size, size), dtype=torch.uint8, device=self.images.device)
+        if not plan.places:
+            device = self.parts[0].device
+            empty = torch.zeros((0, 3, size, size), dtype=torch.uint8, device=device)
             coarse = empty[:, 0, ::MAP_STRIDE, ::MAP_STRIDE].bool()
             return collate_people([], k, empty, coarse)
-        pixels, masks = self.images.canvas(plan.indices)
+        pixels, masks = canvas(plan.places)
         images = warp_batch(pixels, plan.affines, size)
         valid = warp_batch(masks, plan.affines, size)
         images = recolor(images, plan.drawn)

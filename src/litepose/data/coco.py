@@ -41,6 +41,7 @@ class Record:
 
     keypoints_xy (N, K, 2) float32 in pixels of the image; visibility (N, K) uint8;
     areas (N,) float32; boxes_xywh (N, 4) float32; annotation_ids (N,) int64.
+    confidence: (N, K) float32 in [0, 1], of people found by a model; None for labels, all 1
     `crowd_index` is CrowdPose's measure of overlap in [0, 1], None elsewhere.
     """
 
@@ -55,6 +56,7 @@ class Record:
     ignored: tuple[Region, ...] = ()
     people_complete: bool = True
     crowd_index: float | None = None
+    confidence: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.areas)

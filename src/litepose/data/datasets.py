@@ -185,8 +185,13 @@ class Mixture:
         return int(self.starts[-1])
 
     def __getitem__(self, index: int) -> Sample:
+        part, at = self.find(index)
+        return self.datasets[part][at]
+
+    def find(self, index: int) -> tuple[int, int]:
+        """The dataset with an image, and its index there."""
         part = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return self.datasets[part][index - int(self.starts[part])]
+        return part, index - int(self.starts[part])
 
     def draw(self, seed: int, epoch: int) -> np.ndarray:
         """(length,) indices of one epoch. A part uses all its images before it repeats one."""
@@ -262,5 +267,6 @@ def map_record(record: Record, mapping: np.ndarray) -> Record:
         areas=record.areas[seen],
         boxes_xywh=record.boxes_xywh[seen],
         annotation_ids=record.annotation_ids[seen],
+        confidence=None if record.confidence is None else record.confidence[:, mapping][seen],
         ignored=record.ignored + lost,
     )

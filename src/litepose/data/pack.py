@@ -3,7 +3,8 @@
 A file consists of 8 bytes magic, 8 bytes (little-endian) offset of the header, the images (raw RGB
 bytes, or JPEG/WebP for transport), the arrays, and the header: JSON with the skeleton and each
 array's type, shape and offset. It contains no code. Raw images are read through a memory map. A
-pack may be split into pieces `name-000.lpc`, `name-001.lpc`, ...
+pack may be split into pieces `name-000.lpc`, `name-001.lpc`, ... People found by a model
+(pseudo_people.py) have no annotation: their box is that of their keypoints, their id -1.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Affine
 from litepose.core.kinds import check_kinds
 from litepose.core.names import local_path
+from litepose.core.oks import pose_box
 from litepose.core.temporary import temporary_beside
 from litepose.data.coco import Record
 from litepose.data.datasets import PoseDataset, UnreadableImageError
@@ -35,6 +37,7 @@ MAGIC = b"LITEPACK"
 SCHEMA = 1
 SUFFIX = ".lpc"
 Encoding = Literal["raw", "jpeg", "webp"]
+NOT_ANNOTATED = -1  # the annotation id of a person found by a model
 _ALIGN = 64
 
 
@@ -207,6 +210,9 @@ class _Piece:
         crowd_index = np.nan if record.crowd_index is None else record.crowd_index
         self.names.append(record.file_name)
         boxes = np.array([r.box_xywh for r in ignored], np.float32).reshape(-1, 4)
+        found = slice(len(record), None)  # people without an annotation
+        low, high = pose_box(sample.keypoints_xy[found], sample.visibility[found])
+        confidence = sample.confidence
         row: dict[str, np.ndarray] = {
             "image_ids": np.array([sample.image_id], np.int64),
             "sizes_wh": np.array([[width, height]], np.int32),
@@ -216,8 +222,15 @@ class _Piece:
             "keypoints_xy": sample.keypoints_xy,
             "visibility": sample.visibility,
             "areas": sample.areas,
-            "boxes_xywh": record.boxes_xywh * np.tile(scale, 2).astype(np.float32),
-            "annotation_ids": record.annotation_ids,
+            "confidence": np.ones(sample.visibility.shape, np.float32)
+            if confidence is None
+            else confidence,
+            "boxes_xywh": np.concatenate(
+                [record.boxes_xywh * np.tile(scale, 2), np.vstack([low, high - low]).T]
+            ).astype(np.float32),
+            "annotation_ids": np.concatenate(
+                [record.annotation_ids, np.full(low.shape[1], NOT_ANNOTATED, np.int64)]
+            ),
             "mask_bits": masked,
             "ignored_boxes_xywh": boxes * np.tile(scale, 2).astype(np.float32),
             "ignored_areas": np.array([r.area * scale.prod() for r in ignored], np.float32),

@@ -33,6 +33,7 @@ _ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "crowd_index": ("float32", ()),
     "keypoints_xy": ("float32", ("K", 2)),
     "visibility": ("uint8", ("K",)),
+    "confidence": ("float32", ("K",)),
     "areas": ("float32", ()),
     "boxes_xywh": ("float32", (4,)),
     "annotation_ids": ("int64", ()),
@@ -49,7 +50,14 @@ _ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
 # Each kind of start -> the arrays whose rows it counts.
 _COUNTED = {
     "pixels": ("pixels",),
-    "people": ("keypoints_xy", "visibility", "areas", "boxes_xywh", "annotation_ids"),
+    "people": (
+        "keypoints_xy",
+        "visibility",
+        "confidence",
+        "areas",
+        "boxes_xywh",
+        "annotation_ids",
+    ),
     "mask": ("mask_bits",),
     "ignored": ("ignored_boxes_xywh", "ignored_areas", "ignored_ids", "ignored_is_crowd"),
 }
@@ -74,6 +82,8 @@ class Piece:
         return len(self.file_names)
 
     def _array(self, name: str) -> np.ndarray:
+        if name == "confidence" and name not in self.header["arrays"]:  # of packs before 0.2
+            return np.ones(self.header["arrays"]["visibility"]["shape"], np.float32)
         place = self.header["arrays"][name]
         kind, behind = _ARRAYS[name]
         shape = tuple(int(n) for n in place["shape"])
@@ -179,6 +189,7 @@ class PackedDataset:
             labeled=(self._mapping >= 0) & piece.arrays["labeled"][at][self._mapping],
             image_id=record.image_id,
             people_complete=record.people_complete,
+            confidence=record.confidence,
         )
 
     def find(self, index: int) -> tuple[Piece, int]:
@@ -220,6 +231,7 @@ def _record(piece: Piece, at: int) -> Record:
     people = slice(*a["people_starts"][at : at + 2])
     width, height = (int(v) for v in a["sizes_wh"][at])
     crowd_index = float(a["crowd_index"][at])
+    confidence = a["confidence"][people]
     return Record(
         image_id=int(a["image_ids"][at]),
         file_name=piece.file_names[at],
@@ -234,6 +246,7 @@ def _record(piece: Piece, at: int) -> Record:
         ),
         people_complete=bool(a["people_complete"][at]),
         crowd_index=None if math.isnan(crowd_index) else crowd_index,
+        confidence=None if (confidence == 1).all() else confidence,
     )
 
 

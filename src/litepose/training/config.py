@@ -113,8 +113,8 @@ class Source(Section):
 class DataConfig(Section):
     """root: the folder of all sources; length: images per epoch, None means all;
     workers: processes that prepare images; max_unreadable: share of an epoch's images that may
-    be skipped because they cannot be read, more stop the run; on_device: the one packed training
-    source lives in the device's memory and is augmented there."""
+    be skipped because they cannot be read, more stop the run; on_device: the training sources, all
+    packed, live in the device's memory and are augmented there."""
 
     root: str = ""
     train: tuple[Source, ...]
@@ -279,11 +279,13 @@ class TrainConfig(Section):
             )
         if any(number >= len(self.data.train) for p in self.phases for number in p.sources):
             raise ValueError(f"phases.sources are numbers from 0 to {len(self.data.train) - 1}")
-        on_device = self.data.on_device
-        if on_device and (len(self.data.train) > 1 or not self.data.train[0].packed):
-            raise ValueError("data.on_device needs one packed training source and no other")
-        if on_device and (self.augment.mosaic or self.data.length):
-            raise ValueError("data.on_device takes no augment.mosaic and no data.length")
+        if self.data.on_device:
+            if not all(source.packed for source in self.data.train):
+                raise ValueError("data.on_device needs packed training sources and no others")
+            if self.augment.mosaic or any(phase.mosaic for phase in self.phases):
+                raise ValueError("data.on_device takes no mosaic")
+            if self.augment.person_px != AugmentSettings.person_px:
+                raise ValueError("data.on_device takes no augment.person_px")
         with_maps = [bool(source.teacher_maps) for source in self.data.train]
         if any(with_maps) and not all(with_maps):
             raise ValueError("give teacher_maps for every data.train source, or for none")

@@ -157,8 +157,10 @@ class Run:
     def training_loader(self, epoch: int) -> Loader | DeviceLoader:
         phase = self.config.phase(epoch)
         settings = self._loader_settings(phase.size, phase.batch_size)
-        if self.device_images is not None:
-            return DeviceLoader(self.device_images, self.config.augment, settings)
+        if self.device_images:
+            sources = phase.sources or range(len(self.device_images))
+            parts = [(self.device_images[i], self.config.data.train[i].weight) for i in sources]
+            return DeviceLoader(parts, self.config.augment, settings, self.config.data.length)
         augment = self.config.augment
         if phase.mosaic is not None:
             augment = replace(augment, mosaic=phase.mosaic)
@@ -199,11 +201,11 @@ class Run:
                 f"none of the {len(self.val_data)} validation images shows anybody with a"
                 " labeled keypoint, so nothing can be evaluated; change data.val"
             )
-        self.device_images: DeviceImages | None = None
+        self.device_images: list[DeviceImages] = []
         if data.on_device:
-            packed = self.train_data[0]
-            assert isinstance(packed, PackedDataset)
-            self.device_images = to_device(packed, self.group.device)
+            for packed in self.train_data:
+                assert isinstance(packed, PackedDataset)
+                self.device_images.append(to_device(packed, self.group.device))
         if self.group.first:
             self.group.gather(None)
 

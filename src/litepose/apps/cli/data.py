@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litepose.apps.cli.options import add_model_options, open_predictor, parse_scales
 from litepose.apps.cli.parser import number, whole
 from litepose.core.console import say, tell
 from litepose.core.packages import need
 from litepose.core.progress import Progress, status
+
+if TYPE_CHECKING:
+    from litepose.data.datasets import PoseDataset
 
 
 def add_parser(verbs: Any) -> None:
@@ -79,6 +82,12 @@ def _add_pack(tools: Any) -> None:
     parser = tools.add_parser("pack", help="write decoded images and labels to one file")
     _add_dataset(parser)
     parser.add_argument("--output", required=True, help="file ending in .lpc")
+    parser.add_argument(
+        "--people", metavar="RESULTS", help="COCO results: unlabeled people to train on as well"
+    )
+    parser.add_argument(
+        "--people-above", type=number(0, 1), default=0.3, help="their least score (default: 0.3)"
+    )
     parser.add_argument("--short-side", type=int, default=256, help="default: %(default)s")
     parser.add_argument("--encoding", default="raw", help="raw, jpeg or webp (default: raw)")
     parser.add_argument("--quality", type=int, default=90, help="quality of jpeg and webp")
@@ -92,8 +101,13 @@ def run_pack(options: argparse.Namespace) -> int:
     from litepose.data.corner_boxes import warning_of
     from litepose.data.layouts import find_dataset
     from litepose.data.pack import PackSettings, pack
+    from litepose.data.pseudo_people import WithPseudoPeople, read_people
 
-    dataset = find_dataset(options.data, options.split, skeleton=options.skeleton)
+    dataset: PoseDataset = find_dataset(options.data, options.split, skeleton=options.skeleton)
+    if options.people:
+        k = dataset.skeleton.num_keypoints
+        people = read_people(options.people, k, options.people_above)
+        dataset = WithPseudoPeople(dataset, people)
     if warning := warning_of(dataset.records, "AP"):
         say(warning)
     piece = None if options.piece_mb is None else int(options.piece_mb * 1e6)
