@@ -1,10 +1,11 @@
 """What the views and crops of the efforts cost, end to end, against one view of P at 384 px.
 
-    python benchmarks/views.py [IMAGE|FOLDER ...] [--repeats 5] [--people 30]
+    python benchmarks/views.py [IMAGE|FOLDER ...] [--repeats 5] [--people 30] [--bfloat16]
 
 Each effort runs alone in a process of its own, on the same images, taking turns; times are medians
 over turns of the mean over images, from decoded image to `Poses`. Then decoding and merging alone,
-for a crowd. Ratios within one run are what counts. Ends with one line of JSON.
+for a crowd. --bfloat16: the usual effort with OpenVINO in bfloat16 as well, on a CPU that has it.
+Ratios within one run are what counts. Ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ WAYS = {
     "usual, no crops": {"effort": "usual", "crops": 0},
     "best": {"effort": "best"},
 }
+BFLOAT16 = {"usual, bfloat16": {"effort": "usual", "backend": "openvino", "precision": "bfloat16"}}
 MEASURE = """
 import sys, time, json
 from dataclasses import replace
@@ -58,12 +60,14 @@ def main() -> None:
     parser.add_argument("images", nargs="*", default=[str(EXAMPLES)])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--people", type=int, default=30)
+    parser.add_argument("--bfloat16", action="store_true")
     options = parser.parse_args()
+    ways = WAYS | (BFLOAT16 if options.bfloat16 else {})
     paths = [str(path) for given in options.images for path in list_images(given)]
-    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    times: dict[str, list[float]] = {name: [] for name in ways}
     counts: dict[str, list[float]] = {}
     for _ in range(options.repeats):
-        for name, how in WAYS.items():
+        for name, how in ways.items():
             command = [sys.executable, "-c", MEASURE, json.dumps(how), *paths]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             ms, *counts[name] = json.loads(done.stdout)

@@ -48,6 +48,9 @@ def test_people_found_by_a_model_are_kept_with_their_confidence(drawn, tmp_path)
     assert (confidence[:labeled] == 1).all()
     assert confidence[labeled] == pytest.approx(pose[:, 2])
     assert packed.records[at].annotation_ids[labeled] == -1
+    without = PackedDataset(tmp_path / "a.lpc", labels_only=True)
+    assert [len(r) for r in without.records] == [len(r) for r in drawn.records]
+    assert without[at].confidence is None
     assert all(packed[i].confidence is None for i in range(12) if i != at)
     mapped = PackedDataset(tmp_path / "a.lpc", LSP14)[at].confidence
     known = LSP14.mapping_from(COCO17)

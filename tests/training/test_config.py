@@ -92,6 +92,10 @@ def test_all_mistakes_are_in_one_message():
         ({"data": {**LEAST["data"], "on_device": True}}, "needs packed training sources"),
         ({"data": ON_DEVICE, "augment": {"mosaic": 0.5}}, "takes no mosaic"),
         ({"data": ON_DEVICE, "augment": {"person_px": [9, 99]}}, "takes no augment.person_px"),
+        (
+            {"data": {**LEAST["data"], "train": [{"split": "a", "labels_only": True}]}},
+            "packed source",
+        ),
         ({"data": {"train": [{}], "val": {"split": "val"}}}, "give one of split"),
         ({"augment": {"flip": 2.0}}, "flip must lie in 0..1"),
     ],

@@ -20,7 +20,7 @@ from litepose.core.read_text import check_regular, parse_json
 from litepose.core.skeleton import Skeleton
 from litepose.data.coco import Record, Region
 from litepose.data.datasets import UnreadableImageError, map_record, mapping_between
-from litepose.data.pack import MAGIC, SCHEMA
+from litepose.data.pack import MAGIC, NOT_ANNOTATED, SCHEMA
 from litepose.data.sample import Sample
 
 # Every array of a piece: its type and the sizes after its first axis; K: number of keypoints.
@@ -139,11 +139,16 @@ class PackedDataset:
     path: `name.lpc`, also if only the pieces `name-000.lpc`, ... exist
     target: the skeleton to deliver, by keypoint names; None keeps the file's own
     people_only: leave out images without annotated people, as CocoDataset does
+    labels_only: leave out people that a model found
     Raises LitePoseError if a file is damaged, a piece is missing or no keypoint name is shared.
     """
 
     def __init__(
-        self, path: str | Path, target: Skeleton | None = None, people_only: bool = False
+        self,
+        path: str | Path,
+        target: Skeleton | None = None,
+        people_only: bool = False,
+        labels_only: bool = False,
     ) -> None:
         path = local_path(path)
         numbered = sorted(path.parent.glob(f"{path.stem}-[0-9][0-9][0-9]{path.suffix}"))
@@ -161,6 +166,8 @@ class PackedDataset:
         self.skeleton = target or own
         self._mapping = mapping_between(own, self.skeleton, path)
         records = [_record(piece, i) for piece in self.pieces for i in range(len(piece))]
+        if labels_only:
+            records = [_labeled(record) for record in records]
         if not np.array_equal(self._mapping, np.arange(own.num_keypoints)):
             records = [map_record(record, self._mapping) for record in records]
         places = [(piece, i) for piece in self.pieces for i in range(len(piece))]
@@ -247,6 +254,22 @@ def _record(piece: Piece, at: int) -> Record:
         people_complete=bool(a["people_complete"][at]),
         crowd_index=None if math.isnan(crowd_index) else crowd_index,
         confidence=None if (confidence == 1).all() else confidence,
+    )
+
+
+def _labeled(record: Record) -> Record:
+    """The record without people that a model found."""
+    own = record.annotation_ids != NOT_ANNOTATED
+    if own.all():
+        return record
+    return replace(
+        record,
+        keypoints_xy=record.keypoints_xy[own],
+        visibility=record.visibility[own],
+        areas=record.areas[own],
+        boxes_xywh=record.boxes_xywh[own],
+        annotation_ids=record.annotation_ids[own],
+        confidence=None,
     )
 
 

@@ -47,12 +47,19 @@ def with_norms(
         scale = (1 + layer.norm.eps) ** 0.5
         state[f"{name}.norm.weight"] = torch.full_like(layer.norm.weight, scale)
     normed.load_state_dict(state)
-    _measure(normed, list(folded.values()), batches)
+    measure_norms(normed, list(folded.values()), batches)
     return normed, info
 
 
-def _measure(network: nn.Module, layers: list[ConvNorm], batches: Iterable[Tensor]) -> None:
-    """Set each norm's statistics to those of its input, and its weight and bias to undo them."""
+@torch.no_grad()
+def measure_norms(
+    network: nn.Module, layers: Iterable[ConvNorm], batches: Iterable[Tensor]
+) -> None:
+    """Set the statistics of the layers' norms to those of their input, and weights and biases so
+    that the network, in eval mode, computes what it did.
+
+    batches: normalized images (B, 3, H, W)
+    """
     norms = [layer.norm for layer in layers if layer.norm is not None]
     zero = torch.zeros((), dtype=torch.float64)
     sums: dict[nn.Module, tuple[int, Tensor, Tensor]] = dict.fromkeys(norms, (0, zero, zero))
@@ -76,7 +83,8 @@ def _measure(network: nn.Module, layers: list[ConvNorm], batches: Iterable[Tenso
         mean = total / count
         variance = (squares / count - mean.square()).clamp(min=1e-6)
         assert norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias.copy_(norm.bias + scale * (mean - norm.running_mean))
+        norm.weight.copy_(scale * (variance + norm.eps).sqrt())
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
-        norm.weight.copy_((variance + norm.eps).sqrt())
-        norm.bias.copy_(norm.bias + mean)

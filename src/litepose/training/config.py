@@ -73,6 +73,7 @@ class Source(Section):
         they are shown
     people: a file of COCO results of its images, relative to `root`: unlabeled people that score
         `people_above` are trained on too, with targets as high as each keypoint's score
+    labels_only: of a pack, without the people that a model found (`litepose data pack --people`)
     synthetic: draw this many images instead of reading any, with `seed`
     """
 
@@ -87,6 +88,7 @@ class Source(Section):
     teacher_maps: tuple[str, ...] = ()
     people: str = ""
     people_above: Share = 0.3
+    labels_only: bool = False
     synthetic: NonNegativeInt = 0
     seed: NonNegativeInt = 0
 
@@ -105,6 +107,8 @@ class Source(Section):
             raise ValueError("teacher_maps and people belong to a split")
         if (self.image_ids or self.held_out) and not self.split:
             raise ValueError("image_ids and held_out choose from a split")
+        if self.labels_only and not self.packed:
+            raise ValueError("labels_only belongs to a packed source")
         if self.only_held_out and not self.held_out:
             raise ValueError("only_held_out needs a share, held_out")
         return self

@@ -84,7 +84,7 @@ def open_source(
         raise LitePoseError(f"{source.split or source.packed!r} needs a folder: data.root=FOLDER")
     folder = local_path(Path(root) / source.root)
     if source.packed:
-        packed = PackedDataset(folder / source.packed, target, people_only)
+        packed = PackedDataset(folder / source.packed, target, people_only, source.labels_only)
         if not len(packed):
             raise LitePoseError(f"{folder / source.packed} has no image with labeled people")
         return packed

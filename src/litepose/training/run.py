@@ -59,6 +59,8 @@ class Run:
         self.folder = Path(config.output)
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
+        if group.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # sizes repeat, so the search pays
         torch.manual_seed(config.seed)
         self._open_data()
         start = make_start(config, self.val_data.skeleton)
