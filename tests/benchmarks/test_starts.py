@@ -1,4 +1,4 @@
-"""Initial weights: the layout computes what P's trunk does, the narrow network is PM's with less."""
+"""Initial weights: the layout computes what P's trunk does, the narrow network is PM with less."""
 
 from __future__ import annotations
 
