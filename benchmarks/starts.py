@@ -12,13 +12,12 @@ are measured on images of the data, since both sources have theirs folded into c
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
-from litepose.core.model_info import DecodeSettings, ModelInfo
+from litepose.core.model_info import ModelInfo
 from litepose.core.skeleton import COCO17
 from litepose.data.augment import AugmentSettings
 from litepose.data.layouts import find_dataset
@@ -29,7 +28,7 @@ from litepose.models import zoo
 from litepose.models.arch import PyramidArch
 from litepose.models.channel_order import sort_channels
 from litepose.models.checkpoint import write_tensors
-from litepose.models.from_pyramid import with_trunk_of
+from litepose.models.from_pyramid import layout_info, with_trunk_of
 from litepose.models.layers import ConvNorm
 from litepose.models.network import Network
 from litepose.models.pyramid import Pyramid
@@ -69,15 +68,7 @@ def layout(images: list[Tensor]) -> tuple[Network, ModelInfo]:
     nn.init.normal_(network.stages[3][-1].project.weight, std=0.01)  # a small change at first
     parts = [m for part in (network.stem, network.stages) for m in part.modules()]
     measure_norms(network, [m for m in parts if isinstance(m, ConvNorm)], images)
-    return network, replace(
-        info,
-        name="litepose",
-        input=replace(info.input, size=SIZE, views=()),
-        strides=(4, 2),
-        arch=network.arch.to_dict(),
-        decode=DecodeSettings(heat_threshold=0.1, tag_threshold=1.4),
-        source=f"Trunk of {info.name}; {info.source}",
-    )
+    return network, layout_info(info, network.arch)
 
 
 def narrow(images: list[Tensor]) -> tuple[Network, ModelInfo]:

@@ -29,7 +29,6 @@ from torch import Tensor, nn
 
 from benchmarks.kept_crops import BATCH, SIZE, TAG_STEP, TOGETHER, Kept, labels_of
 from litepose.core.maps import Maps
-from litepose.core.model_info import DecodeSettings
 from litepose.core.progress import Progress
 from litepose.core.skeleton import COCO17
 from litepose.data.augment import AugmentSettings
@@ -38,7 +37,7 @@ from litepose.data.layouts import find_dataset
 from litepose.data.loader import Loader, LoaderSettings
 from litepose.models import zoo
 from litepose.models.checkpoint import save_checkpoint
-from litepose.models.from_pyramid import with_trunk_of
+from litepose.models.from_pyramid import layout_info, with_trunk_of
 from litepose.models.layers import add_position, fold_batch_norms, upsample
 from litepose.models.litepose import COARSE, LitePose
 from litepose.models.network import Network
@@ -86,15 +85,8 @@ def main() -> None:
     if kept.done < data.length:
         teacher, _ = zoo.load(options.teacher)
         keep(kept, Loader(data, CROPS, LoaderSettings(TOGETHER, SIZE)), network, teacher)
-    info = replace(
-        info,
-        name="litepose",
-        input=replace(info.input, size=SIZE, views=()),
-        strides=(4, 2),
-        arch=network.arch.to_dict(),
-        decode=DecodeSettings(heat_threshold=0.1, tag_threshold=1.4),
-        source=f"Trunk of {info.name}; head taught by {options.teacher}. {info.source}",
-    )
+    info = layout_info(info, network.arch)
+    info = replace(info, source=f"{info.source} Head taught by {options.teacher}.")
     teach(
         Student(network), kept, options.steps, options.output / "state.pt", LOSSES[options.targets]
     )

@@ -11,10 +11,13 @@ in DeepLab (Chen et al., 2017).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from litepose.core.errors import LitePoseError
+from litepose.core.model_info import DecodeSettings, ModelInfo
 from litepose.models.arch import LitePoseArch, PyramidArch, Stage
 from litepose.models.layers import ConvNorm, InvertedBottleneck, fold_batch_norms
 from litepose.models.litepose import STEM_HIDDEN, LitePose
@@ -79,6 +82,19 @@ def with_trunk_of(source: Pyramid, deconv: tuple[int, int, int] = (32, 24, 24)) 
         if i == ends[2] + 1:
             _cancel_residual(own, theirs.expand.in_channels)
     return network.eval()
+
+
+def layout_info(source: ModelInfo, arch: LitePoseArch) -> ModelInfo:
+    """Settings of a network of that architecture from `source`'s trunk."""
+    return replace(
+        source,
+        name="litepose-layout",
+        input=replace(source.input, size=arch.input_size, views=()),
+        strides=(4, 2),
+        arch=arch.to_dict(),
+        decode=DecodeSettings(heat_threshold=0.1, tag_threshold=1.4),
+        source=f"Trunk of {source.name}; {source.source}",
+    )
 
 
 def _put(own: ConvNorm, theirs: ConvNorm, taps: range | None = None) -> None:
