@@ -27,7 +27,7 @@ from litepose.data.packed import PackedDataset
 from litepose.models import zoo
 from litepose.models.arch import PyramidArch
 from litepose.models.channel_order import sort_channels
-from litepose.models.checkpoint import write_tensors
+from litepose.models.checkpoint import save_checkpoint
 from litepose.models.from_pyramid import layout_info, with_trunk_of
 from litepose.models.layers import ConvNorm
 from litepose.models.network import Network
@@ -56,8 +56,7 @@ def main() -> None:
     loader = Loader(data, AugmentSettings(rotation=10), LoaderSettings(16, SIZE))
     images = [normalized(b.images, zoo.P_INFO.input) for b in islice(loader.epoch(0), BATCHES)]
     network, info = layout(images) if options.kind == "layout" else narrow(images)
-    state = {name: t.half() if t.ndim > 1 else t for name, t in network.state_dict().items()}
-    write_tensors(options.output, state, info, {})
+    save_checkpoint(options.output, network, info)
     print(f"written: {options.output}")
 
 

@@ -60,7 +60,7 @@ def test_the_layout_computes_what_the_trunk_does_in_training_too(packed, monkeyp
         found = stages(network, images)
         trained = stages(network.train(), images)
     for one, other, third in zip(expected, found, trained, strict=True):
-        assert (one - other).std() < 0.01 * one.std()  # weights are float16 in the file
+        assert (one - other).std() < 0.01 * one.std()
         assert (one - third).std() < 0.5 * one.std()
 
 

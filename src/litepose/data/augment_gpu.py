@@ -55,17 +55,20 @@ class DeviceImages:
             size = f"{self.starts[-1] / 2**30:.1f} GiB of images"
             raise LitePoseError(f"{size} do not fit on {self.device}: {exc}") from None
         with ThreadPoolExecutor() as pool:  # decoding needs no interpreter lock
-            for i, image in enumerate(pool.map(packed.image, range(len(packed)))):
-                pixels = torch.from_numpy(image.copy().reshape(-1))
-                self.pixels[self.starts[i] : self.starts[i + 1]] = pixels.to(self.device)
+            for _ in pool.map(self._store, range(len(packed))):
+                pass
         self.mask_bits = {
             i: torch.from_numpy(bits.copy()).to(self.device)
             for i in range(len(packed))
             if len(bits := packed.mask_bits(i))
         }
 
+    def _store(self, index: int) -> None:
+        pixels = torch.from_numpy(self.packed.image(index).copy())
+        self.image(index).copy_(pixels)
+
     def image(self, index: int) -> torch.Tensor:
-        """(H, W, 3) uint8"""
+        """(H, W, 3) uint8, a view"""
         w, h = self.sizes_wh[index]
         return self.pixels[self.starts[index] : self.starts[index + 1]].view(h, w, 3)
 

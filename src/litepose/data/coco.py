@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,18 @@ class Record:
 
     def __len__(self) -> int:
         return len(self.areas)
+
+    def only(self, people: np.ndarray) -> Record:
+        """The record with these people alone; `people`: (N,) bool."""
+        return replace(
+            self,
+            keypoints_xy=self.keypoints_xy[people],
+            visibility=self.visibility[people],
+            areas=self.areas[people],
+            boxes_xywh=self.boxes_xywh[people],
+            annotation_ids=self.annotation_ids[people],
+            confidence=None if self.confidence is None else self.confidence[people],
+        )
 
 
 def load_json(path: Path) -> dict[str, Any]:

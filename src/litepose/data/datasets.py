@@ -250,7 +250,7 @@ def map_record(record: Record, mapping: np.ndarray) -> Record:
     """Map a record to another skeleton; people who lose all labels become ignored regions."""
     known = mapping >= 0
     visibility = np.where(known, record.visibility[:, mapping], 0).astype(np.uint8)
-    seen = visibility.any(axis=1)
+    seen = np.asarray(visibility.any(axis=1))
     lost = tuple(
         Region(int(i), (float(b[0]), float(b[1]), float(b[2]), float(b[3])), float(a), None, False)
         for i, b, a in zip(
@@ -260,13 +260,11 @@ def map_record(record: Record, mapping: np.ndarray) -> Record:
             strict=True,
         )
     )
-    return replace(
+    mapped = replace(
         record,
-        keypoints_xy=np.where(known[:, None], record.keypoints_xy[:, mapping], 0)[seen],
-        visibility=visibility[seen],
-        areas=record.areas[seen],
-        boxes_xywh=record.boxes_xywh[seen],
-        annotation_ids=record.annotation_ids[seen],
-        confidence=None if record.confidence is None else record.confidence[:, mapping][seen],
+        keypoints_xy=np.where(known[:, None], record.keypoints_xy[:, mapping], 0),
+        visibility=visibility,
+        confidence=None if record.confidence is None else record.confidence[:, mapping],
         ignored=record.ignored + lost,
     )
+    return mapped.only(seen)

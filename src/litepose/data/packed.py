@@ -260,17 +260,7 @@ def _record(piece: Piece, at: int) -> Record:
 def _labeled(record: Record) -> Record:
     """The record without people that a model found."""
     own = record.annotation_ids != NOT_ANNOTATED
-    if own.all():
-        return record
-    return replace(
-        record,
-        keypoints_xy=record.keypoints_xy[own],
-        visibility=record.visibility[own],
-        areas=record.areas[own],
-        boxes_xywh=record.boxes_xywh[own],
-        annotation_ids=record.annotation_ids[own],
-        confidence=None,
-    )
+    return record if own.all() else replace(record.only(own), confidence=None)
 
 
 def _region(a: dict[str, np.ndarray], i: int) -> Region:
