@@ -3,7 +3,7 @@
     python benchmarks/map_smoke.py [--images 3000] [--output out/map-smoke]
 
 Exit code 1 where an image is missing or twice in the tables, people and images do not agree, a part
-is unfinished, no worker was killed, or it takes more than four minutes. Last line: JSON.
+is unfinished, or no worker was killed. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from litepose.apps.map.run import run_map
 from litepose.data.synthetic import SceneSettings, draw_scene
 from litepose.inference.backend import RuntimeOptions
 
-MOST_SECONDS = 240.0
 PER_SHARD = 150
 BROKEN_EVERY = 500
 DRAWN = 300  # different ones; drawing takes longer than finding people
@@ -52,8 +51,6 @@ def main() -> int:
     wrong += [f"{name}: {text}" for name, text in summary["unfinished"].items()]
     if not killed:
         wrong.append("no worker was killed")
-    if seconds > MOST_SECONDS:
-        wrong.append(f"{seconds:.0f} s, more than {MOST_SECONDS:.0f}")
     print(
         "\n".join(wrong) or f"every image once, {summary['people']} people, {seconds:.0f} s: good"
     )

@@ -3,7 +3,7 @@
     python benchmarks/train_smoke.py [--output out/train-smoke]
 
 Runs `litepose train configs/tiny.toml` as a user would, into an empty folder. Exit code 1 where
-AP50 on people it has not seen stays below 60 or it takes more than five minutes. Last line: JSON.
+AP50 on people it has not seen stays below 60. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "tiny.toml"
-LEAST_AP50, MOST_SECONDS = 60.0, 300.0
+LEAST_AP50 = 60.0
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
         return done.returncode
     last = json.loads((options.output / "metrics.jsonl").read_text().splitlines()[-1])
     ap, ap50 = (last["intervals"][name]["value"] for name in ("ap", "ap50"))
-    good = ap50 >= LEAST_AP50 and seconds <= MOST_SECONDS
+    good = ap50 >= LEAST_AP50
     print(f"AP {ap:.1f}, AP50 {ap50:.1f} in {seconds:.0f} s: {'good' if good else 'NOT GOOD'}")
     print(json.dumps({"benchmark": "train_smoke", "ap": ap, "ap50": ap50, "seconds": seconds}))
     return 0 if good else 1
