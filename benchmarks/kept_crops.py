@@ -36,7 +36,7 @@ class Kept:
 
     @classmethod
     def opened(cls, folder: Path, crops: int, arch: LitePoseArch, num_keypoints: int) -> Kept:
-        """New files, or those that are there; of another number of crops they are refused."""
+        """New files, or those that are there."""
         f1, f2, f3, f4 = (stage.width for stage in arch.stages)
         k, cells = num_keypoints, SIZE // 4
         shapes = {
@@ -57,8 +57,6 @@ class Kept:
             path = folder / f"{name}.npy"
             if path.exists():
                 arrays[name] = np.load(path, mmap_mode="r+")
-                if len(arrays[name]) != crops:
-                    raise SystemExit(f"{folder} has {len(arrays[name])} crops, not {crops}")
             else:
                 whole = (crops, *shape)
                 arrays[name] = np.lib.format.open_memmap(path, "w+", kind, whole)

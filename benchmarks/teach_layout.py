@@ -6,8 +6,9 @@
 The trunk (models/from_pyramid.py) stays as it is. So what it puts out is computed once for each
 crop and kept in DIR/kept, with the teacher's heatmaps and positional tags, about a megabyte a crop.
 Only the last block's projection and the head are trained, on what is kept, in a fifth of the time
-of whole steps. Both parts go on where they were stopped. At the end DIR/litepose.safetensors is a
-model for every command: `litepose evaluate --model DIR/litepose.safetensors --crops 0 ...`.
+of whole steps. Both parts go on where they were stopped, for each of the targets. At the end
+DIR/litepose.safetensors is a model for every command: `litepose evaluate --model
+DIR/litepose.safetensors --crops 0 ...`.
 
 --targets: what the head learns from. `labels` and `teacher` alone show what either adds; `both`
 takes whichever is hotter, with the teacher's peaks made as wide as those of the labels. The crops
@@ -17,6 +18,7 @@ that are kept serve all three.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
 from collections.abc import Callable
@@ -71,6 +73,7 @@ def main() -> None:
     parser.add_argument("--targets", choices=list(LOSSES), default="labels")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    same_as_before(options.output / "options.json", vars(options))
     torch.manual_seed(0)
 
     trunk, info = zoo.load(options.trunk)
@@ -87,12 +90,20 @@ def main() -> None:
         keep(kept, Loader(data, CROPS, LoaderSettings(TOGETHER, SIZE)), network, teacher)
     info = layout_info(info, network.arch)
     info = replace(info, source=f"{info.source} Head taught by {options.teacher}.")
-    teach(
-        Student(network), kept, options.steps, options.output / "state.pt", LOSSES[options.targets]
-    )
+    state = options.output / f"state-{options.targets}.pt"
+    teach(Student(network), kept, options.steps, state, LOSSES[options.targets])
     path = options.output / "litepose.safetensors"
     save_checkpoint(path, network.eval(), info)
     print(f"written: {path}")
+
+
+def same_as_before(path: Path, options: dict[str, object]) -> None:
+    """Keep the options that decide the crops; crops of others are refused."""
+    now = {name: options[name] for name in ("data", "trunk", "teacher", "crops")}
+    if path.exists() and (before := json.loads(path.read_text())) != now:
+        names = ", ".join(f"--{name}" for name in now if before.get(name) != now[name])
+        raise SystemExit(f"{path.parent} was begun with other {names}; name another --output")
+    path.write_text(json.dumps(now))
 
 
 Corner = tuple[int, int]  # y, x of a window, in cells of stride 4

@@ -50,14 +50,14 @@ def test_the_head_learns_and_the_trunk_stays(drawn, tmp_path, monkeypatch) -> No
     assert not torch.equal(
         once["head.coarse.deep.project.weight"], again["head.coarse.deep.project.weight"]
     )
-    with pytest.raises(SystemExit, match="has 32 crops, not 16"):
-        teach(drawn, tmp_path, 3, monkeypatch, "--crops", "16")
+    for other in (["--crops", "16"], ["--teacher", "pm"]):
+        with pytest.raises(SystemExit, match=f"begun with other {other[0]}; name another --output"):
+            teach(drawn, tmp_path, 3, monkeypatch, *other)
 
 
 def test_targets_differ(drawn, tmp_path, monkeypatch) -> None:
     learned = []
     for targets in ("both", "labels", "teacher"):
-        (tmp_path / "state.pt").unlink(missing_ok=True)
         state = teach(drawn, tmp_path, 1, monkeypatch, "--targets", targets)
         learned.append(state["head.coarse.deep.project.weight"])
         assert learned[-1].isfinite().all()

@@ -157,3 +157,18 @@ def _no_space(_: int) -> None:
 def test_no_folder_to_write_to(tmp_path: Path) -> None:
     with pytest.raises(LitePoseError, match="cannot write"):
         write_atomically(tmp_path / "absent/file", b"")
+
+
+def test_half_a_file_keeps_the_statistics_of_norms(tmp_path: Path) -> None:
+    network, info = zoo.create("tiny")
+    norm = next(m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    norm.running_var.fill_(1e-9)  # float16 makes a zero of it
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    save_checkpoint(whole, network, info)
+    save_checkpoint(half, network, info, half=True)
+    assert half.stat().st_size < 0.7 * whole.stat().st_size
+    stored, _ = load_checkpoint(half)
+    buffers = dict(network.named_buffers())
+    assert buffers and all(torch.equal(buffers[n], b) for n, b in stored.named_buffers())
+    weights = dict(network.named_parameters())
+    assert all(torch.equal(weights[n].half().float(), w) for n, w in stored.named_parameters())

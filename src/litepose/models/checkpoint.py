@@ -40,15 +40,16 @@ def save_checkpoint(
 ) -> None:
     """Write weights and settings to one file, all or nothing.
 
-    extra: further text for the header, such as the training configuration; half: floats are
-    stored as float16, half the size, and widened when they are loaded.
+    extra: further text for the header, such as the training configuration; half: parameters are
+    stored as float16, half the size, and widened when they are loaded. The statistics of batch
+    norms stay float32: they are few, and a small variance would lose its digits.
     Raises LitePoseError, and keeps an old file, if the weights do not fit `info`, the folder cannot
     be written or the disk is too full.
     """
     state = model.state_dict()
     _check_fit(state, info, f"cannot save {path}")
     if half:
-        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+        state |= {name: weight.half() for name, weight in model.named_parameters()}
     write_tensors(path, state, info, extra or {})
 
 

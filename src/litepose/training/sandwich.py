@@ -1,9 +1,9 @@
 """The sandwich rule: how one batch trains a supernet.
 
 Source: Yu et al., 2019 and 2020 (BigNAS): the largest network, the smallest and a few random ones
-see every batch, and the largest's heatmaps are targets of the others (in-place distillation). The
-official supernet trains one random architecture for each batch, never with the last two blocks of
-a stage.
+see every batch, and the largest's heatmaps, and its tags where a teacher's are learned, are targets
+of the others (in-place distillation). The official supernet trains one random architecture for each
+batch, never with the last two blocks of a stage.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def sandwich(
     maps = objective.maps(supernet, batch)
     yield objective.losses(maps, expected)
     heatmaps = tuple(heat.detach().float().clamp(0, 1) for heat in maps.heatmaps)
-    distilled = expected._replace(teacher_heatmaps=heatmaps, trusted=None, features=())
+    tags = None if expected.teacher_tags is None else maps.tags.detach().float()
+    distilled = expected._replace(
+        teacher_heatmaps=heatmaps, trusted=None, features=(), teacher_tags=tags
+    )
     rule = replace(objective.config.loss, dense_weight=config.distill_weight)
     rng, space = random.Random(seed), supernet.space
     genes = [space.smallest_genes(), *(space.sample(rng) for _ in range(config.samples))]
