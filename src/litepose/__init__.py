@@ -80,8 +80,8 @@ def load(
 
     model: None, a name such as "p" or "xs", an .onnx file, an OpenVINO .xml (`litepose[openvino]`),
            a checkpoint (.safetensors), or an official .pth.tar (checkpoints need `litepose[torch]`)
-    effort: "fast" (a small model), "usual" (a larger one; the default) or "best" (more views and
-           the flip test). The arguments model, input_size, views and crops override it
+    effort: "fast" (one small view), "usual" (two; the default) or "best" (more views and the flip
+           test). The arguments model, input_size, views and crops override it
     backend: "onnxruntime", "openvino" or "torch"; None chooses by the file; "auto" measures once
            which is the fastest here, and remembers it
     input_size: short side in pixels to which images are resized; None means the model's own.

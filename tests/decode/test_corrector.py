@@ -121,7 +121,7 @@ def test_a_damaged_file_or_another_skeleton_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_corrects_what_crops_find_and_nothing_else() -> None:
-    model = litepose.load("p", effort="fast")
+    model = litepose.load("p", views=(288,), crops=8)
     with_it, without_crops = model.predict(SCENE), model.predict(SCENE, crops=0)
     (many, *_) = model.predict_many([SCENE] * 6)
     model.corrector = None

@@ -21,7 +21,7 @@ SCENE = Path(__file__).parents[2] / "examples" / "images" / "scene.jpg"
 
 @pytest.fixture(scope="module")
 def fast() -> litepose.Predictor:
-    return litepose.load(effort="fast", threads=1)
+    return litepose.load("p", views=(288,), crops=8, threads=1)
 
 
 @pytest.mark.parametrize("side", [20, 100, 250])
@@ -53,6 +53,26 @@ def test_the_best_people_have_crops_and_doubtful_ones_none() -> None:
     assert len(person_crops(people, 30)) == 9, "of scores 0.9 to 0.1"
     people = together(person(0, 0, 50, 0.9), person(200, 0, 50, 0.05))
     assert len(person_crops(people, 30)) == 1
+
+
+def test_crops_that_show_a_person_no_larger_than_the_view_are_left_out() -> None:
+    people = together(person(100, 100, 100, 0.9), person(400, 200, 60, 0.8))  # 140 and 84 px crops
+    sizes = [
+        [crop.box.input_wh[0] for crop in person_crops(people, 8, 160, least_zoom)]
+        for least_zoom in (0.0, 1.5, 2.0)
+    ]
+    assert sizes == [[160, 160], [160], []]
+    (small,) = person_crops(people, 2, 160, 1.5)
+    assert small.person.person_scores == pytest.approx([0.8])
+
+
+def test_the_fast_effort_crops_around_small_people_only() -> None:
+    fast = litepose.load(effort="fast", threads=1)
+    (view,), crops = fast.inspect(SCENE).views, fast.inspect(SCENE).crops
+    assert crops and all(crop.box.input_wh == (160, 160) for crop in crops)
+    assert all(crop.box.zoom >= 1.2 * view.box.zoom for crop in crops)
+    every = fast.inspect(SCENE, replace(fast.defaults, crop_gain=0.0)).crops
+    assert len(every) > len(crops)
 
 
 def test_neighbors_in_a_crop_count_less() -> None:

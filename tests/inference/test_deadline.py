@@ -127,7 +127,7 @@ def test_people_are_those_of_the_same_views(tmp_path: Path, capsys, monkeypatch)
     """With the true network; the deadline is so long that the machine cannot matter."""
     monkeypatch.setattr(deadline, "RUNS", 2)
     path = "examples/images/astronaut.jpg"
-    how = ["--no-draw", "--effort", "fast", "--quiet"]
+    how = ["--no-draw", "--model", "p", "--views", "288", "--crops", "8", "--quiet"]
     assert main(["predict", path, "--deadline", "100000", *how]) == 0
     record = json.loads(capsys.readouterr().out)
     schema = json.loads(Path("docs/poses.schema.json").read_text())
@@ -143,7 +143,7 @@ def test_crops_fill_the_time_that_is_left(model: Predictor, clock: Clock, monkey
     box = letterbox_crop((80, 60), (0, 0, 60, 60), CROP_PX, 60)
     crops = [Crop(box, Poses.empty(model.info.skeleton))] * 8
     monkeypatch.setattr(
-        "litepose.inference.inspection.person_crops", lambda poses, most: crops[:most]
+        "litepose.inference.inspection.person_crops", lambda poses, most, *_: crops[:most]
     )
     used = [model.predict(IMAGE, deadline_ms=ms).used for ms in (400, 800, 1400, 3400)]
     assert [one["crops"] for one in used if one] == [0, 1, 4, 8]

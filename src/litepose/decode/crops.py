@@ -17,7 +17,7 @@ from litepose.core.oks import compute_oks
 from litepose.core.poses import Poses
 from litepose.decode.merge_views import person_boxes, person_sides
 
-CROP_PX = 192  # side of a crop in input pixels
+CROP_PX = 192  # side of a crop in input pixels, where nothing else is said
 MARGIN = 0.2  # of the person's longer side, around it
 LEAST_SCORE = 0.1  # people scoring lower are not worth a crop
 LEAST_PX = 4.0  # image pixels; a smaller person is no person
@@ -32,10 +32,13 @@ class Crop(NamedTuple):
     person: Poses
 
 
-def person_crops(poses: Poses, most: int) -> list[Crop]:
-    """Crops around the best `most` people of an image, best first, each CROP_PX x CROP_PX.
+def person_crops(
+    poses: Poses, most: int, crop_px: int = CROP_PX, least_zoom: float = 0.0
+) -> list[Crop]:
+    """Crops around the best `most` people of an image, best first, each crop_px x crop_px.
 
-    A crop lies inside the image where the image is large enough.
+    A crop lies inside the image where the image is large enough. least_zoom: those with fewer input
+    pixels per image pixel are left out of them.
     """
     if poses.image_wh is None:
         return []
@@ -43,11 +46,13 @@ def person_crops(poses: Poses, most: int) -> list[Crop]:
     crops: list[Crop] = []
     for i in np.flatnonzero(poses.person_scores >= LEAST_SCORE)[:most]:
         side = (1 + 2 * MARGIN) * max(float((high[i] - low[i]).max()), LEAST_PX)
+        if crop_px < least_zoom * side:
+            continue
         center = (low[i] + high[i]) / 2
         room = np.minimum(side, poses.image_wh)
         start = np.clip(center - room / 2, 0, poses.image_wh - room)
         part = (*start.tolist(), *(start + room).tolist())
-        crops.append(Crop(letterbox_crop(poses.image_wh, part, CROP_PX, side), poses[int(i)]))
+        crops.append(Crop(letterbox_crop(poses.image_wh, part, crop_px, side), poses[int(i)]))
     return crops
 
 

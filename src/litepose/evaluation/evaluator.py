@@ -153,13 +153,14 @@ class _Run:
         self.unreadable: dict[int, str] = {}
         self.seconds = 0.0
         # Not asked for at every image: the predictor's own, where it has defaults.
-        decoder = getattr(predictor, "defaults", DEFAULT_OPTIONS).decoder
+        own = getattr(predictor, "defaults", DEFAULT_OPTIONS)
+        crops = {"crops": options.crops, "crop px": own.crop_px, "crop gain": own.crop_gain}
         self.settings = {
             "views": list(options.view_sizes(predictor.info.input)),
             "flip test": options.flip_test,
             "scales": list(options.scales),
-            **({"crops": options.crops} if options.crops else {}),
-            **({} if decoder == "fast" else {"decoder": decoder}),
+            **(crops if options.crops else {}),
+            **({} if own.decoder == "fast" else {"decoder": own.decoder}),
         }
         self.partial = None
         if output is None:

@@ -20,7 +20,6 @@ import numpy as np
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import MAX_ASPECT, Affine
 from litepose.core.timing import run_seconds
-from litepose.decode.crops import CROP_PX
 from litepose.imaging.read import ImageSource, LoadedImage, load_image
 from litepose.inference.inspection import add_crops, inspect
 from litepose.inference.results import Inspection, PredictOptions
@@ -93,8 +92,9 @@ class Ladder:
 
     def crop_seconds(self, choice: Choice) -> float:
         """95th percentile of the time of one crop now."""
-        pixels = sum(size**2 for size in choice.options.views or (CROP_PX,))
-        share = SMALL * CROP_PX**2 / pixels
+        crop_px = choice.options.crop_px
+        pixels = sum(size**2 for size in choice.options.views or (crop_px,))
+        share = SMALL * crop_px**2 / pixels
         return choice.seconds * self.slowness(choice) * MARGIN * share
 
     def slowness(self, choice: Choice) -> float:
@@ -122,7 +122,7 @@ def _too_short(predictor: Predictor, cheapest: Choice, least_ms: float, deadline
     return (
         f"no view of {predictor.info.name} meets a deadline of {deadline_ms:g} ms on this machine:"
         f" the least it can meet is about {np.ceil(least_ms):.0f} ms (one view of {size} px); allow"
-        " that, or take a smaller model, such as the one of effort fast"
+        " that, or take effort fast, or a smaller model such as litepose-p"
     )
 
 

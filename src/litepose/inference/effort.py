@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from litepose.core.errors import LitePoseError, did_you_mean
 from litepose.core.model_info import ModelInfo
+from litepose.decode.crops import CROP_PX
 from litepose.inference.results import PredictOptions
 
 
 class Effort(NamedTuple):
-    """model: name of the default model in the zoo; views, crops: for that model; one_view: other
-    models have one view at their size instead of their own views; others: see PredictOptions"""
+    """model: name of the default model in the zoo; views, crops, crop_px and crop_gain: its own;
+    one_view: other models have one view at their size instead of their own views; others: see
+    PredictOptions"""
 
     model: str
     one_view: bool = False
@@ -20,10 +22,12 @@ class Effort(NamedTuple):
     flip_test: bool = False
     focus: bool = True
     crops: int = 0
+    crop_px: int = CROP_PX
+    crop_gain: float = 0.0
 
 
 EFFORTS: Mapping[str, Effort] = {
-    "fast": Effort("litepose-p", one_view=True, views=(288,), crops=8),
+    "fast": Effort("litepose-pm", one_view=True, views=(192,), crops=8, crop_px=160, crop_gain=1.2),
     "usual": Effort("litepose-pm", views=(256, 512), crops=8),
     "best": Effort(
         "litepose-pm", views=(256, 384, 512, 704), flip_test=True, focus=False, crops=30
@@ -50,4 +54,6 @@ def effort_options(effort: Effort, info: ModelInfo, any_size: bool) -> PredictOp
         views=effort.views if own else single,
         focus=effort.focus,
         crops=effort.crops if own else 0,
+        crop_px=effort.crop_px if own else CROP_PX,
+        crop_gain=effort.crop_gain if own else 0.0,
     )

@@ -1,7 +1,7 @@
 """Scores as probabilities: the score maps of the models in the package.
 
-A map belongs to the effort that it was fitted for (`docs/scale.md`); other views of the same model
-take the map of its usual effort.
+A map belongs to the effort or model that it was fitted for (`docs/scale.md`); other views of the
+usual effort's model take its map.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from litepose.core.errors import LitePoseError
 from litepose.core.poses import Poses
 from litepose.core.read_text import parse_json
 from litepose.core.score_maps import ScoreMaps
-from litepose.inference.effort import EFFORTS, effort_options
+from litepose.inference.effort import EFFORTS, USUAL, effort_options
 
 if TYPE_CHECKING:
     from litepose.inference.predictor import Predictor
@@ -36,14 +36,15 @@ def probabilities(predictor: Predictor, poses: Poses, maps: ScoreMaps | None = N
 def bundled_maps(predictor: Predictor) -> ScoreMaps:
     """Raises LitePoseError where the package has no maps for the predictor's model."""
     info, defaults = predictor.info, predictor.defaults
-    mine = [name for name, effort in EFFORTS.items() if effort.model == info.name]
-    if not mine:
+    efforts = [name for name, effort in EFFORTS.items() if effort.model == info.name]
+    same = [name for name in efforts if effort_options(EFFORTS[name], info, True) == defaults]
+    name = same[0] if same else USUAL if efforts else info.name
+    if name not in _maps():
         raise LitePoseError(
             f"{info.name} has no score maps in the package: fit them with `litepose evaluate"
             " --calibration --output DIR` and give DIR/calibration.json"
         )
-    same = [name for name in mine if effort_options(EFFORTS[name], info, True) == defaults]
-    return _maps()[(same or mine)[0]]
+    return _maps()[name]
 
 
 @cache

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple, TypedDict
 from litepose.core.errors import LitePoseError
 from litepose.core.geometry import Letterbox
 from litepose.core.kinds import check_kinds
-from litepose.core.model_info import InputRule, check_views
+from litepose.core.model_info import MOST_SIZE, InputRule, check_views
 from litepose.core.poses import Poses
+from litepose.decode.crops import CROP_PX
 from litepose.decode.merge import MergedMaps
 
 DecoderName = Literal["fast", "reference"]
@@ -30,6 +31,8 @@ class PredictOptions:
     focus:     later views cover only the part where earlier ones found people too small for them
     crops:     run at crops around the best so many people, too, and merge what is found there; not
                with `scales`, the reference decoder, or a file of one input size
+    crop_px:   side of the crops in input pixels, a multiple of the network's
+    crop_gain: only crops that show a person so many times as large as the first view; 0 takes all
     decoder:   "fast", or "reference": the official decoder, to reproduce published figures
     deadline_ms: time for an image, reading included; views, flip_test and the number of crops are
                then chosen so that 95 of 100 images meet it (see inference/deadline.py). None: no
@@ -43,6 +46,8 @@ class PredictOptions:
     views: tuple[int, ...] | None = None
     focus: bool = True
     crops: int = 0
+    crop_px: int = CROP_PX
+    crop_gain: float = 0.0
     decoder: DecoderName = "fast"
     deadline_ms: float | None = None
 
@@ -56,6 +61,10 @@ class PredictOptions:
             raise LitePoseError(f"max_people must be 1 or more; got {self.max_people}")
         if self.crops < 0:
             raise LitePoseError(f"crops is a number of people, 0 or more; got {self.crops}")
+        if not 32 <= self.crop_px <= MOST_SIZE:
+            raise LitePoseError(f"crop_px must lie in [32, {MOST_SIZE}]; got {self.crop_px}")
+        if not 0 <= self.crop_gain < float("inf"):
+            raise LitePoseError(f"crop_gain must be a number, 0 or more; got {self.crop_gain}")
         if self.deadline_ms is not None and not 0 < self.deadline_ms < float("inf"):
             raise LitePoseError(
                 f"a deadline is a number of milliseconds above 0; got {self.deadline_ms}"

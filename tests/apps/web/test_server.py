@@ -188,7 +188,7 @@ def test_a_token_is_asked_for_where_there_is_one(model: litepose.Predictor) -> N
 def test_health_models_metrics_and_openapi(client: Client) -> None:
     client.post("?effort=none", b"x")
     assert client.get("/healthz").json() == client.get("/readyz").json() == {"status": "ok"}
-    assert client.get("/v1/models").json()["efforts"]["fast"] == "litepose-p"
+    assert client.get("/v1/models").json()["efforts"]["fast"] == "litepose-pm"
     assert 'litepose_requests_total{status="422"}' in client.get("/metrics").text
     assert "/v1/poses" in client.get("/openapi.json").json()["paths"]
     nothing = client.get("/v1/nothing")

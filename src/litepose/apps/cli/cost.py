@@ -28,7 +28,6 @@ def run(options: argparse.Namespace) -> int:
     need("this command", "torch", extra="torch")
     import numpy as np
 
-    from litepose.decode.crops import CROP_PX
     from litepose.evaluation.cost import measure_latency, network_cost, peak_memory_mb
     from litepose.imaging.read import read_image
     from litepose.models import zoo
@@ -49,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     measured = f"{len(images)} images" if images else "a gray image of 640x480"
     macs = sum(network.macs for network in networks)
     squares = " + ".join(f"{side}x{side}" for side in sides)
-    crop = network_cost(predictor.info, (CROP_PX, CROP_PX)).macs if settings.crops else 0
+    crop_wh = (settings.crop_px, settings.crop_px)
+    crop = network_cost(predictor.info, crop_wh).macs if settings.crops else 0
     tell(f"{predictor!r}")
     tell(f"  weights      {networks[0].params:,}")
     tell(f"  MACs         {macs / 1e9:.3f} G at {squares}")

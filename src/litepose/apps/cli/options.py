@@ -41,7 +41,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--effort",
-        help="fast (a small model), usual, or best (more views, mirrored too; slow);"
+        help="fast (one small view), usual, or best (more views, mirrored too; slow);"
         " --model, --size, --views and --crops override it (default: usual)",
     )
     model.add_argument("--size", type=int, help="one view with this short side in pixels")

@@ -10,7 +10,6 @@ import numpy as np
 from litepose.apps.cli.options import open_predictor
 from litepose.core.console import say
 from litepose.core.timing import median_ms
-from litepose.decode.crops import CROP_PX
 from litepose.inference.predictor import Predictor
 
 FRAME_WH = (1280, 720)
@@ -20,8 +19,8 @@ FRAME_CROPS = 4  # people of a frame
 
 
 def open_for_video(options: argparse.Namespace) -> Predictor:
-    """Open the model of the options; if they name none, that of the usual effort where it takes at
-    most 40 ms per frame here, else of the fast one. The choice is printed on stderr."""
+    """Open the model of the options; if they name none, the usual effort where it takes at most
+    40 ms per frame here, else the fast one. The choice is printed on stderr."""
     chosen = ("effort", "model", "size", "views", "crops")
     if any(getattr(options, name) is not None for name in chosen):
         return open_predictor(options)
@@ -45,5 +44,6 @@ def frame_ms(predictor: Predictor) -> float:
     crops = min(predictor.defaults.crops, FRAME_CROPS)
     if not crops:
         return took
-    crop, one_view = frame[:CROP_PX, :CROP_PX], replace(settings, views=(CROP_PX,))
+    side = settings.crop_px
+    crop, one_view = frame[:side, :side], replace(settings, views=(side,))
     return took + crops * median_ms(lambda: predictor.inspect(crop, one_view), FRAMES)
