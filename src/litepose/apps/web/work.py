@@ -114,16 +114,18 @@ class Work:
     ) -> None:
         """Run a task with the model, or hand on the error. A request that was given up keeps its
         place until here."""
-        if task.future.set_running_or_notify_cancel():
+        result, wanted = None, task.future.set_running_or_notify_cancel()
+        if wanted and model is not None:
             try:
-                if error is not None or model is None:
-                    task.future.set_exception(error)
-                else:
-                    task.future.set_result(task.call(model))
+                result = task.call(model)
             except Exception as exc:
-                task.future.set_exception(exc)
+                error = exc
         with self._changed:
-            self._add(-1)
+            self._add(-1)  # before the answer, so that whoever has it finds room
+        if wanted and error is not None:
+            task.future.set_exception(error)
+        elif wanted:
+            task.future.set_result(result)
 
     def _add(self, change: int) -> None:
         self._count += change
