@@ -128,3 +128,9 @@ def test_a_wrong_number_is_a_sentence(fast: litepose.Predictor) -> None:
         fast.predict(SCENE, crops=-1)
     with pytest.raises(LitePoseError, match="crops must be"):
         replace(fast.defaults, crops="all")
+    with pytest.raises(LitePoseError, match=r"crop_px must lie in \[32"):
+        replace(fast.defaults, crop_px=8)
+    with pytest.raises(LitePoseError, match=r"crop_gain must be a number, 0 or more; got -1"):
+        replace(fast.defaults, crop_gain=-1.0)
+    with pytest.raises(LitePoseError, match="multiple of 32 with litepose-p; got 100"):
+        fast.inspect(SCENE, replace(fast.defaults, crop_px=100))

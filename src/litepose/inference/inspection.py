@@ -89,7 +89,12 @@ def _with_crops(
     poses = _merged(predictor, views)
     crops: list[View] = []
     if options.crops_taken and predictor.backend.fixed_wh is None:
-        least_zoom = options.crop_gain * views[0].box.zoom
+        multiple, least_zoom = predictor.info.input.multiple, options.crop_gain * views[0].box.zoom
+        if options.crop_px % multiple:
+            raise LitePoseError(
+                f"crop_px must be a multiple of {multiple} with {predictor.info.name}; got"
+                f" {options.crop_px}"
+            )
         chosen = person_crops(poses, options.crops_taken, options.crop_px, least_zoom)
         for i in range(0, len(chosen), CROPS_AT_ONCE):
             crops += _crop_views(predictor, loaded, chosen[i : i + CROPS_AT_ONCE], options, clock)
