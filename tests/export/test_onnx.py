@@ -46,6 +46,7 @@ def _check_equal(
         assert np.abs(ours - theirs.numpy()).max() <= tolerance * max(1, theirs.abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "info"), [("p", zoo.P_INFO), ("pm", zoo.PM_INFO)])
 def test_the_bundled_models_are_the_checkpoints(name: str, info: ModelInfo) -> None:
     bundled = zoo.find_weights(name)

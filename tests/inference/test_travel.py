@@ -103,7 +103,11 @@ def _predict_in_a_fork(backend: str, queue: Any) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize(
-    "backend", ["onnxruntime", "openvino", pytest.param("torch", marks=pytest.mark.slow)]
+    "backend",
+    [
+        "onnxruntime",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("openvino", "torch")),
+    ],
 )
 def test_a_forked_process_predicts(backend: str) -> None:
     """Threads do not come along: waiting for them would never end."""

@@ -32,7 +32,7 @@ ONE_OF_EACH_FAMILY = {
     if info.arch and info.skeleton.name == "coco17"
 }
 # No other operations than XS has, only more channels.
-LARGE = ("litepose-s", "litepose-m", "litepose-l", "litepose-xs-crowdpose")
+LARGE = ("litepose-s", "litepose-m", "litepose-l", "litepose-xs-crowdpose", "higherhrnet-w48")
 
 
 def _infos() -> list:
