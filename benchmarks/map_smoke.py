@@ -105,7 +105,7 @@ def map_and_kill(source: str, output: str) -> tuple[dict, bool]:
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
 
-    job = Job(output=output, effort="fast", size=96, runtime=RuntimeOptions(threads=1))
+    job = Job(output=output, model="p", size=96, runtime=RuntimeOptions(threads=1))
     try:
         return run_map(source, job, open_pool, report=report), finished >= 3
     finally:

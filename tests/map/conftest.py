@@ -45,7 +45,7 @@ def folder(tmp_path: Path, images: list[bytes]) -> Path:
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     return Job(
-        output=str(tmp_path / "out"), effort="fast", size=96, runtime=RuntimeOptions(threads=1)
+        output=str(tmp_path / "out"), model="p", size=96, runtime=RuntimeOptions(threads=1)
     )
 
 
