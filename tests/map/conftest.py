@@ -44,9 +44,7 @@ def folder(tmp_path: Path, images: list[bytes]) -> Path:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    return Job(
-        output=str(tmp_path / "out"), model="p", size=96, runtime=RuntimeOptions(threads=1)
-    )
+    return Job(output=str(tmp_path / "out"), model="p", size=96, runtime=RuntimeOptions(threads=1))
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> Path:
