@@ -170,7 +170,7 @@ def test_a_signal_saves_and_leaves(people, tmp_path):
 @pytest.mark.slow
 def test_killed_three_times_it_ends_with_the_undisturbed_weights(people, tmp_path):
     """kill -9 at random moments; in these runs the state is saved after every batch."""
-    settings = {"epochs": 12, "run": {"evaluate_every": 4, "save_minutes": 1e-6}}
+    settings = {"epochs": 20, "run": {"evaluate_every": 4, "save_minutes": 1e-6}}
     whole, output = tmp_path / "whole", tmp_path / "killed"
     finish(start_process(table(people, whole, **settings), "new"))
     dice = random.Random()

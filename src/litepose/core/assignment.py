@@ -112,10 +112,10 @@ def _cheapest(edges: dict[int, dict[int, float]]) -> dict[int, int]:
     rows, columns = list(edges), sorted({column for own in edges.values() for column in own})
     most = max(abs(price) for own in edges.values() for price in own.values())
     never = 1 + 2 * (len(rows) + len(columns)) * most  # worse than any allowed pairs
+    table = [[edges[row].get(column, never) for column in columns] for row in rows]
     if len(rows) <= len(columns):
-        table = [[edges[row].get(column, never) for column in columns] for row in rows]
-        pairs = zip(rows, (columns[j] for j in _columns_of(table, len(columns))), strict=True)
+        pairs = list(enumerate(_columns_of(table, len(columns))))
     else:
-        table = [[edges[row].get(column, never) for row in rows] for column in columns]
-        pairs = zip((rows[i] for i in _columns_of(table, len(rows))), columns, strict=True)
-    return {row: column for row, column in pairs if column in edges[row]}
+        across = _columns_of(list(zip(*table, strict=True)), len(rows))
+        pairs = [(i, j) for j, i in enumerate(across)]
+    return {rows[i]: columns[j] for i, j in pairs if columns[j] in edges[rows[i]]}

@@ -34,7 +34,7 @@ def write(source: Source, path: Path) -> None:
         warnings.simplefilter("ignore")
         try:
             model = litert_torch.convert(source.module, (images,))
-        except (RuntimeError, NotImplementedError, ValueError) as exc:
+        except (RuntimeError, ValueError) as exc:
             last = (str(exc).strip().splitlines() or ["it said nothing"])[-1]
             name = source.info.name
             raise LitePoseError(f"litert-torch could not convert {name}: {last}") from exc

@@ -47,13 +47,14 @@ def find_effort(name: str) -> Effort:
 
 def effort_options(effort: Effort, info: ModelInfo, any_size: bool) -> PredictOptions:
     """The options of a model at an effort. any_size: neither file nor caller gives an input size"""
-    own = any_size and info.name == effort.model
-    single = (info.input.size,) if effort.one_view else None
+    if not any_size or info.name != effort.model:
+        one_view = (info.input.size,) if effort.one_view else None
+        return PredictOptions(flip_test=effort.flip_test, views=one_view, focus=effort.focus)
     return PredictOptions(
         flip_test=effort.flip_test,
-        views=effort.views if own else single,
+        views=effort.views,
         focus=effort.focus,
-        crops=effort.crops if own else 0,
-        crop_px=effort.crop_px if own else CROP_PX,
-        crop_gain=effort.crop_gain if own else 0.0,
+        crops=effort.crops,
+        crop_px=effort.crop_px,
+        crop_gain=effort.crop_gain,
     )
